@@ -1,0 +1,151 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from k8sim.sim.streams import Stream, Streams, address, philox4x32, philox4x32_array, uniforms
+
+# Random123, tests/kat_vectors, "philox4x32 10": counter, key, result.
+KNOWN_ANSWERS = [
+    ("00000000 00000000 00000000 00000000", "00000000 00000000", "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
+    ("ffffffff ffffffff ffffffff ffffffff", "ffffffff ffffffff", "408f276d 41c83b0e a20bc7c6 6d5451fd"),
+    ("243f6a88 85a308d3 13198a2e 03707344", "a4093822 299f31d0", "d16cfe09 94fdcceb 5001e420 24126ea1"),
+]
+
+seeds = st.integers(0, 2**64 - 1)
+words = st.integers(0, 2**32 - 1)
+names = st.text(max_size=20)
+
+
+def hex_words(text):
+    return tuple(int(word, 16) for word in text.split())
+
+
+@pytest.mark.parametrize(("counter", "key", "result"), KNOWN_ANSWERS)
+def test_philox_gives_the_published_vectors(counter, key, result):
+    assert philox4x32(hex_words(counter), hex_words(key)) == hex_words(result)
+    arrays = [np.array([word], dtype=np.uint64) for word in hex_words(counter)]
+    assert tuple(int(word[0]) for word in philox4x32_array(arrays, hex_words(key))) == hex_words(result)
+
+
+def test_numbers_never_change():
+    """A change of these numbers changes every published result: it needs a new major version."""
+    assert address("web-0", "image-pull") == (1423880309, 2181196338)
+    assert Streams(42, 7).uniform("web-0", "image-pull") == 0.9297375462047718
+    assert Streams(42, 7).uniform_at("web-0", "image-pull", 1000) == 0.6422670990850449
+
+
+@given(seeds, words, names, names, st.lists(words, min_size=1, max_size=5))
+def test_scalar_and_vector_give_the_same_bits(seed, replicate, entity, purpose, occurrences):
+    vector = uniforms(seed, replicate, entity, purpose, np.array(occurrences))
+    streams = Streams(seed, replicate)
+    assert vector.tolist() == [streams.uniform_at(entity, purpose, occurrence) for occurrence in occurrences]
+
+
+def test_replicates_and_occurrences_broadcast():
+    grid = uniforms(1, np.arange(3)[:, None], "pod", "start", np.arange(4))
+    assert grid.tolist() == [
+        [Streams(1, r).uniform_at("pod", "start", k) for k in range(4)] for r in range(3)
+    ]
+
+
+def test_drawing_ahead_in_blocks_changes_nothing():
+    streams = Streams(3, 5)
+    drawn = [streams.uniform("node-0", "crash") for _ in range(6000)]
+    assert drawn == uniforms(3, 5, "node-0", "crash", np.arange(6000)).tolist()
+    assert streams.stream("node-0", "crash").occurrence == 6000
+
+
+@given(seeds, st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xy")), max_size=60))
+def test_a_new_entity_changes_no_other_stream(seed, order):
+    """However draws of several addresses interleave, each address sees its own sequence."""
+    streams = Streams(seed)
+    seen = {}
+    for entity, purpose in order:
+        seen.setdefault((entity, purpose), []).append(streams.uniform(entity, purpose))
+    for (entity, purpose), drawn in seen.items():
+        alone = Streams(seed)
+        assert drawn == [alone.uniform(entity, purpose) for _ in drawn]
+
+
+def test_handle_and_name_share_one_sequence():
+    streams = Streams(1)
+    handle = streams.stream("pod", "start")
+    drawn = [handle.uniform(), streams.uniform("pod", "start"), handle.uniform()]
+    assert drawn == [streams.uniform_at("pod", "start", occurrence) for occurrence in range(3)]
+
+
+def test_looking_at_an_occurrence_takes_nothing():
+    streams = Streams(1)
+    streams.uniform_at("pod", "start", 5)
+    assert streams.uniform("pod", "start") == streams.uniform_at("pod", "start", 0)
+
+
+def test_every_part_of_the_address_matters():
+    numbers = [
+        Streams(1).uniform("a", "b"),
+        Streams(2).uniform("a", "b"),
+        Streams(1 + 2**32).uniform("a", "b"),
+        Streams(1, 1).uniform("a", "b"),
+        Streams(1).uniform("a", "c"),
+        Streams(1).uniform("ab", ""),
+        Streams(1).uniform("", "ab"),
+        Streams(1).uniform_at("a", "b", 1),
+    ]
+    assert len(set(numbers)) == len(numbers)
+
+
+def test_extreme_bits_stay_inside_the_open_interval(monkeypatch):
+    for word, number in ((0, 2.0**-53), (2**32 - 1, 1 - 2.0**-53)):
+        monkeypatch.setattr("k8sim.sim.streams.philox4x32", lambda *_, w=word: (w, w, w, w))
+        assert Stream((0, 0), 0, 0, 0).uniform() == number
+        array = np.array([word], dtype=np.uint64)
+        monkeypatch.setattr("k8sim.sim.streams.philox4x32_array", lambda *_, a=array: (a, a, a, a))
+        assert uniforms(0, 0, "", "", 0).tolist() == [number]
+
+
+def test_numbers_are_uniform():
+    numbers = uniforms(42, np.arange(200)[:, None], "pod", "start", np.arange(500)).ravel()
+    counts = np.bincount((numbers * 100).astype(int), minlength=100)
+    chi_squared = float(((counts - 1000.0) ** 2 / 1000.0).sum())
+    assert 60 < chi_squared < 150  # 99 degrees of freedom
+    assert abs(np.corrcoef(numbers[:-1], numbers[1:])[0, 1]) < 0.01
+
+
+@given(seeds, st.integers(0, 10**15), st.floats(0.01, 5))
+def test_jitter_stays_between_d_and_its_factor(seed, d, factor):
+    assert d <= Streams(seed).jitter_ns("pod", "resync", d, factor) <= d + int(factor * d) + 1
+
+
+def test_jitter_takes_no_factor_to_mean_one():
+    assert Streams(1).jitter_ns("a", "b", 10**9, 0.0) == Streams(1).jitter_ns("a", "b", 10**9, 1.0)
+
+
+@given(seeds, st.integers(-(10**15), 10**15), st.integers(0, 10**15))
+def test_uniform_ns_stays_inside(seed, low, width):
+    drawn = Streams(seed).uniform_ns("a", "b", low, low + width)
+    assert low <= drawn < low + width or drawn == low
+
+
+def test_choice_reaches_every_index():
+    streams = Streams(1)
+    assert {streams.choice("a", "b", 3) for _ in range(100)} == {0, 1, 2}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: Streams(-1),
+        lambda: Streams(2**64),
+        lambda: Streams(0, -1),
+        lambda: Streams(0, 2**32),
+        lambda: Streams(0).uniform_at("a", "b", 2**32),
+        lambda: Streams(0).choice("a", "b", 0),
+        lambda: Streams(0).uniform_ns("a", "b", 2, 1),
+        lambda: uniforms(0, [0, 2**32], "a", "b", 0),
+        lambda: uniforms(0, 0, "a", "b", -1),
+    ],
+)
+def test_refuses_addresses_that_do_not_exist(wrong):
+    with pytest.raises(ValueError):
+        wrong()
