@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k8sim.sim.streams import Stream, Streams, address, philox4x32, philox4x32_array, uniforms
+from k8sim.sim.streams import Stream, Streams, address, philox4x32, philox4x32_array, round_keys, uniforms
 
 # Random123, tests/kat_vectors, "philox4x32 10": counter, key, result.
 KNOWN_ANSWERS = [
@@ -23,9 +23,14 @@ def hex_words(text):
 
 @pytest.mark.parametrize(("counter", "key", "result"), KNOWN_ANSWERS)
 def test_philox_gives_the_published_vectors(counter, key, result):
-    assert philox4x32(hex_words(counter), hex_words(key)) == hex_words(result)
-    arrays = [np.array([word], dtype=np.uint64) for word in hex_words(counter)]
-    assert tuple(int(word[0]) for word in philox4x32_array(arrays, hex_words(key))) == hex_words(result)
+    k0, k1 = hex_words(key)
+    keys = round_keys(k1 << 32 | k0)
+    assert philox4x32(*hex_words(counter), keys) == hex_words(result)
+    c0, c1, c2, c3 = hex_words(counter)
+    even, odd = philox4x32_array(
+        np.array([[c0], [c2]], dtype=np.uint64), np.array([[c1], [c3]], dtype=np.uint64), keys
+    )
+    assert (even[0, 0], odd[0, 0], even[1, 0], odd[1, 0]) == hex_words(result)
 
 
 def test_numbers_never_change():
@@ -98,10 +103,10 @@ def test_every_part_of_the_address_matters():
 def test_extreme_bits_stay_inside_the_open_interval(monkeypatch):
     for word, number in ((0, 2.0**-53), (2**32 - 1, 1 - 2.0**-53)):
         monkeypatch.setattr("k8sim.sim.streams.philox4x32", lambda *_, w=word: (w, w, w, w))
-        assert Stream((0, 0), 0, 0, 0).uniform() == number
-        array = np.array([word], dtype=np.uint64)
-        monkeypatch.setattr("k8sim.sim.streams.philox4x32_array", lambda *_, a=array: (a, a, a, a))
-        assert uniforms(0, 0, "", "", 0).tolist() == [number]
+        assert Stream((), 0, 0, 0).uniform() == number
+        array = np.array([[word], [word]], dtype=np.uint64)
+        monkeypatch.setattr("k8sim.sim.streams.philox4x32_array", lambda *_, a=array: (a, a))
+        assert uniforms(0, [0], "", "", 0).tolist() == [number]
 
 
 def test_numbers_are_uniform():
