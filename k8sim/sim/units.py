@@ -31,7 +31,7 @@ _TERM = re.compile(r"(?P<whole>[0-9]*)(?:\.(?P<fraction>[0-9]*))?(?P<unit>[^0-9.
 _PLAIN_NUMBER = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 
 
-def parse_duration(value: str | float, *, signed: bool = False) -> int:
+def parse_duration(value: object, *, signed: bool = False) -> int:
     """Nanoseconds of a duration: "500ms", "1m30s", "7d", or a number of seconds.
 
     The notation is Go's ``time.ParseDuration`` with "d" (24 h) added; a number without a unit is seconds.
@@ -40,7 +40,7 @@ def parse_duration(value: str | float, *, signed: bool = False) -> int:
     Parameters
     ----------
     value
-        What the file or the command line says.
+        What the file or the command line says; anything but a string or a number is refused.
     signed
         Accept a leading "-" or a negative number.
 
