@@ -1,0 +1,96 @@
+"""A component's connection to the API server: each request takes time, names its actor, and carries its cause."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any, TypeVar
+
+from k8sim.api.core import Pod
+from k8sim.api.meta import Object
+from k8sim.apiserver.errors import Unreachable
+from k8sim.apiserver.server import APIServer
+from k8sim.sim.clock import Event
+from k8sim.sim.trace import NO_CAUSE
+
+T = TypeVar("T", bound=Object)
+Request = Generator[Event, Any, T]
+
+
+class Client:
+    """Requests of one actor. Use with ``yield from``: the change is stored when the generator returns.
+
+    ``cause`` is the trace row that the actor is reacting to; set it before a sync. ``connected`` False (a partition)
+    makes every request fail with Unreachable.
+    """
+
+    def __init__(self, server: APIServer, actor: str, rank: int, latency: str = "apiWrite") -> None:
+        self.server = server
+        self.actor = actor
+        self.cause = NO_CAUSE
+        self.connected = True
+        self._clock = server.sim.clock
+        self._rank = rank
+        self._draw = server.sim.latencies.sampler(latency, actor)
+
+    def _travel(self) -> Generator[Event, Any, None]:
+        yield self._clock.sleep(self._draw(), self._rank)
+        if not self.connected or not self.server.available:
+            raise Unreachable("the API server cannot be reached")
+
+    def get(self, cls: type[T], namespace: str, name: str) -> Request[T]:
+        """Read one object live."""
+        yield from self._travel()
+        return self.server.get(cls, namespace, name)
+
+    def list(self, cls: type[T], namespace: str | None = None) -> Generator[Event, Any, list[T]]:
+        """Read the objects of a kind live."""
+        yield from self._travel()
+        return self.server.list(cls, namespace)
+
+    def create(self, obj: T) -> Request[T]:
+        """Create an object."""
+        cause = self.cause
+        yield from self._travel()
+        return self.server.create(obj, self.actor, cause)
+
+    def update(self, obj: T) -> Request[T]:
+        """Update metadata and spec, at the version that the object carries."""
+        cause = self.cause
+        yield from self._travel()
+        return self.server.update(obj, self.actor, cause)
+
+    def update_status(self, obj: T) -> Request[T]:
+        """Update the status, at the version that the object carries."""
+        cause = self.cause
+        yield from self._travel()
+        return self.server.update_status(obj, self.actor, cause)
+
+    def patch(self, cls: type[T], namespace: str, name: str, change: Callable[[T], T]) -> Request[T]:
+        """Patch metadata and spec of whatever version is stored."""
+        cause = self.cause
+        yield from self._travel()
+        return self.server.patch(cls, namespace, name, change, self.actor, cause)
+
+    def patch_status(self, cls: type[T], namespace: str, name: str, change: Callable[[T], T]) -> Request[T]:
+        """Patch the status of whatever version is stored."""
+        cause = self.cause
+        yield from self._travel()
+        return self.server.patch_status(cls, namespace, name, change, self.actor, cause)
+
+    def delete(self, cls: type[T], namespace: str, name: str, **options: Any) -> Request[T]:
+        """Delete an object; options as in `APIServer.delete`."""
+        cause = self.cause
+        yield from self._travel()
+        return self.server.delete(cls, namespace, name, actor=self.actor, cause=cause, **options)
+
+    def bind(self, pod: Pod, node: str) -> Request[Pod]:
+        """Bind a pod to a node."""
+        cause = self.cause
+        yield from self._travel()
+        return self.server.bind(pod, node, self.actor, cause)
+
+    def event(self, obj: Object, type_: str, reason: str, message: str = "") -> None:
+        """Record a Kubernetes Event on an object: best effort and asynchronous, so it costs no time here."""
+        detail = {"object": f"{obj.kind}/{obj.name}", "type": type_, "message": message, "uid": obj.uid}
+        sim = self.server.sim
+        sim.trace.append(sim.clock.now, "Event", obj.name, reason, detail, self.cause, obj.namespace)

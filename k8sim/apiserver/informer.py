@@ -1,0 +1,191 @@
+"""Informers: a process's cache of a kind, fed by a watch that lags, with indexes and handlers.
+
+One program (kube-controller-manager, kube-scheduler, a kubelet) has one cache of each kind; all its controllers share it.
+Order is kept per kind and not between kinds, as in a cluster.
+
+Source: client-go/tools/cache/shared_informer.go; workloads.md 0.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from typing import Generic, TypeVar
+
+from k8sim.api.meta import Object
+from k8sim.apiserver.server import APIServer
+from k8sim.apiserver.watch import Change
+from k8sim.sim.clock import rank
+
+T = TypeVar("T", bound=Object)
+Key = tuple[str, str]
+Handler = Callable[[Change], None]
+IndexFunction = Callable[[T], Iterable[Hashable]]
+
+
+class Informer(Generic[T]):
+    """The cache of one kind. ``resource_version`` is the version of the last change that has arrived."""
+
+    def __init__(self, server: APIServer, cls: type[T], process: str, node: str | None = None) -> None:
+        self.cls = cls
+        self.resource_version = 0
+        self._server = server
+        self._clock = server.sim.clock
+        self._objects: dict[Key, T] = {}
+        self._handlers: list[Handler] = []
+        self._indexers: dict[str, IndexFunction[T]] = {}
+        self._indexes: dict[str, dict[Hashable, dict[Key, T]]] = {}
+        self._node = node
+        self._lag = server.sim.latencies.sampler("watch", f"{process}/{cls.kind}")
+        self._rank = rank("watch", f"{process}/{cls.kind}")
+        self._last = 0
+        self._epoch = 0
+        self._connected = True
+        if node is None:
+            server.watch(cls, self._on_commit)
+        else:
+            server.watch_pods_of_node(node, self._on_commit)
+        self._relist()
+
+    # ---- reads ----------------------------------------------------------------------------------------------
+
+    def get(self, namespace: str, name: str) -> T | None:
+        """Return the cached object, or None."""
+        return self._objects.get((namespace, name))
+
+    def list(self, namespace: str | None = None) -> list[T]:
+        """Return the cached objects, in the order in which they arrived."""
+        if namespace is None:
+            return list(self._objects.values())
+        return list(self.by_index("namespace", namespace))
+
+    def by_index(self, name: str, value: Hashable) -> Iterable[T]:
+        """Return the objects that an index files under a value."""
+        if name == "namespace" and name not in self._indexes:
+            self.add_index(name, lambda o: (o.metadata.namespace,))
+        found = self._indexes[name].get(value)
+        return found.values() if found else ()
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    # ---- set-up ---------------------------------------------------------------------------------------------
+
+    def add_index(self, name: str, function: IndexFunction[T]) -> None:
+        """Keep an index: ``function`` gives the values under which an object is filed. Adding it twice is harmless."""
+        if name in self._indexers:
+            return
+        self._indexers[name] = function
+        index: dict[Hashable, dict[Key, T]] = {}
+        for key, obj in self._objects.items():
+            for value in function(obj):
+                index.setdefault(value, {})[key] = obj
+        self._indexes[name] = index
+
+    def add_handler(self, handler: Handler) -> None:
+        """Call the handler on every change that arrives, after the cache has it; objects already there are ADDED."""
+        self._handlers.append(handler)
+        for obj in list(self._objects.values()):
+            handler(Change("ADDED", None, obj))
+
+    # ---- the watch ------------------------------------------------------------------------------------------
+
+    def disconnect(self) -> None:
+        """Cut the watch: what is under way is lost, the cache goes stale."""
+        self._connected = False
+        self._epoch += 1
+
+    def reconnect(self) -> None:
+        """List again and watch on; handlers see the difference to the stale cache."""
+        if not self._connected:
+            self._connected = True
+            self._clock.call_after(self._lag(), self._after_relist, self._epoch, rank=self._rank)
+
+    def _after_relist(self, epoch: int) -> None:
+        if epoch == self._epoch and self._connected:
+            self._relist()
+
+    def _relist(self) -> None:
+        fresh = {o.key: o for o in self._server.list(self.cls) if self._mine(o)}
+        self.resource_version = self._server.resource_version
+        for key, old in list(self._objects.items()):
+            new = fresh.get(key)
+            if new is None or new.uid != old.uid:
+                self._apply(Change("DELETED", old, old))
+        for obj in fresh.values():
+            known = self._objects.get(obj.key)
+            if known is None:
+                self._apply(Change("ADDED", None, obj))
+            elif known.metadata.resource_version < obj.metadata.resource_version:
+                self._apply(Change("MODIFIED", known, obj))
+
+    def _mine(self, obj: T) -> bool:
+        return self._node is None or obj.spec.node_name == self._node  # type: ignore[attr-defined]
+
+    def _on_commit(self, change: Change) -> None:
+        if not self._connected:
+            return
+        when = max(self._clock.now + self._lag(), self._last)
+        self._last = when
+        self._clock.call_at(when, self._arrive, change, self._epoch, rank=self._rank)
+
+    def _arrive(self, change: Change, epoch: int) -> None:
+        if epoch == self._epoch and change.new.metadata.resource_version > self.resource_version:
+            self.resource_version = change.new.metadata.resource_version
+            self._apply(change)
+
+    def _apply(self, change: Change) -> None:
+        key = change.new.key
+        cached = self._objects.get(key)
+        if change.type == "DELETED":
+            if cached is None:
+                return
+            del self._objects[key]
+            change = change._replace(old=cached)
+        else:
+            # A field-selected watch turns "now on this node" into an addition; so does a first sight after a relist.
+            change = change._replace(type="ADDED" if cached is None else "MODIFIED", old=cached)
+            self._objects[key] = change.new  # type: ignore[assignment]
+        for name, function in self._indexers.items():
+            self._refile(self._indexes[name], function, cached, change)
+        for handler in self._handlers:
+            handler(change)
+
+    def _refile(
+        self, index: dict[Hashable, dict[Key, T]], function: IndexFunction[T], cached: T | None, change: Change
+    ) -> None:
+        key = change.new.key
+        values = () if change.type == "DELETED" else tuple(function(change.new))  # type: ignore[arg-type]
+        if cached is not None:
+            for value in function(cached):
+                if value not in values:
+                    files = index[value]
+                    files.pop(key, None)
+                    if not files:
+                        del index[value]
+        for value in values:
+            index.setdefault(value, {})[key] = change.new  # type: ignore[assignment]
+
+
+class SharedInformers:
+    """The informers of one program, made when they are first asked for."""
+
+    def __init__(self, server: APIServer, process: str) -> None:
+        self.server = server
+        self.process = process
+        self._informers: dict[str, Informer[Object]] = {}
+
+    def of(self, cls: type[T]) -> Informer[T]:
+        """Return the program's informer of a kind."""
+        if cls.kind not in self._informers:
+            self._informers[cls.kind] = Informer(self.server, cls, self.process)  # type: ignore[arg-type]
+        return self._informers[cls.kind]  # type: ignore[return-value]
+
+    def disconnect(self) -> None:
+        """Cut all watches of the program."""
+        for informer in self._informers.values():
+            informer.disconnect()
+
+    def reconnect(self) -> None:
+        """Let all watches of the program list and watch again."""
+        for informer in self._informers.values():
+            informer.reconnect()

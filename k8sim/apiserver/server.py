@@ -1,0 +1,322 @@
+"""The API server: one store of immutable versions, optimistic concurrency, watches, graceful deletion, finalizers.
+
+Every write is atomic at one instant; the time a request takes is the client's (`k8sim.apiserver.client`). Watchers are
+called at once, in the order of their registration; the lag of a watch is the informer's.
+
+Source: staging/src/k8s.io/apiserver/pkg/registry/generic/registry/store.go, registry/rest/{create,update,delete}.go;
+workloads.md 5.1.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
+
+from k8sim.api.core import Pod
+from k8sim.api.defaults import default_object
+from k8sim.api.meta import Condition, Object, ObjectMeta, set_condition, with_meta
+from k8sim.api.pods import is_pod_terminal
+from k8sim.api.scheme import KINDS, resource_name
+from k8sim.api.struct import Time, replace
+from k8sim.apiserver import strategy
+from k8sim.apiserver.errors import AlreadyExists, Conflict, Forbidden, NotFound
+from k8sim.apiserver.watch import Change, ChangeType
+from k8sim.sim.simulation import Simulation
+from k8sim.sim.trace import NO_CAUSE
+
+T = TypeVar("T", bound=Object)
+Key = tuple[str, str]
+Watcher = Callable[[Change], None]
+Admission = Callable[["APIServer", Object, Object | None], Object]
+"""An admission plug-in: (server, new object, old object or None on create) -> object, or raises Forbidden."""
+
+ORPHAN = "orphan"
+FOREGROUND = "foregroundDeletion"
+_FINALIZER = {"Orphan": ORPHAN, "Foreground": FOREGROUND}
+
+
+class APIServer:
+    """The store and its rules.
+
+    Parameters
+    ----------
+    sim
+        The run's clock, streams and trace.
+    admission
+        Plug-ins in order, called on create and update.
+    keep_history
+        Keep every change (`history`), so that the state at any past moment can be shown.
+    """
+
+    def __init__(self, sim: Simulation, admission: Iterable[Admission] = (), keep_history: bool = True) -> None:
+        self.sim = sim
+        self.admission = tuple(admission)
+        self.available = True
+        self.resource_version = 0
+        self.history: list[tuple[int, Change]] | None = [] if keep_history else None
+        self.recorder: Callable[[Change, str, int], int] = lambda change, actor, cause: cause
+        self._objects: dict[str, dict[Key, Object]] = {k.kind: {} for k in KINDS}
+        self._incarnations: dict[tuple[str, str, str], int] = {}
+        self._watchers: dict[str, list[Watcher]] = {k.kind: [] for k in KINDS}
+        self._pod_watchers: dict[str, list[Watcher]] = {}
+
+    # ---- reads ----------------------------------------------------------------------------------------------
+
+    def find(self, cls: type[T], namespace: str, name: str) -> T | None:
+        """Return an object, or None."""
+        return self._objects[cls.kind].get((namespace, name))  # type: ignore[return-value]
+
+    def get(self, cls: type[T], namespace: str, name: str) -> T:
+        """Return an object, or raise NotFound."""
+        obj = self.find(cls, namespace, name)
+        if obj is None:
+            raise NotFound(f'{cls.plural}{_group(cls)} "{name}" not found')
+        return obj
+
+    def list(self, cls: type[T], namespace: str | None = None) -> list[T]:
+        """Return the objects of a kind (of a namespace), in the order of their creation."""
+        objects: Iterable[Object] = self._objects[cls.kind].values()
+        if namespace is not None:
+            objects = (o for o in objects if o.metadata.namespace == namespace)
+        return list(objects)  # type: ignore[arg-type]
+
+    def incarnation(self, obj: Object) -> int:
+        """Return how many objects of that kind and name there have been, this one included."""
+        return self._incarnations.get((obj.kind, *obj.key), 0)
+
+    # ---- watches --------------------------------------------------------------------------------------------
+
+    def watch(self, cls: type[Object], watcher: Watcher) -> None:
+        """Call the watcher on every change of the kind from now on."""
+        self._watchers[cls.kind].append(watcher)
+
+    def watch_pods_of_node(self, node: str, watcher: Watcher) -> None:
+        """Call the watcher on every change of pods bound to a node (field selector spec.nodeName)."""
+        self._pod_watchers.setdefault(node, []).append(watcher)
+
+    # ---- writes ---------------------------------------------------------------------------------------------
+
+    def create(self, obj: T, actor: str = "", cause: int = NO_CAUSE) -> T:
+        """Store a new object.
+
+        Raises
+        ------
+        AlreadyExists, Invalid, Forbidden, NotFound
+            As the real server would answer.
+        """
+        meta = obj.metadata
+        if not meta.name and meta.generate_name:
+            meta = replace(meta, name=meta.generate_name + self._suffix(meta.generate_name))
+        if obj.namespaced:
+            meta = replace(meta, namespace=meta.namespace or "default")
+        key = (meta.namespace, meta.name)
+        obj = replace(obj, metadata=meta)
+        obj = default_object(strategy.prepare_for_create(self.sim, obj))
+        for plugin in self.admission:
+            obj = plugin(self, obj, None)  # type: ignore[assignment]
+        strategy.check_create(self.sim, obj)
+        if key in self._objects[obj.kind]:
+            raise AlreadyExists(f'{obj.plural}{_group(type(obj))} "{meta.name}" already exists')
+        n = self._incarnations.get((obj.kind, *key), 0) + 1
+        self._incarnations[(obj.kind, *key)] = n
+        obj = with_meta(
+            obj,
+            uid=meta.uid or _uid(obj.kind, key, n),
+            creation_timestamp=Time(self.sim.clock.truncated()),
+            generation=1,
+            deletion_timestamp=None,
+            deletion_grace_period_seconds=None,
+        )
+        return self._commit("ADDED", None, obj, actor, cause)
+
+    def update(self, obj: T, actor: str = "", cause: int = NO_CAUSE) -> T:
+        """Replace an object's metadata and spec; its status stays. Conflict if the version is not the stored one."""
+        old = self._stored(obj)
+        new = replace(obj, status=old.status) if hasattr(old, "status") else obj  # type: ignore[attr-defined]
+        return self._replace(old, new, actor, cause)
+
+    def update_status(self, obj: T, actor: str = "", cause: int = NO_CAUSE) -> T:
+        """Replace an object's status; all else stays. Conflict if the version is not the stored one."""
+        old = self._stored(obj)
+        new = replace(old, status=obj.status)  # type: ignore[attr-defined]
+        strategy.check_status_update(new, old)
+        return self._write(old, new, actor, cause)
+
+    def patch(
+        self, cls: type[T], namespace: str, name: str, change: Callable[[T], T], actor: str = "", cause: int = NO_CAUSE
+    ) -> T:
+        """Apply a function to the stored object: a patch, which has no version to conflict with. Spec and metadata."""
+        old = self.get(cls, namespace, name)
+        new = change(old)
+        if hasattr(old, "status"):
+            new = replace(new, status=old.status)
+        return self._replace(old, new, actor, cause)
+
+    def patch_status(
+        self, cls: type[T], namespace: str, name: str, change: Callable[[T], T], actor: str = "", cause: int = NO_CAUSE
+    ) -> T:
+        """Apply a function to the stored object and keep only what it does to the status."""
+        old = self.get(cls, namespace, name)
+        new = replace(old, status=change(old).status)  # type: ignore[attr-defined]
+        strategy.check_status_update(new, old)
+        return self._write(old, new, actor, cause)
+
+    def bind(self, pod: Pod, node: str, actor: str = "", cause: int = NO_CAUSE) -> Pod:
+        """Bind a pod to a node (the pods/binding subresource): sets nodeName and PodScheduled=True at once."""
+        old = self.get(Pod, *pod.key)
+        if old.uid != pod.uid:
+            raise Conflict(f'Operation cannot be fulfilled on pods "{pod.name}": the UID in the precondition is stale')
+        if old.deleting:
+            raise Conflict(f"pod {pod.name} is being deleted, cannot be assigned to a host")
+        if old.spec.node_name:
+            raise Conflict(f'pod {pod.name} is already assigned to node "{old.spec.node_name}"')
+        scheduled = Condition(
+            type="PodScheduled", status="True", last_transition_time=Time(self.sim.clock.truncated())
+        )
+        status = replace(
+            old.status, conditions=set_condition(old.status.conditions, scheduled), nominated_node_name=""
+        )
+        return self._write(old, replace(old, spec=replace(old.spec, node_name=node), status=status), actor, cause)
+
+    def delete(
+        self,
+        cls: type[T],
+        namespace: str,
+        name: str,
+        *,
+        grace_period_seconds: int | None = None,
+        propagation: str | None = None,
+        uid: str | None = None,
+        resource_version: int | None = None,
+        actor: str = "",
+        cause: int = NO_CAUSE,
+    ) -> T:
+        """Delete an object, or begin to: pods end gracefully, finalizers hold an object back.
+
+        Parameters
+        ----------
+        grace_period_seconds
+            None: the object's own.
+        propagation
+            "Background", "Foreground", "Orphan", or None for the default (background).
+        uid, resource_version
+            Preconditions; Conflict if they do not hold.
+        """
+        old = self.get(cls, namespace, name)
+        if uid is not None and uid != old.uid:
+            raise Conflict(f'Precondition failed: UID in precondition: {uid}, UID in object meta: {old.uid}')
+        if resource_version is not None and resource_version != old.metadata.resource_version:
+            raise Conflict(f'Operation cannot be fulfilled on {cls.plural} "{name}": the object has been modified')
+        new, remove_now = strategy.begin_deletion(old, grace_period_seconds, self.sim.clock.now, self.sim.clock)
+        new = _with_propagation(new, propagation)
+        if new.metadata.finalizers or not remove_now:
+            if not new.deleting:
+                new = with_meta(
+                    new, deletion_timestamp=Time(self.sim.clock.truncated()), deletion_grace_period_seconds=0
+                )
+            return self._write(old, new, actor, cause)
+        if isinstance(new, Pod) and new is not old:
+            new = self._write(old, new, actor, cause)  # watchers see the grace become 0, then the removal
+        return self._commit("DELETED", new, new, actor, cause)
+
+    # ---- internals ------------------------------------------------------------------------------------------
+
+    def _stored(self, obj: T) -> T:
+        old = self.get(type(obj), *obj.key)
+        version = obj.metadata.resource_version
+        if (version and version != old.metadata.resource_version) or (obj.uid and obj.uid != old.uid):
+            raise Conflict(
+                f'Operation cannot be fulfilled on {obj.plural}{_group(type(obj))} "{obj.name}": the object has been '
+                "modified; please apply your changes to the latest version and try again"
+            )
+        return old
+
+    def _replace(self, old: T, new: T, actor: str, cause: int) -> T:
+        """Write new metadata and spec with all rules of an update."""
+        meta, was = new.metadata, old.metadata
+        new = replace(
+            new,
+            metadata=replace(
+                meta,
+                uid=was.uid,
+                resource_version=was.resource_version,
+                generation=was.generation,
+                creation_timestamp=was.creation_timestamp,
+                deletion_timestamp=was.deletion_timestamp,
+                deletion_grace_period_seconds=was.deletion_grace_period_seconds,
+            ),
+        )
+        new = default_object(strategy.prepare_for_update(self.sim, new, old))
+        for plugin in self.admission:
+            new = plugin(self, new, old)  # type: ignore[assignment]
+        strategy.check_update(self.sim, new, old)
+        if old.deleting and set(new.metadata.finalizers) - set(was.finalizers):
+            raise Forbidden(f'{resource_name(type(old))} "{old.name}": no new finalizers can be added when deleting')
+        if getattr(new, "spec", None) != getattr(old, "spec", None):
+            new = with_meta(new, generation=was.generation + 1)
+        if new.deleting and not new.metadata.finalizers and not new.metadata.deletion_grace_period_seconds:
+            if isinstance(new, Pod) and not was.finalizers:
+                return self._write(old, new, actor, cause)
+            return self._commit("DELETED", old, new, actor, cause)
+        return self._write(old, new, actor, cause)
+
+    def _write(self, old: T, new: T, actor: str, cause: int) -> T:
+        """Store a change, unless there is none (a no-op write makes no event and no new version)."""
+        if new is old or new == old:
+            return old
+        return self._commit("MODIFIED", old, new, actor, cause)
+
+    def _commit(self, type_: ChangeType, old: T | None, new: T, actor: str, cause: int) -> T:
+        self.resource_version += 1
+        new = with_meta(new, resource_version=self.resource_version)
+        objects = self._objects[new.kind]
+        if type_ == "DELETED":
+            del objects[new.key]
+        else:
+            objects[new.key] = new
+        change = Change(type_, old, new, cause, actor)
+        change = change._replace(row=self.recorder(change, actor, cause))
+        if self.history is not None:
+            self.history.append((self.sim.clock.now, change))
+        for watcher in self._watchers[new.kind]:
+            watcher(change)
+        if isinstance(new, Pod) and new.spec.node_name in self._pod_watchers:
+            for watcher in self._pod_watchers[new.spec.node_name]:
+                watcher(change)
+        return new
+
+    def _suffix(self, prefix: str) -> str:
+        """Return five random characters of Kubernetes' alphabet for generateName."""
+        alphabet = "bcdfghjklmnpqrstvwxz2456789"
+        stream = self.sim.streams.stream(prefix, "generateName")
+        return "".join(alphabet[int(stream.uniform() * len(alphabet))] for _ in range(5))
+
+
+def _uid(kind: str, key: Key, n: int) -> str:
+    """Return a UID that depends only on what the object is, so that a run can be replayed piece by piece."""
+    h = hashlib.blake2b(f"{kind}/{key[0]}/{key[1]}/{n}".encode(), digest_size=16).hexdigest()
+    return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
+
+
+def _group(cls: type[Object]) -> str:
+    group = cls.api_version.rpartition("/")[0]
+    return f".{group}" if group else ""
+
+
+def _with_propagation(obj: T, propagation: str | None) -> T:
+    """Add or remove the garbage collector's finalizers as a delete option asks (rest/delete.go)."""
+    if propagation is None:
+        return obj
+    kept = tuple(f for f in obj.metadata.finalizers if f not in (ORPHAN, FOREGROUND))
+    wanted = _FINALIZER.get(propagation)
+    finalizers = (*kept, wanted) if wanted else kept
+    return with_meta(obj, finalizers=finalizers) if finalizers != obj.metadata.finalizers else obj
+
+
+def namespace_of(meta: ObjectMeta) -> str:
+    """Return the namespace an object of a namespaced kind goes to."""
+    return meta.namespace or "default"
+
+
+__all__ = ["APIServer", "Admission", "FOREGROUND", "ORPHAN", "Mapping", "is_pod_terminal", "namespace_of"]

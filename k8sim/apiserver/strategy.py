@@ -1,0 +1,131 @@
+"""What the API server does to particular kinds: prepare, check, begin deletion (pkg/registry/*/*/strategy.go)."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from k8sim.api import validation
+from k8sim.api.apps import StatefulSet, StatefulSetStatus
+from k8sim.api.core import Pod
+from k8sim.api.fielderror import FieldError
+from k8sim.api.meta import Object, with_meta
+from k8sim.api.pods import is_pod_terminal
+from k8sim.api.scheme import resource_name
+from k8sim.api.struct import Time, replace
+from k8sim.apiserver.errors import Invalid
+from k8sim.sim.clock import Clock
+from k8sim.sim.simulation import Simulation
+from k8sim.sim.units import SECOND
+
+T = TypeVar("T", bound=Object)
+
+
+def prepare_for_create(sim: Simulation, obj: T) -> T:
+    """Drop what a client cannot set on create: the status, and fields behind feature gates that are off."""
+    if hasattr(obj, "status") and obj.kind != "Node":  # a Node is created by its kubelet together with its status
+        obj = replace(obj, status=type(obj.status)())
+    if isinstance(obj, StatefulSet):
+        obj = _drop_max_unavailable(sim, obj, None)  # type: ignore[assignment]
+    return obj
+
+
+def prepare_for_update(sim: Simulation, obj: T, old: T) -> T:
+    """Drop fields behind feature gates that are off, unless the stored object has them."""
+    if isinstance(obj, StatefulSet):
+        obj = _drop_max_unavailable(sim, obj, old)  # type: ignore[assignment, arg-type]
+    return obj
+
+
+def _drop_max_unavailable(sim: Simulation, obj: StatefulSet, old: StatefulSet | None) -> StatefulSet:
+    """maxUnavailable of a StatefulSet is silently dropped while its gate is off (workloads 0.6)."""
+    rolling = obj.spec.update_strategy.rolling_update
+    if rolling is None or rolling.max_unavailable is None or sim.enabled("MaxUnavailableStatefulSet"):
+        return obj
+    had = old.spec.update_strategy.rolling_update if old is not None else None
+    if had is not None and had.max_unavailable is not None:
+        return obj
+    strategy = replace(obj.spec.update_strategy, rolling_update=replace(rolling, max_unavailable=None))
+    return replace(obj, spec=replace(obj.spec, update_strategy=strategy))
+
+
+def check_create(sim: Simulation, obj: Object) -> None:
+    """Raise Invalid if a new object breaks a rule."""
+    _raise(obj, validation.validate_create(obj))
+
+
+def check_update(sim: Simulation, obj: Object, old: Object) -> None:
+    """Raise Invalid if an update breaks a rule (immutable fields among them)."""
+    _raise(obj, validation.validate_update(obj, old))
+
+
+def check_status_update(obj: Object, old: Object) -> None:
+    """Raise Invalid for a StatefulSet status that cannot be (workloads 1.2, 1.12)."""
+    if not isinstance(obj, StatefulSet) or not isinstance(old, StatefulSet):
+        return
+    status: StatefulSetStatus = obj.status
+    counts = {
+        "replicas": status.replicas,
+        "readyReplicas": status.ready_replicas,
+        "currentReplicas": status.current_replicas,
+        "updatedReplicas": status.updated_replicas,
+        "availableReplicas": status.available_replicas,
+    }
+    for field, count in counts.items():
+        if count < 0:
+            raise Invalid(f"status.{field}: Invalid value: {count}: must be greater than or equal to 0")
+        if count > status.replicas:
+            raise Invalid(f"status.{field}: Invalid value: {count}: cannot be greater than status.replicas")
+    if status.available_replicas > status.ready_replicas:
+        raise Invalid("status.availableReplicas: cannot be greater than status.readyReplicas")
+    if status.collision_count < old.status.collision_count:
+        raise Invalid("status.collisionCount: cannot be decremented")
+
+
+def _raise(obj: Object, errors: list[FieldError]) -> None:
+    if errors:
+        causes = [str(e) for e in errors]
+        text = causes[0] if len(causes) == 1 else "[" + ", ".join(causes) + "]"
+        kind = resource_name(type(obj)).replace(obj.kind.lower(), obj.kind)
+        raise Invalid(f'{kind} "{obj.name}" is invalid: {text}', causes)
+
+
+def begin_deletion(obj: T, grace: int | None, now_ns: int, clock: Clock) -> tuple[T, bool]:
+    """Decide what a DELETE does to an object (rest.BeforeDelete, pod strategy CheckGracefulDelete).
+
+    Returns
+    -------
+    object, remove
+        The object as it is to be stored, and whether it is to be removed now if no finalizer holds it.
+    """
+    meta = obj.metadata
+    if not isinstance(obj, Pod):
+        return obj, True
+    if meta.deletion_timestamp is not None:
+        stored = meta.deletion_grace_period_seconds
+        if not stored:
+            return obj, True
+        if grace is None or grace >= stored:
+            return obj, False
+        grace = max(grace, 0)
+        deadline = meta.deletion_timestamp - stored * SECOND + grace * SECOND
+        if grace > 0 and deadline < now_ns:
+            deadline, grace = clock.truncated(now_ns), 1
+        new = with_meta(
+            obj,
+            deletion_timestamp=Time(max(deadline, 0) if grace else clock.truncated(now_ns)),
+            deletion_grace_period_seconds=grace,
+        )
+        return new, grace == 0
+    if grace is None:
+        grace = obj.spec.termination_grace_period_seconds
+    if grace < 0:
+        grace = 1
+    if not obj.spec.node_name or is_pod_terminal(obj):
+        grace = 0
+    new = with_meta(
+        obj,
+        deletion_timestamp=Time(clock.truncated(now_ns) + grace * SECOND),
+        deletion_grace_period_seconds=grace,
+        generation=meta.generation + 1,
+    )
+    return new, grace == 0

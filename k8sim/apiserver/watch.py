@@ -1,0 +1,24 @@
+"""Changes of stored objects, as watchers see them."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from k8sim.api.meta import Object
+from k8sim.sim.trace import NO_CAUSE
+
+ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
+
+
+class Change(NamedTuple):
+    """One change of one object.
+
+    ``old`` is None for ADDED. For DELETED ``new`` is the last state. ``row`` is the trace row that stands for the
+    change: whatever a watcher does because of it names this row as its cause.
+    """
+
+    type: ChangeType
+    old: Object | None
+    new: Object
+    row: int = NO_CAUSE
+    actor: str = ""

@@ -1,0 +1,90 @@
+"""What all controllers have in common: informers feed keys into a queue, workers sync one key at a time.
+
+A handler may only add keys; a sync may only read its caches and write through its client.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from k8sim.apiserver.client import Client
+from k8sim.apiserver.errors import ApiError
+from k8sim.apiserver.informer import SharedInformers
+from k8sim.apiserver.server import APIServer
+from k8sim.sim.clock import Event, Task, rank
+from k8sim.sim.simulation import Simulation
+from k8sim.sim.workqueue import WorkQueue
+
+Key = tuple[str, str]
+Sync = Generator[Event, Any, None]
+
+
+@dataclass(frozen=True)
+class ControllerContext:
+    """What kube-controller-manager hands to each of its controllers."""
+
+    sim: Simulation
+    server: APIServer
+    informers: SharedInformers
+
+
+class Controller(ABC):
+    """A level-triggered controller.
+
+    Subclasses set ``name`` and ``workers``, register handlers in ``__init__``, and implement `sync`, which raises
+    `ApiError` to be retried with back-off. Each worker has a client of its own, so a cause never leaks between keys.
+    """
+
+    name: ClassVar[str]
+    workers: ClassVar[int] = 5
+    max_retries: ClassVar[int | None] = None
+    base_delay_ns: ClassVar[int] = 5_000_000
+    max_delay_ns: ClassVar[int] = 1_000_000_000_000
+
+    def __init__(self, context: ControllerContext) -> None:
+        self.sim = context.sim
+        self.clock = context.sim.clock
+        self.server = context.server
+        self.informers = context.informers
+        self.rank = rank("kube-controller-manager", self.name)
+        self.queue: WorkQueue[Key] = WorkQueue(self.clock, self.rank, self.base_delay_ns, self.max_delay_ns)
+        self.tasks: list[Task] = []
+
+    def start(self) -> None:
+        """Start the workers."""
+        for i in range(self.workers):
+            worker_rank = rank("kube-controller-manager", f"{self.name}/{i}")
+            self.tasks.append(self.clock.spawn(self._work(Client(self.server, self.name, worker_rank))))
+
+    def stop(self) -> None:
+        """Kill the controller with all that it was doing."""
+        for task in self.tasks:
+            task.kill()
+
+    def _work(self, client: Client) -> Generator[Event, Any, None]:
+        queue = self.queue
+        while True:
+            while (wait := queue.ready()) is not None:
+                yield wait
+            key, client.cause = queue.take()
+            try:
+                yield from self.sync(key, client)
+            except ApiError as error:
+                if self.max_retries is not None and queue.failures(key) >= self.max_retries:
+                    queue.forget(key)
+                else:
+                    queue.add_rate_limited(key, client.cause)
+                self.on_error(key, error, client)
+            else:
+                queue.forget(key)
+            queue.done(key)
+
+    @abstractmethod
+    def sync(self, key: Key, client: Client) -> Sync:
+        """Bring one object's world in line with its spec."""
+
+    def on_error(self, key: Key, error: ApiError, client: Client) -> None:
+        """Hook for controllers that say something about a failed sync."""

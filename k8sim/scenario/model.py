@@ -1,0 +1,234 @@
+"""What a scenario says, after it has been read: plain frozen data, which programs may also build without YAML.
+
+    from k8sim.scenario.model import NodeGroup, Scenario, Step
+
+    Scenario(
+        name="node-loss",
+        duration_ns=3600 * SECOND,
+        nodes=(NodeGroup("node", count=3),),
+        objects=({"apiVersion": "apps/v1", "kind": "StatefulSet", ...},),
+        timeline=(Step.fault(20 * SECOND, "node-crash", node="node-1"),),
+    )
+
+The loader checks files; what a program builds is checked when the API server sees it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from k8sim.sim.units import HOUR
+
+if TYPE_CHECKING:
+    from k8sim.sim.distributions import Distribution
+
+DEFAULT_CAPACITY: Final[Mapping[str, str]] = {"cpu": "4", "memory": "16Gi", "pods": "110"}
+HOSTNAME_LABEL: Final = "kubernetes.io/hostname"
+ZONE_LABEL: Final = "topology.kubernetes.io/zone"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A place in a file."""
+
+    file: str = "<program>"
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return self.file if self.line is None else f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True)
+class NodeGroup:
+    """Nodes ``name-0`` to ``name-(count-1)`` that are alike but for their zone.
+
+    Parameters
+    ----------
+    zones
+        Given to the nodes in turn, as the label topology.kubernetes.io/zone.
+    taints
+        As in a Node's spec.
+    """
+
+    name: str
+    count: int = 1
+    capacity: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_CAPACITY))
+    labels: Mapping[str, str] = field(default_factory=dict)
+    zones: tuple[str, ...] = ()
+    taints: tuple[Mapping[str, Any], ...] = ()
+
+    def manifests(self) -> list[dict[str, Any]]:
+        """The Node objects."""
+        return [self._manifest(index) for index in range(self.count)]
+
+    def _manifest(self, index: int) -> dict[str, Any]:
+        name = f"{self.name}-{index}"
+        labels = {HOSTNAME_LABEL: name}
+        if self.zones:
+            labels[ZONE_LABEL] = self.zones[index % len(self.zones)]
+        node: dict[str, Any] = {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": name, "labels": {**labels, **self.labels}},
+            "spec": {"taints": [dict(taint) for taint in self.taints]} if self.taints else {},
+            "status": {"capacity": dict(self.capacity), "allocatable": dict(self.capacity)},
+        }
+        return node
+
+
+@dataclass(frozen=True)
+class ImageBehaviour:
+    """How the software behaves in images whose name matches `pattern` (fnmatch).
+
+    None means "at once" for the times that default to zero (pull, start, exit) only where the field says so; for
+    `started`, `ready`, `hang` and `stop`, None is "never". The defaults are those of the file format.
+
+    Parameters
+    ----------
+    pull
+        Time a pull takes when the image is not on the node.
+    missing
+        The registry does not have the image.
+    start
+        Time the runtime needs to start the container.
+    started, ready
+        Container age from which a startup or readiness probe passes.
+    hang
+        Container age from which liveness and readiness probes fail.
+    exit_after, exit_code
+        The process ends by itself; None: it does not.
+    stop
+        From SIGTERM to the process' exit; None: only SIGKILL ends it.
+    hooks
+        Durations of hooks that are not a plain sleep, by `postStart` and `preStop`.
+    """
+
+    pattern: str
+    pull: Distribution
+    start: Distribution
+    started: Distribution | None
+    ready: Distribution | None
+    stop: Distribution | None
+    hang: Distribution | None = None
+    missing: bool = False
+    exit_after: Distribution | None = None
+    exit_code: int = 0
+    hooks: Mapping[str, Distribution] = field(default_factory=dict)
+    source: Source = Source()
+
+
+Action = Literal["kubectl", "apply", "evict", "fault"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something that is done at a time, whether or not earlier steps have finished.
+
+    Parameters
+    ----------
+    at_ns
+        When.
+    action
+        Which of the following fields counts.
+    command
+        kubectl: the text after "kubectl".
+    objects
+        apply: manifests, in order.
+    pod
+        evict: the pod's name.
+    name, arguments
+        fault: its name and arguments; durations are in ns (`for` is then None for "for ever").
+    """
+
+    at_ns: int
+    action: Action
+    command: str = ""
+    objects: tuple[Mapping[str, Any], ...] = ()
+    pod: str = ""
+    name: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    source: Source = Source()
+
+    @classmethod
+    def kubectl(cls, at_ns: int, command: str) -> Step:
+        """One kubectl command, without the word kubectl."""
+        return cls(at_ns, "kubectl", command=command)
+
+    @classmethod
+    def apply(cls, at_ns: int, *objects: Mapping[str, Any]) -> Step:
+        """Objects that are applied."""
+        return cls(at_ns, "apply", objects=objects)
+
+    @classmethod
+    def evict(cls, at_ns: int, pod: str) -> Step:
+        """One eviction, tried once."""
+        return cls(at_ns, "evict", pod=pod)
+
+    @classmethod
+    def fault(cls, at_ns: int, name: str, /, **arguments: Any) -> Step:
+        """A fault; ``for`` is a keyword of Python, so give durations as ``**{"for": 5 * SECOND}``."""
+        return cls(at_ns, "fault", name=name, arguments=arguments)
+
+    @property
+    def label(self) -> str:
+        """What the trace calls the step: the action, or the fault's name."""
+        return self.name if self.action == "fault" else self.action
+
+
+@dataclass(frozen=True)
+class NotSimulated:
+    """Something the scenario says that has no effect in the simulation."""
+
+    what: str
+    why: str
+    source: Source = Source()
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One experiment: a cluster, what is applied to it, and what happens to it.
+
+    Parameters
+    ----------
+    objects, object_sources
+        Manifests in file order, as plain dicts, and where each stands (may be left out by programs).
+    nodes
+        Groups that make Node objects, before those among the manifests.
+    namespace
+        For kubectl steps and objects that name none.
+    failures, applications, traffic, objectives, sweep
+        As the file has them.
+    not_simulated
+        What was accepted without effect.
+    path
+        The file, when it came from one.
+    """
+
+    name: str
+    description: str = ""
+    duration_ns: int = HOUR
+    seed: int = 0
+    replicates: int = 1
+    namespace: str = "default"
+    nodes: tuple[NodeGroup, ...] = ()
+    feature_gates: Mapping[str, bool] = field(default_factory=dict)
+    images: tuple[ImageBehaviour, ...] = ()
+    timeline: tuple[Step, ...] = ()
+    objects: tuple[Mapping[str, Any], ...] = ()
+    object_sources: tuple[Source, ...] = ()
+    cluster: Mapping[str, Any] = field(default_factory=dict)
+    latencies: Mapping[str, Any] = field(default_factory=dict)
+    failures: tuple[Any, ...] = ()
+    applications: tuple[Any, ...] = ()
+    traffic: tuple[Any, ...] = ()
+    objectives: tuple[Any, ...] = ()
+    sweep: Mapping[str, Any] = field(default_factory=dict)
+    not_simulated: tuple[NotSimulated, ...] = ()
+    path: str | None = None
+
+    def node_manifests(self) -> list[Mapping[str, Any]]:
+        """All Node objects: those of the groups, then those among the manifests."""
+        made = [manifest for group in self.nodes for manifest in group.manifests()]
+        return [*made, *(manifest for manifest in self.objects if manifest.get("kind") == "Node")]

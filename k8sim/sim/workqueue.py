@@ -1,0 +1,118 @@
+"""A controller's work queue: keys, deduplicated, at most one worker per key, with delays and back-off.
+
+Source: client-go/util/workqueue (queue.go, delaying_queue.go, default_rate_limiters.go); workloads.md 0.1.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+from k8sim.sim.clock import Clock, Event
+from k8sim.sim.trace import NO_CAUSE
+from k8sim.sim.units import MILLISECOND, SECOND
+
+K = TypeVar("K", bound=Hashable)
+
+
+class WorkQueue(Generic[K]):
+    """Keys that need a sync, each with the trace row that asked for it first.
+
+    Parameters
+    ----------
+    base_delay_ns, max_delay_ns
+        Back-off of a failing key: base x 2^n, capped (5 ms and 1000 s unless the controller sets its own).
+    """
+
+    def __init__(
+        self, clock: Clock, rank: int, base_delay_ns: int = 5 * MILLISECOND, max_delay_ns: int = 1000 * SECOND
+    ) -> None:
+        self._clock = clock
+        self._rank = rank
+        self._base = base_delay_ns
+        self._max = max_delay_ns
+        self._queue: deque[K] = deque()
+        self._dirty: dict[K, int] = {}
+        self._processing: set[K] = set()
+        self._idle: deque[Event] = deque()
+        self._failures: dict[K, int] = {}
+        self._due: dict[K, int] = {}
+        self._tokens = 100.0
+        self._tokens_at = 0
+
+    def add(self, key: K, cause: int = NO_CAUSE) -> None:
+        """Ask for a sync of the key; while it is being processed, one more run follows."""
+        if key in self._dirty:
+            return
+        self._dirty[key] = cause
+        if key in self._processing:
+            return
+        self._queue.append(key)
+        if self._idle:
+            self._clock.fire(self._idle.popleft(), None, self._rank)
+
+    def add_after(self, key: K, delay_ns: int, cause: int = NO_CAUSE) -> None:
+        """Ask for a sync after a delay; of several delayed requests of a key the earliest counts."""
+        if delay_ns <= 0:
+            self.add(key, cause)
+            return
+        due = self._clock.now + delay_ns
+        pending = self._due.get(key)
+        if pending is not None and pending <= due:
+            return
+        self._due[key] = due
+        self._clock.call_at(due, self._fire, key, due, cause, rank=self._rank)
+
+    def _fire(self, key: K, due: int, cause: int) -> None:
+        if self._due.get(key) == due:
+            del self._due[key]
+            self.add(key, cause)
+
+    def add_rate_limited(self, key: K, cause: int = NO_CAUSE) -> None:
+        """Ask for a sync after the key's back-off: base x 2^failures, or the shared bucket (10/s, burst 100)."""
+        n = self._failures.get(key, 0)
+        self._failures[key] = n + 1
+        delay = min(self._base << n, self._max) if n < 40 else self._max
+        self.add_after(key, max(delay, self._bucket_ns()), cause)
+
+    def _bucket_ns(self) -> int:
+        now = self._clock.now
+        self._tokens = min(100.0, self._tokens + (now - self._tokens_at) * 10 / SECOND)
+        self._tokens_at = now
+        self._tokens -= 1
+        return 0 if self._tokens >= 0 else int(-self._tokens * SECOND / 10)
+
+    def failures(self, key: K) -> int:
+        """Return how often the key has failed in a row."""
+        return self._failures.get(key, 0)
+
+    def forget(self, key: K) -> None:
+        """Reset the key's back-off after a success."""
+        self._failures.pop(key, None)
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def ready(self) -> Event | None:
+        """Return None if a key can be had now, else an event to wait for before asking again."""
+        if self._queue:
+            return None
+        event = self._clock.event()
+        self._idle.append(event)
+        return event
+
+    def take(self) -> tuple[K, int]:
+        """Return the next key and the row that asked for it; call `done` when its sync has ended."""
+        key = self._queue.popleft()
+        cause = self._dirty.pop(key)
+        self._processing.add(key)
+        return key, cause
+
+    def done(self, key: K) -> None:
+        """Say that the key's sync has ended; a request that came meanwhile is queued now."""
+        self._processing.discard(key)
+        if key in self._dirty:
+            self._queue.append(key)
+            if self._idle:
+                self._clock.fire(self._idle.popleft(), None, self._rank)
