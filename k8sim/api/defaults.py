@@ -19,7 +19,16 @@ from k8sim.api.apps import (
     StatefulSetUpdateStrategy,
 )
 from k8sim.api.batch import Job
-from k8sim.api.core import Container, LimitRange, Node, PersistentVolumeClaim, Pod, PodSpec, PodTemplateSpec, Service
+from k8sim.api.core import (
+    Container,
+    LimitRange,
+    Node,
+    PersistentVolumeClaim,
+    Pod,
+    PodSpec,
+    PodTemplateSpec,
+    Service,
+)
 from k8sim.api.meta import Object
 from k8sim.api.struct import replace
 
@@ -69,7 +78,9 @@ def _stateful_set(obj: StatefulSet) -> StatefulSet:
     rolling_update = strategy.rolling_update
     if strategy.type == "RollingUpdate" and rolling_update is not None and rolling_update.partition is None:
         strategy = replace(strategy, rolling_update=replace(rolling_update, partition=0))
-    return replace(obj, spec=replace(obj.spec, update_strategy=strategy, template=_template(obj.spec.template)))
+    return replace(
+        obj, spec=replace(obj.spec, update_strategy=strategy, template=_template(obj.spec.template))
+    )
 
 
 def _deployment(obj: Deployment) -> Deployment:
@@ -94,7 +105,9 @@ def _daemon_set(obj: DaemonSet) -> DaemonSet:
             max_surge=0 if rolling.max_surge is None else rolling.max_surge,
         )
         strategy = DaemonSetUpdateStrategy(type="RollingUpdate", rolling_update=rolling)
-    return replace(obj, spec=replace(obj.spec, update_strategy=strategy, template=_template(obj.spec.template)))
+    return replace(
+        obj, spec=replace(obj.spec, update_strategy=strategy, template=_template(obj.spec.template))
+    )
 
 
 def _limit_range(obj: LimitRange) -> LimitRange:
@@ -102,7 +115,9 @@ def _limit_range(obj: LimitRange) -> LimitRange:
     for item in obj.spec.limits:
         if item.type == "Container":
             default = {**item.max, **item.default}
-            item = replace(item, default=default, default_request={**item.min, **default, **item.default_request})
+            item = replace(
+                item, default=default, default_request={**item.min, **default, **item.default_request}
+            )
         items.append(item)
     return replace(obj, spec=replace(obj.spec, limits=tuple(items)))
 

@@ -151,7 +151,11 @@ class Informer(Generic[T]):
             handler(change)
 
     def _refile(
-        self, index: dict[Hashable, dict[Key, T]], function: IndexFunction[T], cached: T | None, change: Change
+        self,
+        index: dict[Hashable, dict[Key, T]],
+        function: IndexFunction[T],
+        cached: T | None,
+        change: Change,
     ) -> None:
         key = change.new.key
         values = () if change.type == "DELETED" else tuple(function(change.new))  # type: ignore[arg-type]

@@ -10,17 +10,17 @@ workloads.md 5.1.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from k8sim.api.core import Pod
 from k8sim.api.defaults import default_object
-from k8sim.api.meta import Condition, Object, ObjectMeta, set_condition, with_meta
-from k8sim.api.pods import is_pod_terminal
+from k8sim.api.meta import Condition, Object, set_condition, with_meta
 from k8sim.api.scheme import KINDS, resource_name
 from k8sim.api.struct import Time, replace
 from k8sim.apiserver import strategy
 from k8sim.apiserver.errors import AlreadyExists, Conflict, Forbidden, NotFound
+from k8sim.apiserver.leases import Leases
 from k8sim.apiserver.watch import Change, ChangeType
 from k8sim.sim.simulation import Simulation
 from k8sim.sim.trace import NO_CAUSE
@@ -49,10 +49,13 @@ class APIServer:
         Keep every change (`history`), so that the state at any past moment can be shown.
     """
 
-    def __init__(self, sim: Simulation, admission: Iterable[Admission] = (), keep_history: bool = True) -> None:
+    def __init__(
+        self, sim: Simulation, admission: Iterable[Admission] = (), keep_history: bool = True
+    ) -> None:
         self.sim = sim
         self.admission = tuple(admission)
         self.available = True
+        self.leases = Leases()
         self.resource_version = 0
         self.history: list[tuple[int, Change]] | None = [] if keep_history else None
         self.recorder: Callable[[Change, str, int], int] = lambda change, actor, cause: cause
@@ -144,7 +147,13 @@ class APIServer:
         return self._write(old, new, actor, cause)
 
     def patch(
-        self, cls: type[T], namespace: str, name: str, change: Callable[[T], T], actor: str = "", cause: int = NO_CAUSE
+        self,
+        cls: type[T],
+        namespace: str,
+        name: str,
+        change: Callable[[T], T],
+        actor: str = "",
+        cause: int = NO_CAUSE,
     ) -> T:
         """Apply a function to the stored object: a patch, which has no version to conflict with. Spec and metadata."""
         old = self.get(cls, namespace, name)
@@ -154,7 +163,13 @@ class APIServer:
         return self._replace(old, new, actor, cause)
 
     def patch_status(
-        self, cls: type[T], namespace: str, name: str, change: Callable[[T], T], actor: str = "", cause: int = NO_CAUSE
+        self,
+        cls: type[T],
+        namespace: str,
+        name: str,
+        change: Callable[[T], T],
+        actor: str = "",
+        cause: int = NO_CAUSE,
     ) -> T:
         """Apply a function to the stored object and keep only what it does to the status."""
         old = self.get(cls, namespace, name)
@@ -166,7 +181,9 @@ class APIServer:
         """Bind a pod to a node (the pods/binding subresource): sets nodeName and PodScheduled=True at once."""
         old = self.get(Pod, *pod.key)
         if old.uid != pod.uid:
-            raise Conflict(f'Operation cannot be fulfilled on pods "{pod.name}": the UID in the precondition is stale')
+            raise Conflict(
+                f'Operation cannot be fulfilled on pods "{pod.name}": the UID in the precondition is stale'
+            )
         if old.deleting:
             raise Conflict(f"pod {pod.name} is being deleted, cannot be assigned to a host")
         if old.spec.node_name:
@@ -177,7 +194,9 @@ class APIServer:
         status = replace(
             old.status, conditions=set_condition(old.status.conditions, scheduled), nominated_node_name=""
         )
-        return self._write(old, replace(old, spec=replace(old.spec, node_name=node), status=status), actor, cause)
+        return self._write(
+            old, replace(old, spec=replace(old.spec, node_name=node), status=status), actor, cause
+        )
 
     def delete(
         self,
@@ -205,10 +224,14 @@ class APIServer:
         """
         old = self.get(cls, namespace, name)
         if uid is not None and uid != old.uid:
-            raise Conflict(f'Precondition failed: UID in precondition: {uid}, UID in object meta: {old.uid}')
+            raise Conflict(f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old.uid}")
         if resource_version is not None and resource_version != old.metadata.resource_version:
-            raise Conflict(f'Operation cannot be fulfilled on {cls.plural} "{name}": the object has been modified')
-        new, remove_now = strategy.begin_deletion(old, grace_period_seconds, self.sim.clock.now, self.sim.clock)
+            raise Conflict(
+                f'Operation cannot be fulfilled on {cls.plural} "{name}": the object has been modified'
+            )
+        new, remove_now = strategy.begin_deletion(
+            old, grace_period_seconds, self.sim.clock.now, self.sim.clock
+        )
         new = _with_propagation(new, propagation)
         if new.metadata.finalizers or not remove_now:
             if not new.deleting:
@@ -252,7 +275,9 @@ class APIServer:
             new = plugin(self, new, old)  # type: ignore[assignment]
         strategy.check_update(self.sim, new, old)
         if old.deleting and set(new.metadata.finalizers) - set(was.finalizers):
-            raise Forbidden(f'{resource_name(type(old))} "{old.name}": no new finalizers can be added when deleting')
+            raise Forbidden(
+                f'{resource_name(type(old))} "{old.name}": no new finalizers can be added when deleting'
+            )
         if getattr(new, "spec", None) != getattr(old, "spec", None):
             new = with_meta(new, generation=was.generation + 1)
         if new.deleting and not new.metadata.finalizers and not new.metadata.deletion_grace_period_seconds:
@@ -312,11 +337,3 @@ def _with_propagation(obj: T, propagation: str | None) -> T:
     wanted = _FINALIZER.get(propagation)
     finalizers = (*kept, wanted) if wanted else kept
     return with_meta(obj, finalizers=finalizers) if finalizers != obj.metadata.finalizers else obj
-
-
-def namespace_of(meta: ObjectMeta) -> str:
-    """Return the namespace an object of a namespaced kind goes to."""
-    return meta.namespace or "default"
-
-
-__all__ = ["APIServer", "Admission", "FOREGROUND", "ORPHAN", "Mapping", "is_pod_terminal", "namespace_of"]

@@ -112,7 +112,10 @@ class Clock:
         event = Event(env)
         event._ok = True
         event._value = None
-        heappush(env._queue, (env._now + (delay_ns if delay_ns > 0 else 0), rank ^ self._salt, next(env._eid), event))
+        heappush(
+            env._queue,
+            (env._now + (delay_ns if delay_ns > 0 else 0), rank ^ self._salt, next(env._eid), event),
+        )
         return event
 
     def call_at(self, when_ns: int, function: Callable[..., object], *args: Any, rank: int = 0) -> None:

@@ -41,7 +41,14 @@ class Trace:
         self.namespaces: list[str] = []
 
     def append(
-        self, t: int, kind: str, name: str, event: str, detail: Detail, cause: int = NO_CAUSE, namespace: str = ""
+        self,
+        t: int,
+        kind: str,
+        name: str,
+        event: str,
+        detail: Detail,
+        cause: int = NO_CAUSE,
+        namespace: str = "",
     ) -> int:
         """Add a row and return its number."""
         self.times.append(t)
@@ -63,7 +70,9 @@ class Trace:
         )  # fmt: skip
 
     def __iter__(self) -> Iterator[Row]:
-        return map(Row, self.times, self.kinds, self.names, self.events, self.details, self.causes, self.namespaces)
+        return map(
+            Row, self.times, self.kinds, self.names, self.events, self.details, self.causes, self.namespaces
+        )
 
     def chain(self, i: int) -> list[Row]:
         """Return the row and what led to it, the row first."""
