@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 
 class FeatureGate(NamedTuple):
-    """A gate: its default, whether a component refuses another value, and whether the simulator knows both states."""
+    """A gate: its default, whether components refuse another value, whether both states are simulated."""
 
     default: bool
     locked: bool = False

@@ -1,6 +1,6 @@
 """Errors that name a field, in the API server's words.
 
-Source: staging/src/k8s.io/apimachinery/pkg/util/validation/field/errors.go; api/errors/errors.go (NewInvalid).
+Source: staging/src/k8s.io/apimachinery/pkg/util/validation/field/errors.go, .../api/errors/errors.go.
 """
 
 import json

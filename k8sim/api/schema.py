@@ -1,7 +1,7 @@
-"""Field names and types of the built-in kinds: is this a manifest that the API server can decode at all?
+"""Field names and types of the built-in kinds: can the API server decode this manifest at all.
 
-What decoding refuses is refused here (strict field validation, kubectl's default); what validation refuses is in
-`k8sim.api.validation`. The table of fields is data: see tools/generate_kubernetes_fields.py for where it comes from.
+What decoding refuses is refused here (strict field validation, kubectl's default); what validation refuses
+is in `k8sim.api.validation`. The table of fields is data, made by tools/generate_kubernetes_fields.py.
 """
 
 import gzip
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 from k8sim.api.fielderror import FieldError, FieldPath, invalid, path_text, required
 from k8sim.api.quantity import parse_quantity
@@ -19,15 +19,15 @@ from k8sim.api.quantity import parse_quantity
 #: apiVersions of which nothing is served any more, and where their kinds went.
 _MOVED: Final[Mapping[str, Mapping[str, str]]] = {
     "extensions/v1beta1": {
-        "Deployment": "apps/v1", "DaemonSet": "apps/v1", "ReplicaSet": "apps/v1", "Ingress": "networking.k8s.io/v1",
-        "NetworkPolicy": "networking.k8s.io/v1",
+        "Deployment": "apps/v1", "DaemonSet": "apps/v1", "ReplicaSet": "apps/v1",
+        "Ingress": "networking.k8s.io/v1", "NetworkPolicy": "networking.k8s.io/v1",
     },
     "apps/v1alpha1": {"PetSet": "apps/v1 (as StatefulSet)"},
     "batch/v2alpha1": {"CronJob": "batch/v1"},
 }  # fmt: skip
 _REMOVED_KINDS: Final = {
-    "PodSecurityPolicy": "Pod Security Admission (labels on the Namespace) took its place in Kubernetes 1.25; remove it",
-    "PodPreset": "it was removed in Kubernetes 1.20; remove it",
+    "PodSecurityPolicy": "remove it: Pod Security Admission (labels on the Namespace) took its place in 1.25",
+    "PodPreset": "remove it: it is gone since Kubernetes 1.20",
 }
 #: The server fills these in, though the OpenAPI document says required.
 _DEFAULTED: Final = {
@@ -147,7 +147,7 @@ class _Checker:
     def value(self, type_: str, value: Any, path: FieldPath) -> None:
         """Check a value against a type of the data file. Null is the same as absent."""
         if value is None or type_ == "o":
-            return
+            return None
         if type_[0] == "[":
             if not isinstance(value, list | tuple):
                 return self._wrong_type(path, "a list", value)
@@ -281,4 +281,4 @@ def _quoted(value: Any) -> str:
     if isinstance(value, Mapping | list | tuple):
         return '"..."'
     text = str(value)
-    return cast(str, json.dumps(text if len(text) <= 60 else text[:57] + "...", ensure_ascii=False))
+    return json.dumps(text if len(text) <= 60 else text[:57] + "...", ensure_ascii=False)

@@ -1,0 +1,17 @@
+"""Scenario files: what to simulate."""
+
+from k8sim.scenario.errors import ScenarioError
+from k8sim.scenario.loader import load, loads
+from k8sim.scenario.model import ImageBehaviour, NodeGroup, NotSimulated, Scenario, Source, Step
+
+__all__ = [
+    "ImageBehaviour",
+    "NodeGroup",
+    "NotSimulated",
+    "Scenario",
+    "ScenarioError",
+    "Source",
+    "Step",
+    "load",
+    "loads",
+]

@@ -1,4 +1,4 @@
-"""What a scenario says, after it has been read: plain frozen data, which programs may also build without YAML.
+"""What a scenario says, after it has been read: plain frozen data that programs may also build without YAML.
 
     from k8sim.scenario.model import NodeGroup, Scenario, Step
 
@@ -65,7 +65,7 @@ class NodeGroup:
 
     def _manifest(self, index: int) -> dict[str, Any]:
         name = f"{self.name}-{index}"
-        labels = {HOSTNAME_LABEL: name}
+        labels = {HOSTNAME_LABEL: name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}
         if self.zones:
             labels[ZONE_LABEL] = self.zones[index % len(self.zones)]
         node: dict[str, Any] = {
@@ -82,8 +82,7 @@ class NodeGroup:
 class ImageBehaviour:
     """How the software behaves in images whose name matches `pattern` (fnmatch).
 
-    None means "at once" for the times that default to zero (pull, start, exit) only where the field says so; for
-    `started`, `ready`, `hang` and `stop`, None is "never". The defaults are those of the file format.
+    For `started`, `ready`, `hang` and `stop`, None is "never".
 
     Parameters
     ----------

@@ -89,11 +89,15 @@ class Part:
 
     def duration(self) -> int:
         """A duration, in ns."""
-        return self._read(parse_duration, 'durations are written "500ms", "1m30s", "2h", "7d", or in seconds')
+        duration: int = self._read(
+            parse_duration, 'durations are written "500ms", "1m30s", "2h", "7d", or in seconds'
+        )
+        return duration
 
     def distribution(self, folder: Path) -> Distribution:
         """A duration or a distribution of durations; files are looked for in `folder`."""
-        return self._read(lambda value: parse_distribution(value, folder), None)
+        distribution: Distribution = self._read(lambda value: parse_distribution(value, folder), None)
+        return distribution
 
     def distribution_or_never(self, folder: Path) -> Distribution | None:
         """The same, and "never" is None."""
@@ -103,7 +107,8 @@ class Part:
         """A string that is one of a few."""
         choices = sorted(known)
         if self.text() not in choices:
-            raise self.error(f"unknown {what} {self.value!r}", did_you_mean(self.text(), choices, f"known {what}s"))
+            hint = did_you_mean(self.text(), choices, f"known {what}s")
+            raise self.error(f"unknown {what} {self.value!r}", hint)
         return self.text()
 
     def _read(self, parse: Callable[[Any], Any], hint: str | None) -> Any:

@@ -1,9 +1,9 @@
 """YAML files as plain data that remembers its lines.
 
-Reads what Kubernetes reads (sigs.k8s.io/yaml, which is go-yaml v2 turned into JSON): yes/no/on/off are booleans, a date
-is a string, 12:30:45 is a string, keys are strings, an integral float is an integer. Stricter where a slip would be
-silent: a key may stand once, and tags that build objects are refused. Every reader's limit is checked while reading, so
-that a hostile file costs little.
+Reads what Kubernetes reads (sigs.k8s.io/yaml, which is go-yaml v2 turned into JSON): yes/no/on/off are
+booleans, dates and 12:30:45 are strings, keys are strings, an integral float is an integer. Stricter where a
+slip would be silent: a key may stand once, and tags that build objects are refused. Limits are checked while
+reading, so that a hostile file costs little.
 """
 
 import re
@@ -23,7 +23,7 @@ MAX_ALIASED_NODES: Final = 200_000  # nodes that exist only because an alias rep
 
 Path_ = tuple[str | int, ...]
 #: Children of a node: a line and their own children, by key or index; None for a scalar.
-Marks = dict[Any, tuple[int, "Marks"]] | None  # type: ignore[misc]
+Marks = dict[Any, tuple[int, "Marks"]] | None
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,9 @@ def read_text(text: str, name: str) -> list[Document]:
         return [document for document in _Builder(text, name).documents() if document.data is not None]
     except yaml.MarkedYAMLError as problem:
         mark = problem.problem_mark or problem.context_mark
-        line = None if mark is None else mark.line + 1
-        raise ScenarioError(name, line, f"is not valid YAML: {_reason(problem)}", _syntax_hint(text, line)) from None
+        where = None if mark is None else mark.line + 1
+        hint = _syntax_hint(text, where)
+        raise ScenarioError(name, where, f"is not valid YAML: {_reason(problem)}", hint) from None
     except yaml.reader.ReaderError as problem:
         line = text.count("\n", 0, problem.position) + 1
         raise ScenarioError(name, line, f"is not valid YAML: {problem.reason}") from None
@@ -156,7 +157,7 @@ class _Builder:
                 node = self._node(first, 0)
                 yield Document(self._name, first.start_mark.line + 1, node.data, node.marks)
 
-    def _error(self, event: yaml.Event, problem: str, hint: str | None = None) -> ScenarioError:
+    def _error(self, event: Any, problem: str, hint: str | None = None) -> ScenarioError:
         return ScenarioError(self._name, event.start_mark.line + 1, problem, hint)
 
     def _node(self, event: Any, depth: int) -> _Node:
@@ -184,7 +185,7 @@ class _Builder:
         if node is None:
             if event.anchor in self._anchors:
                 raise self._error(event, f"the anchor &{event.anchor} contains itself")
-            raise self._error(event, f"unknown alias *{event.anchor}", f"define it first with &{event.anchor}")
+            raise self._error(event, f"unknown alias *{event.anchor}", f"define &{event.anchor} first")
         self._aliased += node.size
         if self._aliased > MAX_ALIASED_NODES:
             raise self._error(
@@ -225,7 +226,8 @@ class _Builder:
                 continue
             if key in data:
                 first = marks[key][0]
-                raise self._error(event, f"the key {key!r} stands twice (first in line {first})", "remove one of them")
+                problem = f"the key {key!r} stands twice (first in line {first})"
+                raise self._error(event, problem, "remove one of them")
             data[key] = value.data
             marks[key] = (event.start_mark.line + 1, value.marks)
         for source in merged:  # a key of the mapping itself wins, then the earlier source
@@ -266,7 +268,8 @@ class _Builder:
     def _check_tag(self, event: Any, *allowed: str) -> None:
         if event.tag is None or event.tag == "!" or event.tag.removeprefix(_STANDARD) in allowed:
             return
-        raise self._error(event, f"the tag {_short(event.tag)} is not allowed here", "write plain YAML without tags")
+        problem = f"the tag {_short(event.tag)} is not allowed here"
+        raise self._error(event, problem, "write plain YAML without tags")
 
     def _scalar(self, event: Any) -> Any:
         tag = event.tag

@@ -1,0 +1,171 @@
+"""From a file to a `Scenario`: read it, follow its includes, check everything, say what has no effect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from k8sim.scenario.errors import ScenarioError
+from k8sim.scenario.include import included_documents
+from k8sim.scenario.manifests import MINIMAL_SCENARIO, Manifest, check_manifest, check_names, flatten
+from k8sim.scenario.model import NodeGroup, NotSimulated, Scenario
+from k8sim.scenario.part import Part
+from k8sim.scenario.spec import (
+    MAX_DURATION,
+    MAX_NODES,
+    MAX_REPLICATES,
+    MAX_SEED,
+    RAW_KEYS,
+    SPEC_KEYS,
+    read_feature_gates,
+    read_images,
+    read_latencies,
+    read_nodes,
+    read_raw,
+)
+from k8sim.scenario.timeline import applied_manifests, read_timeline
+from k8sim.scenario.yamlsource import Document, read_file, read_text
+from k8sim.sim.units import HOUR, format_duration
+
+GROUP: Final = "k8sim.dev"
+API_VERSION: Final = f"{GROUP}/v1alpha1"
+#: Where no nodes are given at all.
+DEFAULT_NODES: Final = (NodeGroup("node", 3),)
+_RAW_DEFAULTS: Final[dict[str, Any]] = {"cluster": {}, "sweep": {}}
+
+
+def load(path: str | Path) -> Scenario:
+    """Read a scenario file.
+
+    Raises
+    ------
+    ScenarioError
+        Naming the file, the line, the problem, and mostly what would be right.
+    """
+    return _load(read_file(Path(path), str(path)), str(path), Path(path).parent, Path(path))
+
+
+def loads(text: str, name: str = "<text>", folder: Path | None = None) -> Scenario:
+    """Read a scenario from a text.
+
+    Parameters
+    ----------
+    name
+        What messages call it.
+    folder
+        Where relative includes and files are looked for; the current directory by default.
+    """
+    return _load(read_text(text, name), name, folder or Path(), None)
+
+
+def is_scenario(document: Document) -> bool:
+    """True for a document that is meant to be a Scenario."""
+    data = document.data
+    if not isinstance(data, dict):
+        return False
+    return data.get("kind") == "Scenario" or str(data.get("apiVersion")).startswith(f"{GROUP}/")
+
+
+def _load(documents: list[Document], name: str, folder: Path, path: Path | None) -> Scenario:
+    if not documents:
+        raise ScenarioError(name, None, "the file is empty", f"a scenario needs {MINIMAL_SCENARIO}")
+    scenarios = [document for document in documents if is_scenario(document)]
+    if not scenarios:
+        for document in documents:
+            flatten(document)  # is it Kubernetes at all?
+        raise ScenarioError(
+            name, documents[0].line, "there is no Scenario document", f"put one in front: {MINIMAL_SCENARIO}"
+        )
+    if len(scenarios) > 1:
+        problem = f"a second Scenario document (the first is in line {scenarios[0].line})"
+        raise scenarios[1].error((), problem, "one Scenario a file")
+    root = Part(scenarios[0])
+    spec = _spec(root)
+    here = documents.index(scenarios[0])
+    included = included_documents(spec.get("include"), name, folder, path)
+    manifests = [m for d in (*documents[:here], *included, *documents[here + 1 :]) for m in flatten(d)]
+    return _scenario(root, spec, manifests, folder, None if path is None else name)
+
+
+def _spec(root: Part) -> dict[str, Part]:
+    fields = root.mapping(("apiVersion", "kind", "metadata", "spec"))
+    version, kind = root.require("apiVersion"), root.require("kind")
+    if kind.value != "Scenario":
+        raise kind.error(f"there is no kind {kind.value!r} in {GROUP}", "kind: Scenario")
+    if version.value != API_VERSION:
+        raise version.error(f"{version.value!r} is not known", f"apiVersion: {API_VERSION}")
+    metadata = root.require("metadata", "metadata: {name: my-scenario}")
+    metadata.mapping(("name", "labels", "annotations"))
+    metadata.require("name").word()
+    return fields["spec"].mapping(SPEC_KEYS) if "spec" in fields else {}
+
+
+def _scenario(
+    root: Part, spec: dict[str, Part], manifests: list[Manifest], folder: Path, path: str | None
+) -> Scenario:
+    duration_ns = _duration(spec.get("duration"))
+    namespace = spec["namespace"].word() if "namespace" in spec else "default"
+    groups = read_nodes(spec.get("nodes"))
+    gates, not_simulated = read_feature_gates(spec.get("featureGates"))
+    timeline = spec.get("timeline")
+    applied = applied_manifests(timeline)
+    for manifest in (*manifests, *applied):
+        if is_scenario(manifest.document):
+            raise manifest.document.error((), "a Scenario inside another", "one Scenario a file")
+        not_simulated += check_manifest(manifest)
+    check_names(manifests, namespace)
+    if "nodes" not in spec and not any(_is_node(manifest) for manifest in (*manifests, *applied)):
+        groups = DEFAULT_NODES
+        assumed = NotSimulated("spec.nodes", "absent: three nodes node-0 to node-2 are assumed", root.source)
+        not_simulated.append(assumed)
+    nodes = _node_names(groups, manifests, applied)
+    raw = {key: read_raw(spec[key]) for key in RAW_KEYS if key in spec}
+    not_simulated += [NotSimulated(f"spec.{key}", "not simulated yet", spec[key].source) for key in raw]
+    return Scenario(
+        name=root.require("metadata").require("name").word(),
+        description=spec["description"].text() if "description" in spec else "",
+        duration_ns=duration_ns,
+        seed=spec["seed"].integer(0, MAX_SEED) if "seed" in spec else 0,
+        replicates=spec["replicates"].integer(1, MAX_REPLICATES) if "replicates" in spec else 1,
+        namespace=namespace,
+        nodes=groups,
+        feature_gates=gates,
+        images=read_images(spec.get("images"), folder),
+        timeline=read_timeline(timeline, duration_ns, nodes),
+        objects=tuple(manifest.data for manifest in manifests),
+        object_sources=tuple(manifest.source for manifest in manifests),
+        latencies=read_latencies(spec.get("latencies"), folder),
+        not_simulated=tuple(not_simulated),
+        path=path,
+        **raw,
+    )
+
+
+def _duration(part: Part | None) -> int:
+    if part is None:
+        return HOUR
+    duration_ns = part.duration()
+    if not 0 < duration_ns <= MAX_DURATION:
+        raise part.error(f"{part.value!r} is not between 0s and {format_duration(MAX_DURATION)}")
+    return duration_ns
+
+
+def _is_node(manifest: Manifest) -> bool:
+    return bool(manifest.data["kind"] == "Node" and manifest.data["apiVersion"] == "v1")
+
+
+def _node_names(
+    groups: tuple[NodeGroup, ...], manifests: list[Manifest], applied: list[Manifest]
+) -> dict[str, None]:
+    """Names of all nodes there are at some time, in order."""
+    names = {f"{group.name}-{i}": None for group in groups for i in range(group.count)}
+    for manifest in filter(_is_node, manifests):
+        name = manifest.data["metadata"]["name"]
+        if name in names:
+            problem = f"{manifest.label}: spec.nodes already makes a node of that name"
+            raise manifest.document.error(("metadata", "name"), problem, "remove one of them")
+        names[name] = None
+        if len(names) > MAX_NODES:
+            raise manifest.document.error((), f"{len(names)} nodes are too many", f"at most {MAX_NODES}")
+    names.update((manifest.data["metadata"]["name"], None) for manifest in filter(_is_node, applied))
+    return names
