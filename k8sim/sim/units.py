@@ -117,9 +117,7 @@ def _parse_text(text: str) -> int:
         if not unit:
             raise ValueError(f"invalid duration {text!r}: missing unit after {term[0]!r}")
         if unit not in _UNITS:
-            raise ValueError(
-                f"invalid duration {text!r}: unknown unit {unit!r} (use ns, us, ms, s, m, h or d)"
-            )
+            raise ValueError(f"invalid duration {text!r}: unknown unit {unit!r} (use ns, us, ms, s, m, h or d)")
         total += int(whole or "0") * _UNITS[unit]
         total += int(fraction or "0") * _UNITS[unit] // 10 ** len(fraction)
         position = term.end()

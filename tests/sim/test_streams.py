@@ -27,9 +27,7 @@ def test_philox_gives_the_published_vectors(counter, key, result):
     keys = round_keys(k1 << 32 | k0)
     assert philox4x32(*hex_words(counter), keys) == hex_words(result)
     c0, c1, c2, c3 = hex_words(counter)
-    even, odd = philox4x32_array(
-        np.array([[c0], [c2]], dtype=np.uint64), np.array([[c1], [c3]], dtype=np.uint64), keys
-    )
+    even, odd = philox4x32_array(np.array([[c0], [c2]], dtype=np.uint64), np.array([[c1], [c3]], dtype=np.uint64), keys)
     assert (even[0, 0], odd[0, 0], even[1, 0], odd[1, 0]) == hex_words(result)
 
 
@@ -49,9 +47,7 @@ def test_scalar_and_vector_give_the_same_bits(seed, replicate, entity, purpose, 
 
 def test_replicates_and_occurrences_broadcast():
     grid = uniforms(1, np.arange(3)[:, None], "pod", "start", np.arange(4))
-    assert grid.tolist() == [
-        [Streams(1, r).uniform_at("pod", "start", k) for k in range(4)] for r in range(3)
-    ]
+    assert grid.tolist() == [[Streams(1, r).uniform_at("pod", "start", k) for k in range(4)] for r in range(3)]
 
 
 def test_drawing_ahead_in_blocks_changes_nothing():
