@@ -78,9 +78,7 @@ def _stateful_set(obj: StatefulSet) -> StatefulSet:
     rolling_update = strategy.rolling_update
     if strategy.type == "RollingUpdate" and rolling_update is not None and rolling_update.partition is None:
         strategy = replace(strategy, rolling_update=replace(rolling_update, partition=0))
-    return replace(
-        obj, spec=replace(obj.spec, update_strategy=strategy, template=_template(obj.spec.template))
-    )
+    return replace(obj, spec=replace(obj.spec, update_strategy=strategy, template=_template(obj.spec.template)))
 
 
 def _deployment(obj: Deployment) -> Deployment:
@@ -105,9 +103,7 @@ def _daemon_set(obj: DaemonSet) -> DaemonSet:
             max_surge=0 if rolling.max_surge is None else rolling.max_surge,
         )
         strategy = DaemonSetUpdateStrategy(type="RollingUpdate", rolling_update=rolling)
-    return replace(
-        obj, spec=replace(obj.spec, update_strategy=strategy, template=_template(obj.spec.template))
-    )
+    return replace(obj, spec=replace(obj.spec, update_strategy=strategy, template=_template(obj.spec.template)))
 
 
 def _limit_range(obj: LimitRange) -> LimitRange:
@@ -115,9 +111,7 @@ def _limit_range(obj: LimitRange) -> LimitRange:
     for item in obj.spec.limits:
         if item.type == "Container":
             default = {**item.max, **item.default}
-            item = replace(
-                item, default=default, default_request={**item.min, **default, **item.default_request}
-            )
+            item = replace(item, default=default, default_request={**item.min, **default, **item.default_request})
         items.append(item)
     return replace(obj, spec=replace(obj.spec, limits=tuple(items)))
 
@@ -134,7 +128,7 @@ def default_object(obj: T) -> T:
     elif isinstance(obj, DaemonSet):
         result = _daemon_set(obj)
     elif isinstance(obj, Job) or hasattr(obj, "spec") and hasattr(obj.spec, "template"):
-        result = replace(obj, spec=replace(obj.spec, template=_template(obj.spec.template)))  # type: ignore[attr-defined]
+        result = replace(obj, spec=replace(obj.spec, template=_template(obj.spec.template)))
     elif isinstance(obj, LimitRange):
         result = _limit_range(obj)
     elif isinstance(obj, Node) and not obj.status.allocatable and obj.status.capacity:

@@ -78,6 +78,4 @@ def is_sidecar(container_restart_policy: str | None) -> bool:
 
 def all_containers(spec: PodSpec) -> tuple[tuple[str, bool], ...]:
     """Return (name, is_init) of every container of a pod, init containers first."""
-    return tuple((c.name, True) for c in spec.init_containers) + tuple(
-        (c.name, False) for c in spec.containers
-    )
+    return tuple((c.name, True) for c in spec.init_containers) + tuple((c.name, False) for c in spec.containers)

@@ -181,7 +181,7 @@ class SharedInformers:
     def of(self, cls: type[T]) -> Informer[T]:
         """Return the program's informer of a kind."""
         if cls.kind not in self._informers:
-            self._informers[cls.kind] = Informer(self.server, cls, self.process)  # type: ignore[arg-type]
+            self._informers[cls.kind] = Informer(self.server, cls, self.process)
         return self._informers[cls.kind]  # type: ignore[return-value]
 
     def disconnect(self) -> None:

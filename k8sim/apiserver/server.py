@@ -49,9 +49,7 @@ class APIServer:
         Keep every change (`history`), so that the state at any past moment can be shown.
     """
 
-    def __init__(
-        self, sim: Simulation, admission: Iterable[Admission] = (), keep_history: bool = True
-    ) -> None:
+    def __init__(self, sim: Simulation, admission: Iterable[Admission] = (), keep_history: bool = True) -> None:
         self.sim = sim
         self.admission = tuple(admission)
         self.available = True
@@ -87,6 +85,10 @@ class APIServer:
     def incarnation(self, obj: Object) -> int:
         """Return how many objects of that kind and name there have been, this one included."""
         return self._incarnations.get((obj.kind, *obj.key), 0)
+
+    def incarnation_of(self, kind: str, namespace: str, name: str) -> int:
+        """Return how many objects of a kind and name there have been."""
+        return self._incarnations.get((kind, namespace, name), 0)
 
     # ---- watches --------------------------------------------------------------------------------------------
 
@@ -136,7 +138,7 @@ class APIServer:
     def update(self, obj: T, actor: str = "", cause: int = NO_CAUSE) -> T:
         """Replace an object's metadata and spec; its status stays. Conflict if the version is not the stored one."""
         old = self._stored(obj)
-        new = replace(obj, status=old.status) if hasattr(old, "status") else obj  # type: ignore[attr-defined]
+        new = replace(obj, status=old.status) if hasattr(old, "status") else obj
         return self._replace(old, new, actor, cause)
 
     def update_status(self, obj: T, actor: str = "", cause: int = NO_CAUSE) -> T:
@@ -181,22 +183,14 @@ class APIServer:
         """Bind a pod to a node (the pods/binding subresource): sets nodeName and PodScheduled=True at once."""
         old = self.get(Pod, *pod.key)
         if old.uid != pod.uid:
-            raise Conflict(
-                f'Operation cannot be fulfilled on pods "{pod.name}": the UID in the precondition is stale'
-            )
+            raise Conflict(f'Operation cannot be fulfilled on pods "{pod.name}": the UID in the precondition is stale')
         if old.deleting:
             raise Conflict(f"pod {pod.name} is being deleted, cannot be assigned to a host")
         if old.spec.node_name:
             raise Conflict(f'pod {pod.name} is already assigned to node "{old.spec.node_name}"')
-        scheduled = Condition(
-            type="PodScheduled", status="True", last_transition_time=Time(self.sim.clock.truncated())
-        )
-        status = replace(
-            old.status, conditions=set_condition(old.status.conditions, scheduled), nominated_node_name=""
-        )
-        return self._write(
-            old, replace(old, spec=replace(old.spec, node_name=node), status=status), actor, cause
-        )
+        scheduled = Condition(type="PodScheduled", status="True", last_transition_time=Time(self.sim.clock.truncated()))
+        status = replace(old.status, conditions=set_condition(old.status.conditions, scheduled), nominated_node_name="")
+        return self._write(old, replace(old, spec=replace(old.spec, node_name=node), status=status), actor, cause)
 
     def delete(
         self,
@@ -226,12 +220,8 @@ class APIServer:
         if uid is not None and uid != old.uid:
             raise Conflict(f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old.uid}")
         if resource_version is not None and resource_version != old.metadata.resource_version:
-            raise Conflict(
-                f'Operation cannot be fulfilled on {cls.plural} "{name}": the object has been modified'
-            )
-        new, remove_now = strategy.begin_deletion(
-            old, grace_period_seconds, self.sim.clock.now, self.sim.clock
-        )
+            raise Conflict(f'Operation cannot be fulfilled on {cls.plural} "{name}": the object has been modified')
+        new, remove_now = strategy.begin_deletion(old, grace_period_seconds, self.sim.clock.now, self.sim.clock)
         new = _with_propagation(new, propagation)
         if new.metadata.finalizers or not remove_now:
             if not new.deleting:
@@ -275,9 +265,7 @@ class APIServer:
             new = plugin(self, new, old)  # type: ignore[assignment]
         strategy.check_update(self.sim, new, old)
         if old.deleting and set(new.metadata.finalizers) - set(was.finalizers):
-            raise Forbidden(
-                f'{resource_name(type(old))} "{old.name}": no new finalizers can be added when deleting'
-            )
+            raise Forbidden(f'{resource_name(type(old))} "{old.name}": no new finalizers can be added when deleting')
         if getattr(new, "spec", None) != getattr(old, "spec", None):
             new = with_meta(new, generation=was.generation + 1)
         if new.deleting and not new.metadata.finalizers and not new.metadata.deletion_grace_period_seconds:

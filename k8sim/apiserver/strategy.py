@@ -22,9 +22,7 @@ T = TypeVar("T", bound=Object)
 
 def prepare_for_create(sim: Simulation, obj: T) -> T:
     """Drop what a client cannot set on create: the status, and fields behind feature gates that are off."""
-    if (
-        hasattr(obj, "status") and obj.kind != "Node"
-    ):  # a Node is created by its kubelet together with its status
+    if hasattr(obj, "status") and obj.kind != "Node":  # a Node is created by its kubelet together with its status
         obj = replace(obj, status=type(obj.status)())
     if isinstance(obj, StatefulSet):
         obj = _drop_max_unavailable(sim, obj, None)  # type: ignore[assignment]

@@ -44,9 +44,9 @@ class Task(simpy.Process):
         """End the process at once; its generator is closed and whatever it waited for goes on without it."""
         if not self.is_alive:
             return
-        target = self._target
-        if target is not None and target.callbacks is not None and self._resume in target.callbacks:
-            target.callbacks.remove(self._resume)
+        waiting = self._target.callbacks
+        if waiting is not None and self._resume in waiting:
+            waiting.remove(self._resume)
         self._generator.close()
         self._ok = True
         self._value = None
@@ -93,7 +93,11 @@ class Clock:
         self.env = simpy.Environment(initial_time=0)
         self.second_phase_ns = second_phase_ns
         self._salt = (tie_salt * 0x9E3779B97F4A7C15) & ((1 << 32) - 1)
-        self.events = 0
+
+    @property
+    def events_scheduled(self) -> int:
+        """How many events SimPy has been given so far; asking counts as one."""
+        return next(self.env._eid)
 
     @property
     def now(self) -> int:
@@ -120,13 +124,17 @@ class Clock:
 
     def call_at(self, when_ns: int, function: Callable[..., object], *args: Any, rank: int = 0) -> None:
         """Call a function at a time (now, if that is past). Exceptions it raises end the run."""
-        env = self.env
-        event = Event(env)
+        event = Event(self.env)
+        event.callbacks = [lambda _: function(*args)]  # type: ignore[list-item, return-value]
+        now = self.now
+        self._push(event, when_ns if when_ns > now else now, rank)
+
+    def _push(self, event: Event, when_ns: int, rank: int) -> None:
+        """Put a triggered event into SimPy's heap: (time, priority, number, event)."""
         event._ok = True
         event._value = None
-        event.callbacks.append(lambda _: function(*args))
-        now = env._now
-        heappush(env._queue, (when_ns if when_ns > now else now, rank ^ self._salt, next(env._eid), event))
+        env = self.env
+        heappush(env._queue, (when_ns, rank ^ self._salt, next(env._eid), event))  # type: ignore[misc]
 
     def call_after(self, delay_ns: int, function: Callable[..., object], *args: Any, rank: int = 0) -> None:
         """Call a function after a delay."""

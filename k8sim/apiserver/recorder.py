@@ -1,0 +1,317 @@
+"""From successive versions of objects to the trace's events: what a watcher of all kinds would write down.
+
+One function per kind compares two versions and yields (event, detail) pairs in the order of the public trace format
+(README, "Trace"). Names stay the real ones here; the aliases under which the public form shows pods of Deployments and
+provisioned volumes are kept beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from k8sim.api.apps import Deployment, ReplicaSet, StatefulSet
+from k8sim.api.core import ContainerState, ContainerStatus, Node, PersistentVolume, PersistentVolumeClaim, Pod
+from k8sim.api.discovery import Endpoint, EndpointSlice
+from k8sim.api.meta import Object, condition_of, controller_of
+from k8sim.api.policy import PodDisruptionBudget
+from k8sim.api.pods import is_pod_ready, pod_condition
+from k8sim.api.storage import VolumeAttachment
+from k8sim.apiserver.server import APIServer
+from k8sim.apiserver.watch import Change
+
+Events = Iterator[tuple[str, dict[str, Any]]]
+
+SELECTED_NODE = "volume.kubernetes.io/selected-node"
+SERVICE_NAME = "kubernetes.io/service-name"
+WAITING_REASONS = frozenset(
+    {
+        "CrashLoopBackOff", "ErrImagePull", "ImagePullBackOff", "CreateContainerError", "RunContainerError",
+        "ErrImageNeverPull", "CreateContainerConfigError", "InvalidImageName",
+    }
+)  # fmt: skip
+_NO_POD = Pod()
+_NO_STATUS = ContainerStatus()
+_NO_CLAIM = PersistentVolumeClaim()
+_NO_VOLUME = PersistentVolume()
+
+
+class Recorder:
+    """Writes one commit after the other into the trace. ``aliases`` maps (kind, name) to the public name."""
+
+    def __init__(self, server: APIServer) -> None:
+        self._server = server
+        self._trace = server.sim.trace
+        self._clock = server.sim.clock
+        self._revisions: dict[str, list[str]] = {}
+        self._children: dict[str, int] = {}
+        self.aliases: dict[tuple[str, str], str] = {}
+        self._compare: dict[str, Callable[[Change], Events]] = {
+            "Pod": self._pod, "PersistentVolumeClaim": _claim, "PersistentVolume": self._volume, "Node": self._node,
+            "EndpointSlice": _endpoint_slice, "PodDisruptionBudget": _budget, "StatefulSet": _stateful_set,
+            "Deployment": _deployment, "VolumeAttachment": _attachment,
+        }  # fmt: skip
+
+    def __call__(self, change: Change, actor: str, cause: int) -> int:
+        """Record a change; return the row that stands for it (its cause, if it shows nothing)."""
+        obj = change.new
+        compare = self._compare.get(obj.kind)
+        if compare is None:
+            if obj.kind == "ReplicaSet" and change.type == "ADDED":
+                self._name_replica_set(obj)
+            return cause
+        row = cause
+        name = obj.name
+        if obj.kind == "EndpointSlice":
+            name = obj.metadata.labels.get(SERVICE_NAME, name)
+        for event, detail in compare(change):
+            row = self._trace.append(self._clock.now, obj.kind, name, event, detail, cause, obj.namespace)
+        return row
+
+    # ---- pods -----------------------------------------------------------------------------------------------
+
+    def _pod(self, change: Change) -> Events:
+        new = change.new
+        assert isinstance(new, Pod)
+        inc = {"inc": self._server.incarnation(new)}
+        if change.type == "DELETED":
+            yield "Deleted", inc
+            return
+        old = change.old if isinstance(change.old, Pod) else _NO_POD
+        if change.type == "ADDED":
+            yield "Created", {**inc, **self._revision(new)}
+        if new.spec.node_name and not old.spec.node_name:
+            yield "Scheduled", {**inc, "node": new.spec.node_name}
+        if _is_unschedulable(new) and not _is_unschedulable(old):
+            yield "Unschedulable", inc
+        if new.status is not old.status:
+            for event, detail in _containers(new, old):
+                yield event, {**inc, **detail}
+            if new.status.phase != old.status.phase:
+                yield "Phase", {**inc, "phase": new.status.phase}
+            ready, was_ready = is_pod_ready(new), is_pod_ready(old)
+            if ready and not was_ready:
+                yield "Ready", inc
+            elif was_ready and not ready:
+                yield "NotReady", inc
+        meta, was = new.metadata, old.metadata
+        if meta.deletion_timestamp is not None and (
+            was.deletion_timestamp is None or was.deletion_grace_period_seconds != meta.deletion_grace_period_seconds
+        ):
+            yield "Terminating", {**inc, "grace": meta.deletion_grace_period_seconds}
+
+    def _revision(self, pod: Pod) -> dict[str, int]:
+        """Number the pod's revision among those of its set, in the order of their first appearance; alias the pod."""
+        owner = controller_of(pod)
+        if owner is not None and owner.kind == "ReplicaSet":
+            parent = self.aliases.get(("ReplicaSet", owner.name))
+            if parent is not None:
+                self._children[parent] = self._children.get(parent, 0) + 1
+                self.aliases["Pod", pod.name] = f"{parent}:{self._children[parent]}"
+        revision = pod.metadata.labels.get("controller-revision-hash")
+        if revision is None:
+            return {}
+        group = f"{pod.namespace}/{owner.name if owner is not None else pod.metadata.generate_name}"
+        seen = self._revisions.setdefault(group, [])
+        if revision not in seen:
+            seen.append(revision)
+        return {"revision": seen.index(revision) + 1}
+
+    def _name_replica_set(self, obj: Object) -> None:
+        assert isinstance(obj, ReplicaSet)
+        owner = controller_of(obj)
+        if owner is not None and owner.kind == "Deployment":
+            key = f"{obj.namespace}/{owner.name}"
+            self._children[key] = self._children.get(key, 0) + 1
+            self.aliases["ReplicaSet", obj.name] = f"{owner.name}:{self._children[key]}"
+
+    # ---- volumes and nodes ----------------------------------------------------------------------------------
+
+    def _volume(self, change: Change) -> Events:
+        new = change.new
+        assert isinstance(new, PersistentVolume)
+        old = change.old if isinstance(change.old, PersistentVolume) else _NO_VOLUME
+        if change.type == "DELETED":
+            yield "Deleted", {}
+            return
+        claim = new.spec.claim_ref
+        if change.type == "ADDED":
+            if "pv.kubernetes.io/provisioned-by" in new.metadata.annotations and claim is not None:
+                n = self._server.incarnation_of("PersistentVolumeClaim", claim.namespace, claim.name)
+                self.aliases["PersistentVolume", new.name] = f"pv:{claim.name}:{n}"
+            yield "Created", {}
+        if new.status.phase != old.status.phase and new.status.phase != "Pending":
+            bound = {"claim": claim.name} if new.status.phase == "Bound" and claim is not None else {}
+            yield new.status.phase, bound
+        if new.deleting and not old.deleting:
+            yield "Terminating", {}
+
+    def _node(self, change: Change) -> Events:
+        new = change.new
+        assert isinstance(new, Node)
+        if change.type == "DELETED":
+            yield "Deleted", {}
+            return
+        if change.type == "ADDED":
+            if self._server.incarnation(new) > 1:
+                yield "Created", {}
+            return
+        old = change.old
+        assert isinstance(old, Node)
+        yield from _node_changes(new, old)
+
+
+def _is_unschedulable(pod: Pod) -> bool:
+    condition = pod_condition(pod, "PodScheduled")
+    return condition is not None and condition.status == "False" and condition.reason == "Unschedulable"
+
+
+def _statuses(pod: Pod) -> Iterator[ContainerStatus]:
+    yield from pod.status.init_container_statuses
+    yield from pod.status.container_statuses
+
+
+def _containers(new: Pod, old: Pod) -> Events:
+    before = {s.name: s for s in _statuses(old)}
+    changed = [(s, before.get(s.name, _NO_STATUS)) for s in _statuses(new) if s is not before.get(s.name)]
+    for status, was in changed:
+        waiting = status.state.waiting
+        reason = waiting.reason if waiting is not None else ""
+        if reason in WAITING_REASONS and reason != (was.state.waiting.reason if was.state.waiting else ""):
+            yield "Waiting", {"container": status.name, "reason": reason}
+    for status, was in changed:
+        if status.state.running is not None and (
+            was.state.running is None or was.restart_count != status.restart_count
+        ):
+            yield "Started", {"container": status.name, "restart": status.restart_count}
+    for status, was in changed:
+        seen = [was.state.terminated, was.last_state.terminated]
+        for state in (status.last_state, status.state):
+            if state.terminated is not None and state.terminated not in seen:
+                yield "Exited", _exit(status, state)
+
+
+def _exit(status: ContainerStatus, state: ContainerState) -> dict[str, Any]:
+    assert state.terminated is not None
+    return {"container": status.name, "code": state.terminated.exit_code, "reason": state.terminated.reason}
+
+
+def _claim(change: Change) -> Events:
+    new = change.new
+    assert isinstance(new, PersistentVolumeClaim)
+    old = change.old if isinstance(change.old, PersistentVolumeClaim) else _NO_CLAIM
+    if change.type == "DELETED":
+        yield "Deleted", {}
+        return
+    if change.type == "ADDED":
+        yield "Created", {}
+    node = new.metadata.annotations.get(SELECTED_NODE)
+    if node and node != old.metadata.annotations.get(SELECTED_NODE):
+        yield "Selected", {"node": node}
+    if new.status.phase != old.status.phase:
+        if new.status.phase == "Bound":
+            yield "Bound", {"volume": new.spec.volume_name}
+        elif new.status.phase == "Lost":
+            yield "Lost", {}
+    if new.deleting and not old.deleting:
+        yield "Terminating", {}
+
+
+_NODE_STATE = {"True": "Ready", "False": "NotReady", "Unknown": "Unknown"}
+
+
+def _node_changes(new: Node, old: Node) -> Events:
+    ready = condition_of(new.status.conditions, "Ready")
+    was = condition_of(old.status.conditions, "Ready")
+    if ready is not None and was is not None and ready.status != was.status:
+        yield _NODE_STATE[ready.status], {}
+    taints = {(t.key, t.effect) for t in new.spec.taints}
+    had = {(t.key, t.effect) for t in old.spec.taints}
+    for key, effect in sorted(taints - had):
+        yield "Tainted", {"key": key, "effect": effect}
+    for key, effect in sorted(had - taints):
+        yield "Untainted", {"key": key, "effect": effect}
+    if new.spec.unschedulable != old.spec.unschedulable:
+        yield ("Cordoned" if new.spec.unschedulable else "Uncordoned"), {}
+
+
+def _endpoint_slice(change: Change) -> Events:
+    new = change.new
+    assert isinstance(new, EndpointSlice)
+    service = new.metadata.labels.get(SERVICE_NAME, new.name)
+    old = change.old if isinstance(change.old, EndpointSlice) else None
+    before = {_target(e): e for e in old.endpoints} if old is not None else {}
+    after = {_target(e): e for e in new.endpoints} if change.type != "DELETED" else {}
+    for pod, endpoint in after.items():
+        was = before.get(pod)
+        if was is None or was.conditions != endpoint.conditions:
+            c = endpoint.conditions
+            yield (
+                "Endpoint",
+                {"service": service, "pod": pod, "ready": c.ready, "serving": c.serving, "terminating": c.terminating},
+            )
+    for pod in before:
+        if pod not in after:
+            yield "Removed", {"service": service, "pod": pod}
+
+
+def _target(endpoint: Endpoint) -> str:
+    return endpoint.target_ref.name if endpoint.target_ref is not None else ",".join(endpoint.addresses)
+
+
+def _status(change: Change, counters: Callable[[Any], dict[str, int]]) -> Events:
+    if change.type == "DELETED":
+        return
+    now = counters(change.new)
+    before = counters(change.old) if change.old is not None else dict.fromkeys(now, 0)
+    if now != before:
+        yield "Status", now
+
+
+def _budget(change: Change) -> Events:
+    def counters(obj: PodDisruptionBudget) -> dict[str, int]:
+        s = obj.status
+        return {
+            "allowed": s.disruptions_allowed, "current": s.current_healthy, "desired": s.desired_healthy,
+            "expected": s.expected_pods,
+        }  # fmt: skip
+
+    return _status(change, counters)
+
+
+def _stateful_set(change: Change) -> Events:
+    def counters(obj: StatefulSet) -> dict[str, int]:
+        s = obj.status
+        return {
+            "replicas": s.replicas, "ready": s.ready_replicas, "available": s.available_replicas,
+            "current": s.current_replicas, "updated": s.updated_replicas,
+        }  # fmt: skip
+
+    return _status(change, counters)
+
+
+def _deployment(change: Change) -> Events:
+    def counters(obj: Deployment) -> dict[str, int]:
+        s = obj.status
+        return {
+            "replicas": s.replicas, "ready": s.ready_replicas, "available": s.available_replicas,
+            "updated": s.updated_replicas,
+        }  # fmt: skip
+
+    return _status(change, counters)
+
+
+def _attachment(change: Change) -> Events:
+    new = change.new
+    assert isinstance(new, VolumeAttachment)
+    old = change.old if isinstance(change.old, VolumeAttachment) else None
+    detail = {"volume": new.spec.source.persistent_volume_name or "", "node": new.spec.node_name}
+    if change.type == "DELETED":
+        yield "Detached", detail
+        return
+    if change.type == "ADDED":
+        yield "Attaching", detail
+    if new.status.attached and not (old is not None and old.status.attached):
+        yield "Attached", detail
+    if new.deleting and not (old is not None and old.deleting):
+        yield "Detaching", detail
