@@ -1,7 +1,7 @@
 """Informers: a process's cache of a kind, fed by a watch that lags, with indexes and handlers.
 
-One program (kube-controller-manager, kube-scheduler, a kubelet) has one cache of each kind; all its controllers share it.
-Order is kept per kind and not between kinds, as in a cluster.
+One program (kube-controller-manager, kube-scheduler, a kubelet) has one cache of each kind, which all its controllers
+share. Order is kept per kind and not between kinds, as in a cluster.
 
 Source: client-go/tools/cache/shared_informer.go; workloads.md 0.1.
 """
@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from k8sim.api.meta import Object
 from k8sim.apiserver.server import APIServer
-from k8sim.apiserver.watch import Change
+from k8sim.apiserver.watch import Change, ChangeType
 from k8sim.sim.clock import rank
 
 T = TypeVar("T", bound=Object)
@@ -140,10 +140,11 @@ class Informer(Generic[T]):
             if cached is None:
                 return
             del self._objects[key]
-            change = change._replace(old=cached)
+            change = Change("DELETED", cached, change.new, change.row, change.actor)
         else:
             # A field-selected watch turns "now on this node" into an addition; so does a first sight after a relist.
-            change = change._replace(type="ADDED" if cached is None else "MODIFIED", old=cached)
+            type_: ChangeType = "ADDED" if cached is None else "MODIFIED"
+            change = Change(type_, cached, change.new, change.row, change.actor)
             self._objects[key] = change.new  # type: ignore[assignment]
         for name, function in self._indexers.items():
             self._refile(self._indexes[name], function, cached, change)

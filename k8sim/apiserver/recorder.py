@@ -14,8 +14,8 @@ from k8sim.api.apps import Deployment, ReplicaSet, StatefulSet
 from k8sim.api.core import ContainerState, ContainerStatus, Node, PersistentVolume, PersistentVolumeClaim, Pod
 from k8sim.api.discovery import Endpoint, EndpointSlice
 from k8sim.api.meta import Object, condition_of, controller_of
-from k8sim.api.policy import PodDisruptionBudget
 from k8sim.api.pods import is_pod_ready, pod_condition
+from k8sim.api.policy import PodDisruptionBudget
 from k8sim.api.storage import VolumeAttachment
 from k8sim.apiserver.server import APIServer
 from k8sim.apiserver.watch import Change

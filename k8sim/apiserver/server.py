@@ -100,6 +100,18 @@ class APIServer:
         """Call the watcher on every change of pods bound to a node (field selector spec.nodeName)."""
         self._pod_watchers.setdefault(node, []).append(watcher)
 
+    def preload(self, obj: T) -> T:
+        """Put an object into the store that was there before t = 0: no admission, no defaults for its status."""
+        n = self._incarnations[(obj.kind, *obj.key)] = self._incarnations.get((obj.kind, *obj.key), 0) + 1
+        meta = obj.metadata
+        obj = with_meta(
+            default_object(obj),
+            uid=meta.uid or _uid(obj.kind, obj.key, n),
+            creation_timestamp=meta.creation_timestamp,
+            generation=meta.generation or 1,
+        )
+        return self._commit("ADDED", None, obj, "", NO_CAUSE)
+
     # ---- writes ---------------------------------------------------------------------------------------------
 
     def create(self, obj: T, actor: str = "", cause: int = NO_CAUSE) -> T:
@@ -120,7 +132,7 @@ class APIServer:
         obj = default_object(strategy.prepare_for_create(self.sim, obj))
         for plugin in self.admission:
             obj = plugin(self, obj, None)  # type: ignore[assignment]
-        strategy.check_create(self.sim, obj)
+        strategy.check_create(obj, actor)
         if key in self._objects[obj.kind]:
             raise AlreadyExists(f'{obj.plural}{_group(type(obj))} "{meta.name}" already exists')
         n = self._incarnations.get((obj.kind, *key), 0) + 1
@@ -260,10 +272,11 @@ class APIServer:
                 deletion_grace_period_seconds=was.deletion_grace_period_seconds,
             ),
         )
-        new = default_object(strategy.prepare_for_update(self.sim, new, old))
+        if getattr(new, "spec", None) is not getattr(old, "spec", None):
+            new = default_object(strategy.prepare_for_update(self.sim, new, old))
         for plugin in self.admission:
             new = plugin(self, new, old)  # type: ignore[assignment]
-        strategy.check_update(self.sim, new, old)
+        strategy.check_update(new, old, actor)
         if old.deleting and set(new.metadata.finalizers) - set(was.finalizers):
             raise Forbidden(f'{resource_name(type(old))} "{old.name}": no new finalizers can be added when deleting')
         if getattr(new, "spec", None) != getattr(old, "spec", None):
@@ -288,8 +301,8 @@ class APIServer:
             del objects[new.key]
         else:
             objects[new.key] = new
-        change = Change(type_, old, new, cause, actor)
-        change = change._replace(row=self.recorder(change, actor, cause))
+        row = self.recorder(Change(type_, old, new, cause, actor), actor, cause)
+        change = Change(type_, old, new, row, actor)
         if self.history is not None:
             self.history.append((self.sim.clock.now, change))
         for watcher in self._watchers[new.kind]:

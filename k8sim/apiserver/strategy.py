@@ -7,10 +7,10 @@ from typing import TypeVar
 from k8sim.api import validation
 from k8sim.api.apps import StatefulSet, StatefulSetStatus
 from k8sim.api.core import Pod
-from k8sim.api.fielderror import FieldError
+from k8sim.api.fielderror import FieldError, invalid, invalid_message
 from k8sim.api.meta import Object, with_meta
 from k8sim.api.pods import is_pod_terminal
-from k8sim.api.scheme import resource_name
+from k8sim.api.scheme import encode, resource_name
 from k8sim.api.struct import Time, replace
 from k8sim.apiserver.errors import Invalid
 from k8sim.sim.clock import Clock
@@ -48,14 +48,31 @@ def _drop_max_unavailable(sim: Simulation, obj: StatefulSet, old: StatefulSet | 
     return replace(obj, spec=replace(obj.spec, update_strategy=strategy))
 
 
-def check_create(sim: Simulation, obj: Object) -> None:
-    """Raise Invalid if a new object breaks a rule."""
-    _raise(obj, validation.validate_create(obj))
+def check_create(obj: Object, actor: str) -> None:
+    """Raise Invalid if a new object breaks a rule.
+
+    What people write is checked in full. What controllers write comes from checked templates; all that can be wrong
+    with it is a name or a label that has become too long (workloads 1.1).
+    """
+    if is_user(actor):
+        _raise(obj, validation.validate_create(encode(obj)))
+        return
+    if len(obj.name) > 253:
+        _raise(obj, [invalid(("metadata", "name"), obj.name, "must be no more than 253 characters")])
+    for key, value in obj.metadata.labels.items():
+        if len(value) > 63:
+            _raise(obj, [invalid(("metadata", "labels"), value, "must be no more than 63 characters", key)])
 
 
-def check_update(sim: Simulation, obj: Object, old: Object) -> None:
-    """Raise Invalid if an update breaks a rule (immutable fields among them)."""
-    _raise(obj, validation.validate_update(obj, old))
+def check_update(obj: Object, old: Object, actor: str) -> None:
+    """Raise Invalid if an update by a person breaks a rule (immutable fields among them)."""
+    if is_user(actor) and obj != old:
+        _raise(obj, validation.validate_update(encode(obj), encode(old)))
+
+
+def is_user(actor: str) -> bool:
+    """Tell whether an actor is a person with kubectl rather than a component."""
+    return actor.startswith("kubectl")
 
 
 def check_status_update(obj: Object, old: Object) -> None:
@@ -83,10 +100,8 @@ def check_status_update(obj: Object, old: Object) -> None:
 
 def _raise(obj: Object, errors: list[FieldError]) -> None:
     if errors:
-        causes = [str(e) for e in errors]
-        text = causes[0] if len(causes) == 1 else "[" + ", ".join(causes) + "]"
         kind = resource_name(type(obj)).replace(obj.kind.lower(), obj.kind)
-        raise Invalid(f'{kind} "{obj.name}" is invalid: {text}', causes)
+        raise Invalid(invalid_message(kind, obj.name, errors), [e.message for e in errors])
 
 
 def begin_deletion(obj: T, grace: int | None, now_ns: int, clock: Clock) -> tuple[T, bool]:
