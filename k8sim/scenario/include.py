@@ -78,9 +78,7 @@ def _refuse_scenario(document: Document, entry: Part, chain: list[tuple[str, Pat
     cycle = _cycle(document, chain)
     if cycle is not None:
         raise entry.error(f"the includes go round in a circle: {' -> '.join(cycle)}")
-    raise document.error(
-        (), f"a Scenario document in a file that {chain[0][0]} includes", "include only manifests"
-    )
+    raise document.error((), f"a Scenario document in a file that {chain[0][0]} includes", "include only manifests")
 
 
 def _cycle(document: Document, chain: list[tuple[str, Path | None]]) -> list[str] | None:

@@ -100,9 +100,7 @@ def _spec(root: Part) -> dict[str, Part]:
     return fields["spec"].mapping(SPEC_KEYS) if "spec" in fields else {}
 
 
-def _scenario(
-    root: Part, spec: dict[str, Part], manifests: list[Manifest], folder: Path, path: str | None
-) -> Scenario:
+def _scenario(root: Part, spec: dict[str, Part], manifests: list[Manifest], folder: Path, path: str | None) -> Scenario:
     duration_ns = _duration(spec.get("duration"))
     namespace = spec["namespace"].word() if "namespace" in spec else "default"
     groups = read_nodes(spec.get("nodes"))
@@ -154,9 +152,7 @@ def _is_node(manifest: Manifest) -> bool:
     return bool(manifest.data["kind"] == "Node" and manifest.data["apiVersion"] == "v1")
 
 
-def _node_names(
-    groups: tuple[NodeGroup, ...], manifests: list[Manifest], applied: list[Manifest]
-) -> dict[str, None]:
+def _node_names(groups: tuple[NodeGroup, ...], manifests: list[Manifest], applied: list[Manifest]) -> dict[str, None]:
     """Names of all nodes there are at some time, in order."""
     names = {f"{group.name}-{i}": None for group in groups for i in range(group.count)}
     for manifest in filter(_is_node, manifests):

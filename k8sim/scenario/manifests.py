@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from k8sim.api.fielderror import FieldError
 from k8sim.api.schema import BuiltInKind, NotServedError, built_in_kind, check, describe
 from k8sim.api.simulated import is_simulated, unsimulated_fields
-from k8sim.api.validation import validate_create
+from k8sim.api.validation import pods_refused, validate_create
 from k8sim.scenario.errors import ScenarioError
 from k8sim.scenario.model import NotSimulated, Source
 from k8sim.scenario.yamlsource import Document
@@ -19,6 +19,7 @@ MINIMAL_SCENARIO: Final = (
     "spec: {duration: 10m, nodes: [{name: node, count: 3}], include: [manifests.yaml]}"
 )
 MAX_REPLICAS: Final = 100_000
+_PODS_REFUSED: Final = "a cluster would accept the StatefulSet, and then refuse each of its pods"
 _CUSTOM: Final = "custom resource: an operator would create the pods; bring its output instead"
 
 
@@ -58,9 +59,7 @@ def flatten(document: Document) -> list[Manifest]:
     if data in (None, {}):
         return []
     if not isinstance(data, dict):
-        raise document.error(
-            (), f"expected a Kubernetes object, got {describe(data)}", "several objects: kind: List"
-        )
+        raise document.error((), f"expected a Kubernetes object, got {describe(data)}", "several objects: kind: List")
     for key in ("apiVersion", "kind"):
         if data.get(key) is None:
             raise document.error((), f"{key} is missing", "every object has apiVersion and kind")
@@ -88,9 +87,11 @@ def check_manifest(manifest: Manifest) -> list[NotSimulated]:
             return []
         what = f"{data['apiVersion']} {manifest.label}"
         return [NotSimulated(what, _CUSTOM, manifest.source)]
-    for errors in (check(data, kind), validate_create(data)):
-        if errors:
-            raise _error(manifest, errors)
+    # Each stage may rely on the one before.
+    if errors := check(data, kind) or validate_create(data):
+        raise _error(manifest, errors)
+    if errors := list(pods_refused(data)):
+        raise _error(manifest, [replace(error, hint=error.hint or _PODS_REFUSED) for error in errors])
     _check_size(manifest)
     if not is_simulated(data["kind"], data["apiVersion"]):
         return [NotSimulated(manifest.label, "this kind is not simulated", manifest.source)]

@@ -89,9 +89,7 @@ class Part:
 
     def duration(self) -> int:
         """A duration, in ns."""
-        duration: int = self._read(
-            parse_duration, 'durations are written "500ms", "1m30s", "2h", "7d", or in seconds'
-        )
+        duration: int = self._read(parse_duration, 'durations are written "500ms", "1m30s", "2h", "7d", or in seconds')
         return duration
 
     def distribution(self, folder: Path) -> Distribution:

@@ -22,7 +22,8 @@ MAX_SEED: Final = 2**63 - 1
 
 SPEC_KEYS: Final = (
     "description", "duration", "seed", "replicates", "namespace", "include", "nodes", "featureGates",
-    "images", "timeline", "cluster", "latencies", "failures", "applications", "traffic", "objectives", "sweep",
+    "images", "timeline", "cluster", "latencies", "failures", "applications", "traffic", "objectives",
+    "sweep",
 )  # fmt: skip
 #: Kept as they are until the room that reads them exists.
 RAW_KEYS: Final = ("failures", "applications", "traffic", "objectives", "sweep", "cluster")
@@ -110,9 +111,7 @@ def read_feature_gates(part: Part | None) -> tuple[dict[str, bool], list[NotSimu
             raise place.error(f"unknown feature gate {name!r}", hint)
         if gate.locked and state != gate.default:
             default = str(gate.default).lower()
-            raise place.error(
-                f"cannot set feature gate {name} to {str(state).lower()}, feature is locked to {default}"
-            )
+            raise place.error(f"cannot set feature gate {name} to {str(state).lower()}, feature is locked to {default}")
         if state != gate.default and not gate.honoured:
             what = f"feature gate {name}={str(state).lower()}"
             ignored.append(NotSimulated(what, "only the default is simulated", place.source))

@@ -144,9 +144,7 @@ def _refuse_shell(part: Part, text: str) -> None:
             found = character in "|<>;&`\n" or text.startswith("$(", i)
         if found:
             shown = "$(" if character == "$" else "line break" if character == "\n" else character
-            raise part.error(
-                f"{shown!r} is for a shell, and no shell runs this command", "one kubectl command a step"
-            )
+            raise part.error(f"{shown!r} is for a shell, and no shell runs this command", "one kubectl command a step")
 
 
 def _kubectl_parser() -> Callable[[str], object] | None:
