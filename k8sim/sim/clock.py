@@ -26,6 +26,9 @@ _COMPONENTS = (
     "application", "observer",
 )  # fmt: skip
 
+BEFORE_ALL = -1
+"""A rank that no component has."""
+
 
 def rank(component: str, entity: str = "") -> int:
     """Return the tie rank of a component's entity: components in a fixed order, entities by a hash of their name."""
@@ -161,7 +164,11 @@ class Clock:
 
     def run(self, until_ns: int) -> None:
         """Run up to, not including, a time."""
-        self.env.run(until=until_ns)
+        stop = Event(self.env)
+        stop._ok = True
+        stop._value = None
+        heappush(self.env._queue, (until_ns, BEFORE_ALL, next(self.env._eid), stop))  # type: ignore[misc]
+        self.env.run(until=stop)
 
     def next_on_grid(self, phase_ns: int, period_ns: int, after_ns: int | None = None) -> int:
         """Return the first time of a periodic loop that is not before ``after_ns`` (now): a virtual poll.

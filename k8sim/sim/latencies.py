@@ -31,23 +31,13 @@ def _ms(low: float, high: float) -> Distribution:
 RECORDED = "recorded cases (time between consecutive events)"
 
 LATENCIES: Mapping[str, Latency] = {
-    "apiWrite": Latency(
-        _ms(2, 8), "a request to the API server, until it is stored", RECORDED + "; node.md 6.3"
-    ),
+    "apiWrite": Latency(_ms(2, 8), "a request to the API server, until it is stored", RECORDED + "; node.md 6.3"),
     "watch": Latency(_ms(1, 6), "from a stored change to a watcher's cache", RECORDED + "; node.md 6.3"),
     "schedulingCycle": Latency(_ms(1, 4), "one scheduling cycle, until the binding is sent", RECORDED),
-    "runtimeSandboxStart": Latency(
-        _ms(1, 4), "make a sandbox and its network (CNI ADD)", RECORDED + "; real: 0.3-1 s"
-    ),
-    "runtimeSandboxStop": Latency(
-        _ms(1, 4), "stop a sandbox (CNI DEL)", RECORDED + "; real: 0.05-0.5 s, node.md 6.3"
-    ),
-    "runtimeContainerStart": Latency(
-        _ms(2, 8), "create and start a container", RECORDED + "; real: 0.1-0.4 s"
-    ),
-    "imageCheck": Latency(
-        _ms(1, 4), "ask the registry for a digest that is on the node", RECORDED + "; real: 0.2-1 s"
-    ),
+    "runtimeSandboxStart": Latency(_ms(1, 4), "make a sandbox and its network (CNI ADD)", RECORDED + "; real: 0.3-1 s"),
+    "runtimeSandboxStop": Latency(_ms(1, 4), "stop a sandbox (CNI DEL)", RECORDED + "; real: 0.05-0.5 s, node.md 6.3"),
+    "runtimeContainerStart": Latency(_ms(2, 8), "create and start a container", RECORDED + "; real: 0.1-0.4 s"),
+    "imageCheck": Latency(_ms(1, 4), "ask the registry for a digest that is on the node", RECORDED + "; real: 0.2-1 s"),
     "kubectl": Latency(_ms(40, 90), "start of the kubectl program until its first request", RECORDED),
     "kubectlRequest": Latency(_ms(4, 12), "one request of kubectl after the first", RECORDED),
 }
@@ -58,9 +48,7 @@ class Latencies:
 
     def __init__(self, streams: Streams, overrides: Mapping[str, Distribution] | None = None) -> None:
         self._streams = streams
-        self._distributions: dict[str, Distribution] = {
-            n: latency.default for n, latency in LATENCIES.items()
-        }
+        self._distributions: dict[str, Distribution] = {n: latency.default for n, latency in LATENCIES.items()}
         self._distributions.update(overrides or {})
 
     def distribution(self, name: str) -> Distribution:

@@ -70,9 +70,7 @@ class Trace:
         )  # fmt: skip
 
     def __iter__(self) -> Iterator[Row]:
-        return map(
-            Row, self.times, self.kinds, self.names, self.events, self.details, self.causes, self.namespaces
-        )
+        return map(Row, self.times, self.kinds, self.names, self.events, self.details, self.causes, self.namespaces)
 
     def chain(self, i: int) -> list[Row]:
         """Return the row and what led to it, the row first."""

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from k8sim.api.core import Pod
+from k8sim.api.meta import with_meta
+from k8sim.apiserver.informer import Informer
+from k8sim.apiserver.watch import Change
+from k8sim.sim.units import MILLISECOND, SECOND
+from tests.apiserver.world import make_pod, make_server
+
+
+def test_a_cache_lags_and_then_agrees() -> None:
+    server = make_server()
+    informer = Informer(server, Pod, "test")
+    server.create(make_pod())
+    assert informer.get("default", "web-0") is None
+    server.sim.clock.run(SECOND)
+    assert informer.get("default", "web-0") == server.get(Pod, "default", "web-0")
+
+
+def test_changes_of_a_kind_arrive_in_the_order_of_their_versions() -> None:
+    server = make_server()
+    informer = Informer(server, Pod, "test")
+    versions: list[int] = []
+    informer.add_handler(lambda change: versions.append(change.new.metadata.resource_version))
+    pod = server.create(make_pod())
+    for i in range(50):
+        pod = server.update(with_meta(pod, labels={"i": str(i)}))
+    server.sim.clock.run(SECOND)
+    assert versions == sorted(versions)
+    assert len(versions) == 51
+
+
+def test_a_cut_watch_goes_stale_and_a_relist_shows_the_difference() -> None:
+    server = make_server()
+    informer = Informer(server, Pod, "test")
+    for name in ("kept", "changed", "gone", "replaced"):
+        server.create(make_pod(name))
+    server.sim.clock.run(SECOND)
+    seen: list[tuple[str, str]] = []
+    informer.add_handler(lambda change: seen.append((change.type, change.new.name)))
+    seen.clear()
+    informer.disconnect()
+    server.update(with_meta(server.get(Pod, "default", "changed"), labels={"a": "b"}))
+    server.delete(Pod, "default", "gone")
+    server.delete(Pod, "default", "replaced")
+    server.create(make_pod("replaced"))
+    server.create(make_pod("new"))
+    server.sim.clock.run(2 * SECOND)
+    assert seen == []
+    informer.reconnect()
+    server.sim.clock.run(3 * SECOND)
+    assert sorted(seen) == [
+        ("ADDED", "new"), ("ADDED", "replaced"), ("DELETED", "gone"), ("DELETED", "replaced"), ("MODIFIED", "changed"),
+    ]  # fmt: skip
+
+
+def test_a_watch_of_one_node_sees_a_pod_from_its_binding_on() -> None:
+    server = make_server()
+    informer = Informer(server, Pod, "kubelet/node-0", node="node-0")
+    seen: list[Change] = []
+    informer.add_handler(seen.append)
+    server.bind(server.create(make_pod("here")), "node-0")
+    server.bind(server.create(make_pod("elsewhere")), "node-1")
+    server.sim.clock.run(SECOND)
+    assert [(c.type, c.new.name) for c in seen] == [("ADDED", "here")]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["create", "label", "delete", "wait"])), max_size=40))
+def test_an_index_always_files_what_the_cache_holds(history: list[tuple[str, str]]) -> None:
+    server = make_server()
+    informer = Informer(server, Pod, "test")
+    informer.add_index("label", lambda pod: (pod.metadata.labels.get("x", "none"),))
+    for i, (name, act) in enumerate(history):
+        pod = server.find(Pod, "default", name)
+        if act == "create" and pod is None:
+            server.create(make_pod(name))
+        elif act == "label" and pod is not None:
+            server.update(with_meta(pod, labels={"x": str(i % 3)}))
+        elif act == "delete" and pod is not None:
+            server.delete(Pod, "default", name)
+        elif act == "wait":
+            server.sim.clock.run(server.sim.clock.now + 2 * MILLISECOND)
+        for value in ("none", "0", "1", "2"):
+            filed = {p.name for p in informer.by_index("label", value)}
+            assert filed == {p.name for p in informer.list() if p.metadata.labels.get("x", "none") == value}
+    server.sim.clock.run(server.sim.clock.now + SECOND)
+    assert {p.key: p for p in informer.list()} == {p.key: p for p in server.list(Pod)}

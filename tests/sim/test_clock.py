@@ -1,0 +1,85 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from k8sim.sim.clock import Clock, rank
+
+
+def test_ties_go_by_rank_and_not_by_insertion() -> None:
+    log: list[str] = []
+    clock = Clock()
+    for name in ("kubelet", "apiserver", "kube-scheduler"):
+        clock.call_at(5, log.append, name, rank=rank(name))
+    clock.run(10)
+    assert log == ["apiserver", "kube-scheduler", "kubelet"]
+
+
+def test_a_tie_salt_shuffles_equal_components() -> None:
+    orders = set()
+    for salt in range(8):
+        log: list[int] = []
+        clock = Clock(tie_salt=salt)
+        for i in range(4):
+            clock.call_at(5, log.append, i, rank=rank("kubelet", f"node-{i}"))
+        clock.run(10)
+        orders.add(tuple(log))
+    assert len(orders) > 1
+
+
+def test_a_killed_process_does_nothing_more_and_its_clean_up_runs() -> None:
+    log: list[str] = []
+    clock = Clock()
+
+    def steps():  # type: ignore[no-untyped-def]
+        try:
+            while True:
+                yield clock.sleep(10)
+                log.append(f"tick {clock.now}")
+        finally:
+            log.append("closed")
+
+    task = clock.spawn(steps())
+    clock.call_at(25, task.kill)
+    clock.run(100)
+    assert log == ["tick 10", "tick 20", "closed"]
+    assert not task.alive
+
+
+def test_a_signal_wakes_all_who_wait_and_only_them() -> None:
+    log: list[tuple[str, int]] = []
+    clock = Clock()
+    signal = clock.signal()
+
+    def waiter(name: str, start: int):  # type: ignore[no-untyped-def]
+        yield clock.sleep(start)
+        yield signal.wait()
+        log.append((name, clock.now))
+
+    for name, start in (("early", 1), ("also early", 2), ("late", 50)):
+        clock.spawn(waiter(name, start))
+    clock.call_at(10, signal.set)
+    clock.call_at(60, signal.set)
+    clock.run(100)
+    assert log == [("early", 10), ("also early", 10), ("late", 60)]
+
+
+def test_a_second_trigger_of_a_bare_event_is_harmless() -> None:
+    clock = Clock()
+    event = clock.event()
+    clock.fire(event, "first")
+    clock.fire(event, "second")
+    clock.run(1)
+    assert event.value == "first"
+
+
+@given(st.integers(-(10**12), 10**12), st.integers(1, 10**10), st.integers(0, 10**12))
+def test_a_virtual_poll_is_the_first_tick_not_before(phase: int, period: int, after: int) -> None:
+    tick = Clock().next_on_grid(phase, period, after)
+    assert (tick - phase) % period == 0
+    assert after <= tick < after + period
+
+
+@given(st.integers(0, 999_999_999), st.integers(0, 10**13))
+def test_times_are_truncated_to_the_wall_clocks_second(phase: int, t: int) -> None:
+    stored = Clock(second_phase_ns=phase).truncated(t)
+    assert (stored - phase) % 1_000_000_000 == 0
+    assert 0 <= t - stored < 1_000_000_000

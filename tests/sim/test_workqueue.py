@@ -1,0 +1,88 @@
+from k8sim.sim.clock import Clock
+from k8sim.sim.units import MILLISECOND, SECOND
+from k8sim.sim.workqueue import WorkQueue
+
+
+def drain(queue: WorkQueue[str]) -> list[str]:
+    keys = []
+    while queue.ready() is None:
+        key, _ = queue.take()
+        queue.done(key)
+        keys.append(key)
+    return keys
+
+
+def test_a_key_is_queued_once_and_keeps_its_first_cause() -> None:
+    queue: WorkQueue[str] = WorkQueue(Clock(), 0)
+    queue.add("a", cause=3)
+    queue.add("a", cause=4)
+    assert queue.take() == ("a", 3)
+
+
+def test_a_key_that_is_being_processed_runs_once_more_afterwards() -> None:
+    queue: WorkQueue[str] = WorkQueue(Clock(), 0)
+    queue.add("a")
+    queue.take()
+    queue.add("a")
+    queue.add("a")
+    assert len(queue) == 0
+    queue.done("a")
+    assert drain(queue) == ["a"]
+
+
+def test_of_two_delays_the_earlier_counts_in_either_order() -> None:
+    for delays in ((30, 10), (10, 30)):
+        clock = Clock()
+        queue: WorkQueue[str] = WorkQueue(clock, 0)
+        for delay in delays:
+            queue.add_after("a", delay)
+        clock.run(11)
+        assert drain(queue) == ["a"]
+        clock.run(100)
+        assert drain(queue) == []
+
+
+def test_back_off_doubles_from_5_ms_and_a_success_resets_it() -> None:
+    clock = Clock()
+    queue: WorkQueue[str] = WorkQueue(clock, 0)
+    waits = []
+    for _ in range(4):
+        start = clock.now
+        queue.add_rate_limited("a")
+        while not drain(queue):
+            clock.run(clock.now + MILLISECOND)
+        waits.append((clock.now - start) // MILLISECOND)
+    assert waits == [6, 11, 21, 41]  # 5, 10, 20, 40 ms, seen one step of 1 ms later
+    queue.forget("a")
+    assert queue.failures("a") == 0
+
+
+def test_the_shared_bucket_slows_a_flood_of_failures() -> None:
+    clock = Clock()
+    queue: WorkQueue[int] = WorkQueue(clock, 0)
+    for i in range(120):
+        queue.add_rate_limited(i)
+    clock.run(SECOND)
+    assert len(queue) == 100 + 9  # the burst, then ten a second (the tenth falls on the second itself)
+
+
+def test_a_waiting_worker_is_woken() -> None:
+    clock = Clock()
+    queue: WorkQueue[str] = WorkQueue(clock, 0)
+    taken: list[tuple[str, int]] = []
+
+    def worker():  # type: ignore[no-untyped-def]
+        while True:
+            while (wait := queue.ready()) is not None:
+                yield wait
+            key, _ = queue.take()
+            yield clock.sleep(5)
+            taken.append((key, clock.now))
+            queue.done(key)
+
+    for _ in range(2):
+        clock.spawn(worker())
+    for key in "abc":
+        clock.call_at(10, queue.add, key)
+    clock.run(100)
+    assert sorted(taken) == [("a", 15), ("b", 15), ("c", 20)]
