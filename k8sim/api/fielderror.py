@@ -126,6 +126,4 @@ def invalid_message(resource: str, name: str, errors: Sequence[FieldError]) -> s
 
 
 def _shown(value: Any) -> str:
-    return (
-        "null" if value is None else json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)
-    )
+    return "null" if value is None else json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)

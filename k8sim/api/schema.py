@@ -78,12 +78,8 @@ def _table() -> _Table:
     kinds = {}
     for name, entry in raw["kinds"].items():
         api_version, _, kind = name.rpartition("/")
-        kinds[api_version, kind] = BuiltInKind(
-            api_version, kind, entry["plural"], entry["namespaced"], entry["type"]
-        )
-    models = {
-        name: _Model(entry["fields"], entry.get("required", [])) for name, entry in raw["types"].items()
-    }
+        kinds[api_version, kind] = BuiltInKind(api_version, kind, entry["plural"], entry["namespaced"], entry["type"])
+    models = {name: _Model(entry["fields"], entry.get("required", [])) for name, entry in raw["types"].items()}
     return _Table(kinds, models)
 
 
@@ -102,9 +98,7 @@ def built_in_kind(api_version: str, kind: str) -> BuiltInKind | None:
     own_groups = {version.rpartition("/")[0] for version, _ in kinds}
     moved = _MOVED.get(api_version, {}).get(kind)
     if moved is not None:
-        raise NotServedError(
-            f"{api_version} {kind} is no longer served by Kubernetes", f"use apiVersion: {moved}"
-        )
+        raise NotServedError(f"{api_version} {kind} is no longer served by Kubernetes", f"use apiVersion: {moved}")
     if kind in _REMOVED_KINDS and (group in own_groups or api_version in _MOVED):
         raise NotServedError(f"{api_version} {kind} is no longer served by Kubernetes", _REMOVED_KINDS[kind])
     if group not in own_groups and api_version not in _MOVED and "." in group:
@@ -232,9 +226,7 @@ class _Checker:
             return f"did you mean {similar[0]}?"
         home = self._home_of(key)
         if home is not None:
-            return (
-                f"{key} belongs in {path_text(home)}" if home else f"{key} belongs at the top of the manifest"
-            )
+            return f"{key} belongs in {path_text(home)}" if home else f"{key} belongs at the top of the manifest"
         known = ", ".join(sorted(model.fields))
         return f"known fields here: {known}" if len(known) < 300 else None
 

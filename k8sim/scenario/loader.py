@@ -133,10 +133,15 @@ def _scenario(root: Part, spec: dict[str, Part], manifests: list[Manifest], fold
         objects=tuple(manifest.data for manifest in manifests),
         object_sources=tuple(manifest.source for manifest in manifests),
         latencies=read_latencies(spec.get("latencies"), folder),
-        not_simulated=tuple(not_simulated),
+        not_simulated=_first_of_each(not_simulated),
         path=path,
         **raw,
     )
+
+
+def _first_of_each(notes: list[NotSimulated]) -> tuple[NotSimulated, ...]:
+    """One note for each thing, where it stands first."""
+    return tuple({(note.what, note.why): note for note in reversed(notes)}.values())[::-1]
 
 
 def _duration(part: Part | None) -> int:

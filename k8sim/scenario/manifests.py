@@ -97,7 +97,7 @@ def check_manifest(manifest: Manifest) -> list[NotSimulated]:
         return [NotSimulated(manifest.label, "this kind is not simulated", manifest.source)]
     file, line_of = manifest.document.file, manifest.document.line_of
     return [
-        NotSimulated(f"{manifest.label}: {field}", "this field is not simulated", Source(file, line_of(path)))
+        NotSimulated(f"{data['kind']} {field}", "this field is not simulated", Source(file, line_of(path)))
         for field, path in unsimulated_fields(data)
     ]
 
