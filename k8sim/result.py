@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from k8sim.api.meta import Object
 from k8sim.api.scheme import encode, resolve_kind
 from k8sim.apiserver.watch import Change
 from k8sim.scenario.model import Scenario
 from k8sim.sim.trace import Row, Trace
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PublicEvent = tuple[float, str, str, str, dict[str, Any]]
 PUBLIC_KINDS = frozenset(
@@ -55,6 +56,8 @@ class Result:
         Columns: ``time_s`` (float, s), ``kind``, ``namespace``, ``name``, ``event`` (category), ``detail`` (dict),
         ``cause`` (row number of what led to it, -1: nothing). The index is the row number.
         """
+        import pandas as pd  # slow to import, and many runs need no frame
+
         log = self.log
         frame = pd.DataFrame(
             {

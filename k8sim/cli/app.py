@@ -1,0 +1,35 @@
+"""The program's commands. Each is a module of this package that imports the simulator only when it is called."""
+
+from __future__ import annotations
+
+import typer
+
+from k8sim.cli import trace, validate, version
+from k8sim.cli.failures import Commands
+
+HELP = """Try a Kubernetes cluster's stateful workloads [bold]without a cluster[/bold].
+
+A scenario file holds ordinary manifests, nodes, and a timeline of kubectl commands and faults; \
+k8sim plays it through the rules of Kubernetes in simulated time, the same way every time for the same seed.
+"""
+EPILOG = """
+[bold]Start here[/bold]
+
+k8sim run scenarios/web-rolling-update.yaml
+
+[dim]Exit codes: 0 fine, 1 an objective failed, 2 the input is wrong, 3 a bug in k8sim.[/dim]
+"""
+
+app = typer.Typer(
+    name="k8sim",
+    cls=Commands,
+    help=HELP,
+    epilog=EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command(epilog=trace.EPILOG, no_args_is_help=True)(trace.trace)
+app.command(epilog=validate.EPILOG, no_args_is_help=True)(validate.validate)
+app.command()(version.version)

@@ -1,0 +1,103 @@
+"""Files of the command line: which scenarios an argument means, and results that are whole or not there at all."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Final
+
+from k8sim.cli.failures import UsageProblem
+
+_SUFFIXES: Final = (".yaml", ".yml", ".json")
+_SCENARIO: Final = re.compile(r"^\s*(?:kind:\s*['\"]?Scenario\b|apiVersion:\s*['\"]?k8sim\.dev/)", re.MULTILINE)
+
+
+def scenario_files(arguments: Iterable[str]) -> list[Path]:
+    """Return the scenario files that arguments name, each once, in the order given.
+
+    A file counts whatever is in it (loading it says what is wrong); of a folder, the files directly in it that hold a
+    Scenario document; a pattern that the shell has not expanded, what matches it.
+
+    Raises
+    ------
+    UsageProblem
+        A folder or a pattern without any scenario.
+    """
+    found: dict[Path, None] = {}
+    for argument in arguments:
+        path = Path(argument)
+        if path.is_dir():
+            matches = [p for p in sorted(path.iterdir()) if p.suffix in _SUFFIXES and _is_scenario(p)]
+        elif glob.has_magic(argument) and not path.exists():
+            matches = [p for p in map(Path, sorted(glob.glob(argument, recursive=True))) if _is_scenario(p)]  # noqa: PTH207
+        else:
+            matches = [path]
+        if not matches:
+            raise UsageProblem(
+                f"{argument}: no scenario file there", "a scenario file has a document of kind: Scenario"
+            )
+        found.update(dict.fromkeys(matches))
+    return list(found)
+
+
+def _is_scenario(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    try:
+        return bool(_SCENARIO.search(path.read_text("utf-8", errors="replace")))
+    except OSError:
+        return True  # loading it will say what is wrong
+
+
+def check_writable(target: Path, *, folder: bool) -> None:
+    """Make the folders of a target and see that they can be written to, before long work is begun.
+
+    Raises
+    ------
+    UsageProblem
+        They cannot.
+    """
+    place = target if folder else target.parent
+    if folder and target.exists() and not target.is_dir():
+        raise UsageProblem(f"{target} is a file", "several traces need a folder")
+    if not folder and target.is_dir():
+        raise UsageProblem(f"{target} is a folder", "name a file in it")
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise UsageProblem(f"cannot make the folder {place}: {problem.strerror}") from None
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise UsageProblem(f"cannot write to {place}: permission denied")
+
+
+def write_whole(target: Path, content: bytes) -> None:
+    """Write a file in one go: readers see the old content or all of the new one.
+
+    Raises
+    ------
+    UsageProblem
+        The disk is full, or writing is not permitted.
+    """
+    temporary = None
+    target = Path(os.path.realpath(target))  # a link stays a link
+    try:
+        if target.exists() and not target.is_file():  # a pipe, /dev/stdout
+            target.write_bytes(content)
+            return
+        with NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
+            temporary = Path(file.name)
+            file.write(content)
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)  # as open() would have made it
+        temporary.replace(target)
+        temporary = None
+    except OSError as problem:
+        raise UsageProblem(f"cannot write {target}: {problem.strerror}") from None
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
