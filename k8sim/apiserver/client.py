@@ -20,22 +20,28 @@ class Client:
     """Requests of one actor. Use with ``yield from``: the change is stored when the generator returns.
 
     ``cause`` is the trace row that the actor is reacting to; set it before a sync. ``connected`` False (a partition)
-    makes every request fail with Unreachable.
+    makes every request fail with Unreachable. ``entity`` names the stream of its delays (default: the actor).
     """
 
-    def __init__(self, server: APIServer, actor: str, rank: int, latency: str = "apiWrite") -> None:
+    def __init__(
+        self, server: APIServer, actor: str, rank: int, latency: str = "apiWrite", entity: str | None = None
+    ) -> None:
         self.server = server
         self.actor = actor
         self.cause = NO_CAUSE
         self.connected = True
         self._clock = server.sim.clock
         self._rank = rank
-        self._draw = server.sim.latencies.sampler(latency, actor)
+        self._draw = server.sim.latencies.sampler(latency, actor if entity is None else entity)
 
     def _travel(self) -> Generator[Event, Any, None]:
         yield self._clock.sleep(self._draw(), self._rank)
         if not self.connected or not self.server.available:
             raise Unreachable("the API server cannot be reached")
+
+    def sleep(self, delay_ns: int) -> Event:
+        """Return an event after a delay, with the client's own tie rank."""
+        return self._clock.sleep(delay_ns, self._rank)
 
     def get(self, cls: type[T], namespace: str, name: str) -> Request[T]:
         """Read one object live."""
