@@ -96,6 +96,10 @@ class APIServer:
         """Call the watcher on every change of the kind from now on."""
         self._watchers[cls.kind].append(watcher)
 
+    def unwatch(self, cls: type[Object], watcher: Watcher) -> None:
+        """End a watch."""
+        self._watchers[cls.kind].remove(watcher)
+
     def watch_pods_of_node(self, node: str, watcher: Watcher) -> None:
         """Call the watcher on every change of pods bound to a node (field selector spec.nodeName)."""
         self._pod_watchers.setdefault(node, []).append(watcher)
