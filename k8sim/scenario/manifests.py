@@ -103,12 +103,12 @@ def check_manifest(manifest: Manifest) -> list[NotSimulated]:
 
 
 def _error(manifest: Manifest, errors: Iterable[FieldError]) -> ScenarioError:
-    """The error that stands first in the file."""
+    """The error that stands first in the file; a misspelt field before the one that is missing for it."""
 
-    def line(error: FieldError) -> int:
-        return manifest.document.line_of(_blame(error))
+    def rank(error: FieldError) -> tuple[bool, int]:
+        return error.reason == "Required value", manifest.document.line_of(_blame(error))
 
-    first = min(errors, key=line)
+    first = min(errors, key=rank)
     return manifest.document.error(_blame(first), f"{manifest.label}: {first.message}", first.hint)
 
 

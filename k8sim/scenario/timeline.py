@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from importlib import import_module
+from collections.abc import Collection
 from typing import Any, Final
 
 from k8sim.api.fielderror import path_text
 from k8sim.faults.catalogue import FAULTS, Argument
+from k8sim.kubectl import KubectlSyntaxError, parse
 from k8sim.scenario.manifests import Manifest, flatten
 from k8sim.scenario.model import Step
 from k8sim.scenario.part import Part, did_you_mean
@@ -118,39 +118,7 @@ def _argument(part: Part, argument: Argument, nodes: Collection[str]) -> Any:
 
 
 def _kubectl(part: Part) -> str:
-    text = part.word().strip()
-    _refuse_shell(part, text)
-    words = text.split(None, 1)
-    if words and words[0] == "kubectl":
-        text = words[1] if len(words) > 1 else ""
-    parse = _kubectl_parser()
-    if parse is not None:
-        try:
-            parse(text)
-        except ValueError as problem:
-            raise part.error(f"kubectl {text}: {problem}") from None
-    return text
-
-
-def _refuse_shell(part: Part, text: str) -> None:
-    """Refuse what only a shell understands, outside quotes (a patch may contain anything)."""
-    quote = ""
-    for i, character in enumerate(text):
-        if quote:
-            quote = "" if character == quote else quote
-            found = character == "`" or text.startswith("$(", i) if quote == '"' else False
-        else:
-            quote = character if character in "'\"" else ""
-            found = character in "|<>;&`\n" or text.startswith("$(", i)
-        if found:
-            shown = "$(" if character == "$" else "line break" if character == "\n" else character
-            raise part.error(f"{shown!r} is for a shell, and no shell runs this command", "one kubectl command a step")
-
-
-def _kubectl_parser() -> Callable[[str], object] | None:
     try:
-        kubectl = import_module("k8sim.kubectl")
-    except ImportError:
-        return None
-    parse: Callable[[str], object] | None = getattr(kubectl, "parse", None)
-    return parse
+        return parse(part.word()).text
+    except KubectlSyntaxError as problem:
+        raise part.error(f"kubectl {part.value}: {problem.problem}", problem.hint) from None

@@ -119,6 +119,8 @@ def read_text(text: str, name: str) -> list[Document]:
 
 
 def _reason(problem: yaml.MarkedYAMLError) -> str:
+    if "maximum nesting depth" in str(problem.problem):  # libyaml reads ahead of us
+        return f"it is nested deeper than {MAX_DEPTH} levels"
     parts = [part for part in (problem.context, problem.problem) if part]
     return ", ".join(parts) or "syntax error"
 

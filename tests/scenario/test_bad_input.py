@@ -1,0 +1,126 @@
+"""Broken input gives one message with file, line, problem and hint: quickly, in little memory, writing nothing.
+
+Each file in bad/ says in its first line what is expected: ``# line N: phrase|another phrase of the message``.
+"""
+
+import os
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from k8sim.scenario import ScenarioError, load
+
+BAD = Path(__file__).parent / "bad"
+FILES = sorted(BAD.glob("*.yaml"))
+REPRESENTATIVE = ["nodes-a-billion", "yaml-bomb", "yaml-object-tag", "yaml-not-yaml", "include-cycle-a"]
+CPU_LIMIT_S, MEMORY_LIMIT_KB = 1.0, 200 * 1024
+#: What importing the simulator's libraries takes before a file is read.
+IMPORTS_CPU_S = 2.0
+
+
+def expectation(path: Path) -> tuple[int, list[str]]:
+    first = path.read_text().splitlines()[0]
+    match = re.fullmatch(r"# line (\d+): (.*)", first)
+    assert match, f"{path.name}: the first line must say what is expected"
+    return int(match[1]), match[2].split("|")
+
+
+def test_there_are_many_files() -> None:
+    assert len(FILES) >= 100
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_message_names_file_line_and_problem(path: Path) -> None:
+    line, phrases = expectation(path)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
+    with pytest.raises(ScenarioError) as caught:
+        load(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_utime - before < CPU_LIMIT_S
+    message = str(caught.value)
+    assert message.startswith(f"{path}:{line}: "), message
+    for phrase in phrases:
+        assert phrase in message
+
+
+def other_input(tmp_path: Path) -> dict[str, tuple[Path, str]]:
+    """Input that is not a text file with a first line."""
+    (tmp_path / "empty.yaml").write_text("")
+    (tmp_path / "comment.yaml").write_text("# nothing\n---\n# here\n")
+    (tmp_path / "binary.yaml").write_bytes(b"kind: Scenario\n" + bytes(range(256)) * 10)
+    (tmp_path / "nul.yaml").write_text("kind: Scenario\nspec: a\0b\n")
+    (tmp_path / "latin.yaml").write_bytes("description: caf\xe9\n".encode("latin-1"))
+    (tmp_path / "control.yaml").write_text("kind: Scenario\nspec: a\x07b\n")
+    with (tmp_path / "large.yaml").open("wb") as file:
+        file.truncate(17 * 2**20)
+    os.mkfifo(tmp_path / "fifo.yaml")
+    (tmp_path / "many.yaml").write_text("- " * 200_000)
+    (tmp_path / "brackets.yaml").write_text("[" * 1_000_000)
+    return {
+        "missing": (tmp_path / "missing.yaml", "no such file"),
+        "directory": (tmp_path, "is a directory"),
+        "empty": (tmp_path / "empty.yaml", "the file is empty"),
+        "comment": (tmp_path / "comment.yaml", "the file is empty"),
+        "binary": (tmp_path / "binary.yaml", "is not UTF-8 text"),
+        "nul": (tmp_path / "nul.yaml", "nul.yaml:2: is a binary file"),
+        "latin": (tmp_path / "latin.yaml", "latin.yaml:1: is not UTF-8 text"),
+        "control": (tmp_path / "control.yaml", "control.yaml:2: is not valid YAML"),
+        "large": (tmp_path / "large.yaml", "is larger than 16 MiB"),
+        "fifo": (tmp_path / "fifo.yaml", "is not a regular file"),
+        "many": (tmp_path / "many.yaml", "nested deeper than 100 levels"),
+        "brackets": (tmp_path / "brackets.yaml", "nested deeper than 100 levels"),
+        "null in name": (Path("a\0b"), "cannot be read"),
+    }
+
+
+def test_input_that_is_no_text(tmp_path: Path) -> None:
+    for name, (path, phrase) in other_input(tmp_path).items():
+        with pytest.raises(ScenarioError) as caught:
+            load(path)
+        assert phrase in str(caught.value), name
+
+
+def run_cli(command: str, path: Path, folder: Path) -> tuple[subprocess.CompletedProcess[str], resource.struct_rusage]:
+    pytest.importorskip("k8sim.cli")
+    arguments = [sys.executable, "-m", "k8sim", command, str(path)]
+    with (
+        tempfile.TemporaryFile("w+") as out,
+        tempfile.TemporaryFile("w+") as err,
+        subprocess.Popen(arguments, stdout=out, stderr=err, cwd=folder) as process,
+    ):
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess(arguments, process.returncode, out.read(), err.read()), usage
+
+
+def check_cli(command: str, path: Path, folder: Path) -> None:
+    done, usage = run_cli(command, path, folder)
+    if f"No such command '{command}'" in done.stderr:
+        pytest.skip(f"there is no k8sim {command} yet")
+    line, phrases = expectation(path)
+    assert done.returncode == 2, done
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count(f"{path}:{line}: ") == 1, done.stderr
+    assert all(phrase in done.stderr for phrase in phrases)
+    assert list(folder.iterdir()) == []
+    assert usage.ru_utime + usage.ru_stime < CPU_LIMIT_S + IMPORTS_CPU_S
+    assert usage.ru_maxrss < MEMORY_LIMIT_KB
+
+
+@pytest.mark.parametrize("command", ["validate", "run"])
+@pytest.mark.parametrize("name", REPRESENTATIVE)
+def test_command_exits_2_with_one_message(command: str, name: str, tmp_path: Path) -> None:
+    check_cli(command, BAD / f"{name}.yaml", tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_file_is_refused_by_the_command(path: Path, tmp_path: Path) -> None:
+    check_cli("validate", path, tmp_path)
