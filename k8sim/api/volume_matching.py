@@ -230,6 +230,11 @@ class VolumeIndex:
             shelf = group.available[_shelf(volume)]
             del shelf[bisect_left(shelf, (storage_capacity(volume), name))]
 
+    def pointing_at(self, claim_key: tuple[str, str]) -> list[PersistentVolume]:
+        """Return the volumes whose claimRef names a claim, by name."""
+        found = {n: v for g in self._groups.values() for n, v in g.pointing.get(claim_key, {}).items()}
+        return [found[name] for name in sorted(found)]
+
     def find_best_match(self, claim: PersistentVolumeClaim, delay_binding: bool) -> PersistentVolume | None:
         """Return the volume that the controller binds to the claim (findBestMatchForClaim), or None."""
         wanted = frozenset(claim.spec.access_modes)

@@ -13,6 +13,7 @@ from k8sim.sim.clock import Event
 from k8sim.sim.trace import NO_CAUSE
 
 T = TypeVar("T", bound=Object)
+R = TypeVar("R")
 Request = Generator[Event, Any, T]
 
 
@@ -52,6 +53,11 @@ class Client:
         """Read the objects of a kind live."""
         yield from self._travel()
         return self.server.list(cls, namespace)
+
+    def ask(self, question: Callable[[APIServer], R]) -> Generator[Event, Any, R]:
+        """Read live what a list would show, without making the list."""
+        yield from self._travel()
+        return question(self.server)
 
     def create(self, obj: T) -> Request[T]:
         """Create an object."""

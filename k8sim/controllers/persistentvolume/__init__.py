@@ -1,0 +1,1 @@
+"""Binding of claims and volumes, in-tree provisioning, reclaim."""

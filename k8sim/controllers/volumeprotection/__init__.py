@@ -1,0 +1,1 @@
+"""Finalizers that hold back claims in use and bound volumes."""
