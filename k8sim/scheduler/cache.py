@@ -1,0 +1,72 @@
+"""The scheduler's cache: pods placed on nodes, those it has placed itself ahead of the API server's confirmation.
+
+A pod is *assumed* on its node at the end of its scheduling cycle, so that the next cycle reckons with it, and *confirmed*
+when the informer shows it bound; if binding fails it is *forgotten*.
+
+Source: pkg/scheduler/backend/cache/cache.go.
+"""
+
+from __future__ import annotations
+
+from k8sim.api.core import Node, Pod
+from k8sim.scheduler.nodes import NodeTable
+
+
+class Cache:
+    """Pods by UID with the node they count on; the sums are the node table's."""
+
+    def __init__(self) -> None:
+        self.nodes = NodeTable()
+        self._pods: dict[str, tuple[Pod, str]] = {}
+        self._assumed: set[str] = set()
+
+    def assume_pod(self, pod: Pod, node: str) -> None:
+        """Count a pod on the node that was chosen for it."""
+        self._put(pod, node)
+        self._assumed.add(pod.uid)
+
+    def is_assumed(self, uid: str) -> bool:
+        """Tell whether the pod counts on a node without the API server having confirmed it."""
+        return uid in self._assumed
+
+    def forget_pod(self, uid: str) -> bool:
+        """Take back an assumption; False if there is none (any more)."""
+        if uid not in self._assumed:
+            return False
+        self.remove_pod(uid)
+        return True
+
+    def add_pod(self, pod: Pod) -> None:
+        """Count a bound pod, or confirm an assumed one (on whatever node it really is)."""
+        self._assumed.discard(pod.uid)
+        self._put(pod, pod.spec.node_name)
+
+    def update_pod(self, pod: Pod) -> None:
+        """Take a new version of a bound pod."""
+        self.add_pod(pod)
+
+    def remove_pod(self, uid: str) -> None:
+        """Stop counting a pod; unknown ones are fine."""
+        found = self._pods.pop(uid, None)
+        self._assumed.discard(uid)
+        if found is not None:
+            self.nodes.remove_pod(*found)
+
+    def _put(self, pod: Pod, node: str) -> None:
+        known = self._pods.get(pod.uid)
+        self._pods[pod.uid] = (pod, node)
+        if known is None:
+            self.nodes.add_pod(pod, node)
+        elif known[1] == node:
+            self.nodes.replace_pod(known[0], pod, node)
+        else:
+            self.nodes.remove_pod(*known)
+            self.nodes.add_pod(pod, node)
+
+    def set_node(self, node: Node) -> None:
+        """Add or update a node."""
+        self.nodes.set_node(node)
+
+    def remove_node(self, node: Node) -> None:
+        """Forget a node."""
+        self.nodes.remove_node(node.name)

@@ -1,0 +1,177 @@
+"""What plug-ins and the scheduler have in common: statuses, verdicts on nodes, cluster events, the plug-in interface.
+
+Plug-ins judge all nodes at once: a filter gives a code per slot of the node table (0 passes), so that the cost of a pod
+hardly depends on the number of nodes. Rules that need an object look-up per node (volumes, host ports) judge one node at a
+time instead, and only for pods that have such needs.
+
+Source: staging/src/k8s.io/kube-scheduler/framework/interface.go, pkg/scheduler/framework/runtime/framework.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from k8sim.api.core import Pod
+from k8sim.api.meta import Object
+
+if TYPE_CHECKING:
+    from k8sim.scheduler.listers import Listers
+    from k8sim.scheduler.nodes import NodeInfo, NodeTable
+
+Slots = npt.NDArray[np.intp]
+Codes = npt.NDArray[np.int64]
+Scores = npt.NDArray[np.int64]
+
+MAX_NODE_SCORE: Final = 100
+
+
+class Code(IntEnum):
+    """How a rejection is to be understood."""
+
+    ERROR = 1
+    UNSCHEDULABLE = 2
+    """Removing pods might help: the node is a candidate for preemption."""
+    UNRESOLVABLE = 3
+    """UnschedulableAndUnresolvable: removing pods does not help."""
+
+
+class Status(NamedTuple):
+    """Why a plug-in rejects a node or a pod."""
+
+    code: Code
+    reasons: tuple[str, ...]
+    plugin: str
+
+
+class Verdicts(NamedTuple):
+    """What one filter says of every slot: code 0 passes, `explain` turns another code (of a slot) into a status."""
+
+    codes: Codes
+    explain: Callable[[int, int], Status]
+    """(code, slot) -> status."""
+
+
+class Event(NamedTuple):
+    """Something that happened in the cluster, by what kind of object and how it changed."""
+
+    resource: str
+    action: str
+
+
+ADD: Final = "Add"
+DELETE: Final = "Delete"
+UPDATE: Final = "Update"
+
+NODE_ADD: Final = Event("Node", ADD)
+NODE_DELETE: Final = Event("Node", DELETE)
+NODE_ALLOCATABLE: Final = Event("Node", "UpdateNodeAllocatable")
+NODE_LABEL: Final = Event("Node", "UpdateNodeLabel")
+NODE_TAINT: Final = Event("Node", "UpdateNodeTaint")
+ASSIGNED_POD_ADD: Final = Event("AssignedPod", ADD)
+ASSIGNED_POD_DELETE: Final = Event("AssignedPod", DELETE)
+ASSIGNED_POD_LABEL: Final = Event("AssignedPod", "UpdatePodLabel")
+POD_LABEL: Final = Event("PendingPod", "UpdatePodLabel")
+POD_TOLERATION: Final = Event("PendingPod", "UpdatePodToleration")
+POD_GATES_ELIMINATED: Final = Event("PendingPod", "UpdatePodSchedulingGatesEliminated")
+WILDCARD: Final = Event("*", "*")
+
+Hint = Callable[[Pod, Any, Any], bool]
+"""(pending pod, old object or None, new object or None) -> might the event make the pod schedulable?"""
+
+
+def always(pod: Pod, old: Object | None, new: Object | None) -> bool:
+    """Hint of a plug-in that any such event may help."""
+    return True
+
+
+@dataclass
+class Cycle:
+    """One pod's scheduling cycle: what plug-ins may look at and where they keep their state."""
+
+    pod: Pod
+    nodes: NodeTable
+    listers: Listers
+    state: dict[str, Any] = field(default_factory=dict)
+
+
+class Skip:
+    """A plug-in's answer that this pod does not concern it."""
+
+
+SKIP: Final = Skip()
+
+
+class Plugin:
+    """A rule. Every method has a default that lets all pods and nodes pass, so a plug-in declares only what it does."""
+
+    name: ClassVar[str]
+    weight: ClassVar[int] = 0
+
+    def events(self) -> Mapping[Event, Hint]:
+        """Events after which a pod that this plug-in rejected may be tried again (EventsToRegister)."""
+        return {}
+
+    def pre_filter(self, cycle: Cycle) -> Status | Skip | None:
+        """Look at the pod before any node: reject it, or say that the filter need not be asked."""
+        return None
+
+    def filter(self, cycle: Cycle) -> Verdicts | None:
+        """Judge all nodes at once; None lets all pass."""
+        return None
+
+    def judges_nodes(self, cycle: Cycle) -> bool:
+        """Whether `filter_node` has to be asked too, node by node."""
+        return False
+
+    def filter_node(self, cycle: Cycle, info: NodeInfo) -> Status | None:
+        """Judge one node; None passes."""
+        return None
+
+    def score(self, cycle: Cycle, slots: Slots) -> Scores | None:
+        """Score nodes from 0 to 100, normalised; None if all are equal to this plug-in."""
+        return None
+
+
+def normalize(raw: Scores, reverse: bool = False) -> Scores:
+    """Scale scores so that the highest becomes 100 (helper.DefaultNormalizeScore); reversed, 0 becomes 100."""
+    highest = int(raw.max(initial=0))
+    if highest == 0:
+        return np.full(len(raw), MAX_NODE_SCORE if reverse else 0, dtype=np.int64)
+    scaled: Scores = MAX_NODE_SCORE * raw // highest
+    return MAX_NODE_SCORE - scaled if reverse else scaled
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Why no node fits: statuses with the slots that they hold for, in the order of the plug-ins."""
+
+    statuses: Sequence[tuple[Status, Slots]] = ()
+    pre_filter: Status | None = None
+    nodes: int = 0
+
+    @property
+    def plugins(self) -> tuple[str, ...]:
+        """Names of the plug-ins that rejected the pod somewhere."""
+        if self.pre_filter is not None:
+            return (self.pre_filter.plugin,)
+        return tuple(dict.fromkeys(status.plugin for status, _ in self.statuses))
+
+    def message(self) -> str:
+        """Return Kubernetes' text: "0/3 nodes are available: 1 node(s) were unschedulable, 2 Insufficient cpu."."""
+        head = f"0/{self.nodes} nodes are available"
+        if self.nodes == 0:
+            return "no nodes available to schedule pods"
+        if self.pre_filter is not None:
+            return f"{head}: {', '.join(self.pre_filter.reasons)}. "
+        counts: dict[str, int] = {}
+        for status, slots in self.statuses:
+            for reason in status.reasons:
+                counts[reason] = counts.get(reason, 0) + len(slots)
+        texts = sorted(f"{n} {reason}" for reason, n in counts.items())
+        return f"{head}: {', '.join(texts)}."

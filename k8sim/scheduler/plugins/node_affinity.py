@@ -1,0 +1,93 @@
+"""NodeAffinity: nodeSelector and required terms filter, preferred terms score (plugins/nodeaffinity)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from k8sim.api.core import Node, Pod, PreferredSchedulingTerm
+from k8sim.api.selectors import labels_match, node_selector_matches, node_term_matches
+from k8sim.scheduler.framework import (
+    NODE_ADD,
+    NODE_LABEL,
+    Code,
+    Cycle,
+    Event,
+    Hint,
+    Plugin,
+    Scores,
+    Slots,
+    Status,
+    Verdicts,
+    normalize,
+)
+
+REJECTED: Final = Status(Code.UNRESOLVABLE, ("node(s) didn't match Pod's node affinity/selector",), "NodeAffinity")
+
+
+def has_required_affinity(pod: Pod) -> bool:
+    """Tell whether the pod asks for particular nodes."""
+    affinity = pod.spec.affinity.node_affinity if pod.spec.affinity else None
+    required = affinity is not None and affinity.required_during_scheduling_ignored_during_execution is not None
+    return bool(pod.spec.node_selector) or required
+
+
+def node_matches(pod: Pod, node: Node) -> bool:
+    """Tell whether a node meets the pod's nodeSelector and required affinity (nodeaffinity.GetRequiredNodeAffinity)."""
+    spec = pod.spec
+    if spec.node_selector and not labels_match(spec.node_selector, node.metadata.labels):
+        return False
+    affinity = spec.affinity.node_affinity if spec.affinity else None
+    required = affinity.required_during_scheduling_ignored_during_execution if affinity else None
+    return node_selector_matches(required, node)
+
+
+def affinity_key(pod: Pod) -> bytes:
+    """Return what pods with equal node requirements have in common."""
+    affinity = pod.spec.affinity.node_affinity if pod.spec.affinity else None
+    return msgspec.msgpack.encode((pod.spec.node_selector, affinity))
+
+
+def preferred_terms(pod: Pod) -> tuple[PreferredSchedulingTerm, ...]:
+    """Return the preferred terms."""
+    affinity = pod.spec.affinity.node_affinity if pod.spec.affinity else None
+    return affinity.preferred_during_scheduling_ignored_during_execution if affinity else ()
+
+
+def preference(terms: tuple[PreferredSchedulingTerm, ...], node: Node) -> int:
+    """Return the sum of the weights of the terms that the node meets; an empty term is met by none."""
+    return sum(t.weight for t in terms if t.weight and node_term_matches(t.preference, node))
+
+
+def after_node_change(pod: Pod, old: Node | None, new: Node) -> bool:
+    """Hint: a node has come to match."""
+    return node_matches(pod, new) and (old is None or not node_matches(pod, old))
+
+
+class NodeAffinity(Plugin):
+    """See the module."""
+
+    name = "NodeAffinity"
+    weight = 2
+
+    def events(self) -> Mapping[Event, Hint]:
+        """See `Plugin`."""
+        return {NODE_ADD: after_node_change, NODE_LABEL: after_node_change}
+
+    def filter(self, cycle: Cycle) -> Verdicts | None:
+        """See `Plugin`."""
+        pod = cycle.pod
+        if not has_required_affinity(pod):
+            return None
+        key = (self.name, affinity_key(pod))
+        return cycle.nodes.verdicts(key, lambda node: None if node_matches(pod, node) else REJECTED)
+
+    def score(self, cycle: Cycle, slots: Slots) -> Scores | None:
+        """See `Plugin`."""
+        terms = preferred_terms(cycle.pod)
+        if not terms:
+            return None
+        key = (self.name, "score", msgspec.msgpack.encode(terms))
+        return normalize(cycle.nodes.column(key, lambda node: preference(terms, node))[slots])
