@@ -1,0 +1,387 @@
+"""Which sets need a sync, and what a sync does around the decision.
+
+Source: pkg/controller/statefulset/stateful_set.go, stateful_set_control.go (UpdateStatefulSet, performUpdate),
+stateful_set_status_updater.go; workloads.md 1.3, 1.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+from k8sim.api.apps import ControllerRevision, StatefulSet, StatefulSetStatus
+from k8sim.api.core import PersistentVolumeClaim, Pod
+from k8sim.api.meta import Object, OwnerReference, controller_of
+from k8sim.api.pods import is_pod_ready
+from k8sim.api.selectors import selector_matches
+from k8sim.api.struct import replace
+from k8sim.apiserver.client import Client
+from k8sim.apiserver.errors import ApiError, NotFound
+from k8sim.apiserver.watch import Change
+from k8sim.controllers.concurrent import concurrently, raise_first_of
+from k8sim.controllers.consistency import ConsistencyStore
+from k8sim.controllers.controller import Controller, ControllerContext, Key, Sync
+from k8sim.controllers.history import (
+    create_controller_revision,
+    sort_controller_revisions,
+    update_controller_revision,
+)
+from k8sim.controllers.ownership import (
+    CONTROLLER_INDEX,
+    ORPHAN_INDEX,
+    Adoption,
+    claim_object,
+    index_by_controller,
+    release,
+)
+from k8sim.controllers.retry import DEFAULT_RETRY, retry_on_conflict
+from k8sim.controllers.statefulset.claims import ClaimLookup
+from k8sim.controllers.statefulset.control import Plan, update_stateful_set
+from k8sim.controllers.statefulset.identity import claim_name, parent_and_ordinal
+from k8sim.controllers.statefulset.pod_control import StatefulPodControl
+from k8sim.controllers.statefulset.replicas import Replicas
+from k8sim.controllers.statefulset.revisions import (
+    choose_update_revision,
+    current_revision_of,
+    surplus_revisions,
+)
+from k8sim.controllers.statefulset.status import inconsistent_status, status_to_write
+from k8sim.sim.clock import Event
+from k8sim.sim.units import HOUR, SECOND
+
+
+class StatefulSetController(Controller):
+    """Keeps the pods of StatefulSets."""
+
+    name = "statefulset-controller"
+    workers = 5
+
+    def __init__(self, context: ControllerContext) -> None:
+        super().__init__(context)
+        self.sets = self.informers.of(StatefulSet)
+        self.pods = self.informers.of(Pod)
+        self.claims = self.informers.of(PersistentVolumeClaim)
+        self.revisions = self.informers.of(ControllerRevision)
+        index_by_controller(self.pods)
+        index_by_controller(self.revisions)
+        self.written = ConsistencyStore(self.sets, self.pods, self.claims)  # type: ignore[arg-type]
+        self.views = Views(self)
+        self._waiting: dict[str, str] = {}
+        self.sets.add_handler(self._set_changed)
+        self.pods.add_handler(self._pod_changed)
+        self.claims.add_handler(self._claim_changed)
+
+    def start(self) -> None:
+        """Start the workers, and the resync that looks at every set again after 12 to 24 hours."""
+        super().start()
+        factor = 1 + self.sim.streams.uniform_at("kube-controller-manager", "resync period", 0)
+        self._resync_ns = int(12 * HOUR * factor)
+        self.clock.call_after(self._resync_ns, self._resync, rank=self.rank)
+
+    def _resync(self) -> None:
+        for sts in self.sets.list():
+            self.queue.add(sts.key)
+        self.clock.call_after(self._resync_ns, self._resync, rank=self.rank)
+
+    # ---- which sets -----------------------------------------------------------------------------------------
+
+    def _set_changed(self, change: Change) -> None:
+        if change.type == "DELETED":
+            self.views.forget(change.new.uid)
+            self.written.clear(change.new.uid)
+            self._waiting.pop(change.new.uid, None)
+        self.queue.add(change.new.key, change.row)
+
+    def _claim_changed(self, change: Change) -> None:
+        self.views.claim_changed(change.new)  # wakes nobody
+
+    def _pod_changed(self, change: Change) -> None:
+        pod, old = change.new, change.old
+        ref = controller_of(pod)
+        old_ref = controller_of(old) if old is not None else None
+        if old_ref is not None and (ref is None or ref.uid != old_ref.uid):
+            self.views.pod_changed(old_ref.uid, pod.name)
+            self._wake(pod.namespace, old_ref, change.row)
+        if ref is not None:
+            self.views.pod_changed(ref.uid, pod.name)
+            sts = self._wake(pod.namespace, ref, change.row)
+            if sts is not None and sts.spec.min_ready_seconds > 0 and change.type == "MODIFIED":
+                if is_pod_ready(pod) and not is_pod_ready(old):  # type: ignore[arg-type]
+                    self.queue.add_after(sts.key, sts.spec.min_ready_seconds * SECOND, change.row)
+        elif change.type == "ADDED" or (
+            change.type == "MODIFIED" and (old_ref is not None or pod.metadata.labels != old.metadata.labels)  # type: ignore[union-attr]
+        ):
+            for sts in self.sets.list(pod.namespace):
+                if selector_matches(sts.spec.selector, pod.metadata.labels):
+                    self.queue.add(sts.key, change.row)
+
+    def _wake(self, namespace: str, ref: OwnerReference, row: int) -> StatefulSet | None:
+        """Queue the set that a controller reference names, if it is the one with that UID."""
+        if ref.kind != "StatefulSet":
+            return None
+        sts = self.sets.get(namespace, ref.name)
+        if sts is None or sts.uid != ref.uid:
+            return None
+        self.queue.add(sts.key, row)
+        return sts
+
+    # ---- one sync -------------------------------------------------------------------------------------------
+
+    def sync(self, key: Key, client: Client) -> Sync:
+        """Claim pods, decide, carry out the plan, write the status, trim the history."""
+        sts = self.sets.get(*key)
+        if sts is None:
+            return
+        self.written.ensure_ready(sts.uid)
+        yield from self._adopt_revisions(sts, client)
+        yield from self.views.claim_pods(sts, client)
+        revisions = sort_controller_revisions(self._revisions_of(sts))
+        errors: list[ApiError] = []
+        live = set()
+        status: StatefulSetStatus | None = None
+        try:
+            current, update, collisions = yield from self._get_revisions(sts, revisions, client)
+            live = {current.name, update.name}
+            plan = self._decide(sts, current, update, collisions, client)
+            status = yield from self._carry_out(sts, plan, client, errors)
+        except ApiError as error:
+            errors.append(error)
+        yield from self._truncate_history(sts, revisions, live, client, errors)
+        raise_first_of(errors)
+        if status is not None and sts.spec.min_ready_seconds and status.ready_replicas != status.available_replicas:
+            self.queue.add_after(key, self._next_available_ns(sts) - self.clock.now, client.cause)
+
+    def _decide(
+        self, sts: StatefulSet, current: ControllerRevision, update: ControllerRevision, collisions: int, client: Client
+    ) -> Plan:
+        replicas = self.views.of(sts, update.name)
+        plan = update_stateful_set(
+            sts,
+            replicas,
+            self._claim_lookup(sts),
+            current,
+            update,
+            collisions,
+            self.clock.now,
+            self.sim.enabled("MaxUnavailableStatefulSet"),
+        )
+        if plan.waiting != self._waiting.get(sts.uid, ""):
+            self._waiting[sts.uid] = plan.waiting
+            if plan.waiting:
+                detail = {"controller": "StatefulSet", "reason": plan.waiting}
+                now = self.clock.now
+                self.sim.trace.append(now, "Controller", sts.name, "Waiting", detail, client.cause, sts.namespace)
+        return plan
+
+    def _carry_out(
+        self, sts: StatefulSet, plan: Plan, client: Client, errors: list[ApiError]
+    ) -> Generator[Event, Any, StatefulSetStatus]:
+        """Apply a plan batch by batch, then write the status, even if a batch failed."""
+        control = StatefulPodControl(
+            client,
+            sts,
+            self._claim_lookup(sts),
+            lambda name: self.pods.get(sts.namespace, name),
+            lambda obj: self.written.wrote(sts.uid, obj),
+        )
+        for batch in plan.batches:
+            failed = yield from concurrently(self.clock, [control.run(lane) for lane in batch])
+            if failed:
+                errors += failed
+                break
+        status = status_to_write(sts, plan.status, control.deleted_for_update)
+        if inconsistent_status(sts, status):
+            try:
+                yield from self._update_status(sts, status, client)
+            except ApiError as error:
+                errors.append(error)
+        return status
+
+    def _update_status(
+        self, sts: StatefulSet, status: StatefulSetStatus, client: Client
+    ) -> Generator[Event, Any, None]:
+        version = sts
+
+        def attempt() -> Generator[Event, Any, None]:
+            nonlocal version
+            try:
+                updated = yield from client.update_status(replace(version, status=status))
+            except ApiError:
+                version = self.sets.get(*sts.key) or version
+                raise
+            self.written.wrote(sts.uid, updated)
+
+        yield from retry_on_conflict(client, DEFAULT_RETRY, attempt)
+
+    def _next_available_ns(self, sts: StatefulSet) -> int:
+        due = self.views.next_available_ns(sts.uid)
+        return due if due is not None else self.clock.now + sts.spec.min_ready_seconds * SECOND
+
+    def _claim_lookup(self, sts: StatefulSet) -> ClaimLookup:
+        return lambda name: self.claims.get(sts.namespace, name)
+
+    # ---- revisions ------------------------------------------------------------------------------------------
+
+    def _revisions_of(self, sts: StatefulSet) -> list[ControllerRevision]:
+        owned = list(self.revisions.by_index(CONTROLLER_INDEX, sts.uid))
+        return owned + self._orphan_revisions(sts)
+
+    def _orphan_revisions(self, sts: StatefulSet) -> list[ControllerRevision]:
+        orphans = self.revisions.by_index(ORPHAN_INDEX, sts.namespace)
+        return [r for r in orphans if selector_matches(sts.spec.selector, r.metadata.labels)]
+
+    def _adopt_revisions(self, sts: StatefulSet, client: Client) -> Generator[Event, Any, None]:
+        adoption = Adoption(client, sts)
+        for revision in self._orphan_revisions(sts):
+            yield from adoption.adopt(revision)
+
+    def _get_revisions(
+        self, sts: StatefulSet, revisions: list[ControllerRevision], client: Client
+    ) -> Generator[Event, Any, tuple[ControllerRevision, ControllerRevision, int]]:
+        """Return the current and the update revision and the collision count (getStatefulSetRevisions)."""
+        choice = choose_update_revision(sts, revisions)
+        update, collisions = choice.revision, sts.status.collision_count
+        if choice.how == "create":
+            update, collisions = yield from create_controller_revision(client, sts, update, collisions)
+        elif choice.how == "renumber":
+            update = yield from update_controller_revision(client, update, choice.number)
+        return current_revision_of(sts, revisions, update), update, collisions
+
+    def _truncate_history(
+        self,
+        sts: StatefulSet,
+        revisions: list[ControllerRevision],
+        live: set[str],
+        client: Client,
+        errors: list[ApiError],
+    ) -> Generator[Event, Any, None]:
+        if len(revisions) <= sts.spec.revision_history_limit:
+            return
+        live |= set(self.views.revisions(sts.uid))
+        for revision in surplus_revisions(sts, revisions, live):
+            try:
+                yield from client.delete(ControllerRevision, *revision.key)
+            except NotFound:
+                pass
+            except ApiError as error:
+                errors.append(error)
+                return
+
+
+class Views:
+    """For each set its claimed pods, kept up to date with what has changed since the last sync."""
+
+    def __init__(self, controller: StatefulSetController) -> None:
+        self._controller = controller
+        self._views: dict[str, Replicas] = {}
+        self._changed: dict[str, dict[str, None]] = {}
+        self._strangers: dict[str, dict[str, None]] = {}
+        self._changed_claims: dict[str, dict[int, None]] = {}
+        self._claim_prefixes: dict[tuple[str, str], dict[str, None]] = {}
+
+    # ---- what has changed -----------------------------------------------------------------------------------
+
+    def pod_changed(self, uid: str, name: str) -> None:
+        """Remember that a pod which the set of that UID owns, or owned, has changed."""
+        self._changed.setdefault(uid, {})[name] = None
+
+    def claim_changed(self, claim: Object) -> None:
+        """Remember that a claim has changed, if a set may have made it."""
+        prefix, ordinal = parent_and_ordinal(claim.name)
+        for uid in self._claim_prefixes.get((claim.namespace, prefix), ()):
+            self._changed_claims[uid][ordinal] = None
+
+    def forget(self, uid: str) -> None:
+        """Drop what is known of a set that is gone."""
+        view = self._views.pop(uid, None)
+        self._changed.pop(uid, None)
+        self._strangers.pop(uid, None)
+        if view is not None:
+            del self._changed_claims[uid]
+            for prefix in _claim_prefixes(view.sts):
+                del self._claim_prefixes[prefix][uid]
+
+    # ---- reads ----------------------------------------------------------------------------------------------
+
+    def of(self, sts: StatefulSet, update_revision: str) -> Replicas:
+        """Return the set's pods, filed for an update revision."""
+        view = self._views[sts.uid] = self._views[sts.uid].refitted(sts, update_revision)
+        return view
+
+    def next_available_ns(self, uid: str) -> int | None:
+        """Return when the next Ready pod becomes available."""
+        return self._views[uid].next_available_ns()
+
+    def revisions(self, uid: str) -> list[str]:
+        """Return the revisions that the set's pods name."""
+        view = self._views.get(uid)
+        return view.revisions() if view is not None else []
+
+    # ---- claiming -------------------------------------------------------------------------------------------
+
+    def claim_pods(self, sts: StatefulSet, client: Client) -> Generator[Event, Any, None]:
+        """Bring the set's view up to date; adopt and release pods as ownership has it (getPodsForStatefulSet)."""
+        pods = self._controller.pods
+        view = self._view(sts)
+        strangers = self._strangers.setdefault(sts.uid, {})
+        for name in self._changed.pop(sts.uid, ()):
+            pod = pods.get(sts.namespace, name)
+            ref = controller_of(pod) if pod is not None else None
+            strangers.pop(name, None)
+            if pod is None or ref is None or ref.uid != sts.uid:
+                view.remove(name)
+            elif _is_member(pod, sts):
+                view.put(pod)
+            else:
+                view.remove(name)
+                strangers[name] = None
+        for ordinal in self._changed_claims[sts.uid]:
+            view.claims_changed(ordinal)
+        self._changed_claims[sts.uid].clear()
+        orphans = list(pods.by_index(ORPHAN_INDEX, sts.namespace))
+        if orphans or strangers:
+            yield from self._adopt_and_release(sts, view, orphans, list(strangers), client)
+
+    def _view(self, sts: StatefulSet) -> Replicas:
+        view = self._views.get(sts.uid)
+        if view is None:
+            lookup = self._controller._claim_lookup(sts)
+            view = self._views[sts.uid] = Replicas(sts, "", lookup, now_ns=self._controller.clock.now)
+            self._changed_claims[sts.uid] = {}
+            for prefix in _claim_prefixes(sts):
+                self._claim_prefixes.setdefault(prefix, {})[sts.uid] = None
+        return view
+
+    def _adopt_and_release(
+        self, sts: StatefulSet, view: Replicas, orphans: list[Pod], strangers: list[str], client: Client
+    ) -> Generator[Event, Any, None]:
+        errors: list[ApiError] = []
+        adoption = Adoption(client, sts)
+        for pod in orphans:
+            if claim_object(pod, sts, _is_member(pod, sts)) == "adopt":
+                try:
+                    if (yield from adoption.adopt(pod)):
+                        view.put(pod)
+                except ApiError as error:
+                    errors.append(error)
+        for name in strangers:
+            stranger = self._controller.pods.get(sts.namespace, name)
+            if stranger is not None and claim_object(stranger, sts, matches=False) == "release":
+                try:
+                    yield from release(client, stranger, sts)
+                except ApiError as error:
+                    errors.append(error)
+        raise_first_of(errors)
+
+
+def _is_member(pod: Pod, sts: StatefulSet) -> bool:
+    """Tell whether a pod has the set's labels and a name of the set's (isMemberOf and the selector)."""
+    return parent_and_ordinal(pod.metadata.name)[0] == sts.name and selector_matches(
+        sts.spec.selector, pod.metadata.labels
+    )
+
+
+def _claim_prefixes(sts: StatefulSet) -> list[tuple[str, str]]:
+    return [
+        (sts.namespace, claim_name(sts, template, 0).removesuffix("-0")) for template in sts.spec.volume_claim_templates
+    ]
