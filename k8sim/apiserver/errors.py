@@ -17,6 +17,13 @@ class ApiError(Exception):
         self.retry_after_s = retry_after_s
 
 
+class BadRequest(ApiError):
+    """400: the request cannot be understood."""
+
+    code = 400
+    reason = "BadRequest"
+
+
 class NotFound(ApiError):
     """404."""
 

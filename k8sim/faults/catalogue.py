@@ -1,10 +1,19 @@
-"""The faults that a timeline can name, and their arguments. What they do is elsewhere in this room."""
+"""The faults that a timeline can name, with their arguments as the scenario loader and the documentation read them."""
 
+from __future__ import annotations
+
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final
 
-ArgumentType = Literal["node", "name", "duration", "exit code"]
+from k8sim.faults.containers import ContainerExit, Hang, Unready
+from k8sim.faults.fault import ArgumentType, Fault, World
+from k8sim.faults.nodes import KubeletRestart, NodeCrash, NodePartition
+
+CLASSES: Final[tuple[type[Fault], ...]] = (
+    NodeCrash, NodePartition, KubeletRestart, ContainerExit, Unready, Hang,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -12,7 +21,9 @@ class Argument:
     """One argument of a fault: what it is, and whether it may be left out."""
 
     type: ArgumentType
-    required: bool = True
+    meaning: str
+    required: bool
+    field: str
 
 
 @dataclass(frozen=True)
@@ -21,24 +32,43 @@ class FaultShape:
 
     meaning: str
     arguments: Mapping[str, Argument]
+    fault: type[Fault]
 
 
-_NODE = Argument("node")
-_NAME = Argument("name")
-_FOR = Argument("duration")
+def _shape(fault: type[Fault]) -> FaultShape:
+    arguments = {
+        field.metadata["name"] or field.name: Argument(
+            field.metadata["type"], field.metadata["meaning"], field.metadata["required"], field.name
+        )
+        for field in dataclasses.fields(fault)  # type: ignore[arg-type]
+    }
+    return FaultShape((fault.__doc__ or "").partition("\n")[0], arguments, fault)
 
-FAULTS: Final[Mapping[str, FaultShape]] = {
-    "node-crash": FaultShape(
-        "power loss: kubelet and containers gone at once; after `for` (absent: never) the machine boots",
-        {"node": _NODE, "for": Argument("duration", required=False)},
-    ),
-    "node-partition": FaultShape(
-        "the kubelet cannot reach the API server; containers go on", {"node": _NODE, "for": _FOR}
-    ),
-    "kubelet-restart": FaultShape("the kubelet restarts; containers go on", {"node": _NODE}),
-    "container-exit": FaultShape(
-        "the process ends now", {"pod": _NAME, "container": _NAME, "code": Argument("exit code")}
-    ),
-    "unready": FaultShape("readiness probes of the pod fail", {"pod": _NAME, "for": _FOR}),
-    "hang": FaultShape("liveness and readiness probes of the pod fail", {"pod": _NAME, "for": _FOR}),
-}
+
+FAULTS: Final[Mapping[str, FaultShape]] = {fault.name: _shape(fault) for fault in CLASSES}
+
+
+def make_fault(name: str, arguments: Mapping[str, Any]) -> Fault:
+    """Return the fault of a name with the arguments of a timeline step (None: absent).
+
+    Raises
+    ------
+    KeyError
+        There is no such fault or argument.
+    TypeError
+        An argument is missing.
+    """
+    shape = FAULTS[name]
+    given = {shape.arguments[key].field: value for key, value in arguments.items() if value is not None}
+    return shape.fault(**given)
+
+
+def apply_fault(world: World, name: str, arguments: Mapping[str, Any]) -> None:
+    """Let a fault happen now.
+
+    Raises
+    ------
+    FaultFailed
+        What it names is not there.
+    """
+    make_fault(name, arguments).begin(world)

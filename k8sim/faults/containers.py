@@ -1,0 +1,54 @@
+"""Faults inside pods: a process ends, or stops answering."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from k8sim.faults.fault import Fault, FaultFailed, World, argument
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerExit(Fault):
+    """The process of a container ends now."""
+
+    name: ClassVar[str] = "container-exit"
+
+    pod: str = argument("name", "the pod")
+    container: str | None = argument("name", "the container; absent: the first", required=False)
+    code: int = argument("exit code", "its exit code; absent: 1", required=False, default=1)
+
+    def begin(self, world: World) -> None:
+        pod = world.pod(self.pod)
+        if not world.machine(pod.spec.node_name).exit_container(pod.key, self.container, self.code):
+            raise FaultFailed(f'no container of pod "{self.pod}" runs')
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unready(Fault):
+    """Readiness probes of the pod fail; a pod that takes its name meanwhile is unready, too."""
+
+    name: ClassVar[str] = "unready"
+
+    pod: str = argument("name", "the pod")
+    for_ns: int | None = argument("duration", "how long; absent: for ever", required=False, name="for")
+
+    def begin(self, world: World) -> None:
+        until = None if self.for_ns is None else world.sim.clock.now + self.for_ns
+        for machine in world.machines.values():
+            machine.set_unready(world.pod_key(self.pod), until)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hang(Fault):
+    """Liveness and readiness probes of the pod fail; a pod that takes its name meanwhile hangs, too."""
+
+    name: ClassVar[str] = "hang"
+
+    pod: str = argument("name", "the pod")
+    for_ns: int | None = argument("duration", "how long; absent: for ever", required=False, name="for")
+
+    def begin(self, world: World) -> None:
+        until = None if self.for_ns is None else world.sim.clock.now + self.for_ns
+        for machine in world.machines.values():
+            machine.set_hang(world.pod_key(self.pod), until)

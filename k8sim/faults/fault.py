@@ -1,0 +1,116 @@
+"""What a fault is: an actor of the physical world with typed arguments that breaks something, and perhaps mends it."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol
+
+from k8sim.api.core import Pod
+from k8sim.apiserver.server import APIServer
+from k8sim.sim.clock import rank
+from k8sim.sim.simulation import Simulation
+
+Key = tuple[str, str]
+ArgumentType = Literal["node", "name", "zone", "duration", "exit code"]
+
+
+class Machine(Protocol):
+    """What can be done to a machine (`k8sim.machines`)."""
+
+    def crash(self) -> None:
+        """Lose power: kubelet and containers are gone at once."""
+
+    def boot(self) -> None:
+        """Get power again: the kubelet starts, with no containers."""
+
+    def partition(self) -> None:
+        """Cut the kubelet off from the API server."""
+
+    def heal(self) -> None:
+        """End the partition."""
+
+    def restart_kubelet(self) -> None:
+        """Restart the kubelet; containers go on."""
+
+    def exit_container(self, pod_key: Key, container: str | None, code: int) -> bool:
+        """End a process (None: the pod's first); False if there is none."""
+
+    def set_unready(self, pod_key: Key, until_ns: int | None) -> None:
+        """Let readiness probes of a pod fail until a time (None: for ever)."""
+
+    def set_hang(self, pod_key: Key, until_ns: int | None) -> None:
+        """Let liveness and readiness probes of a pod fail until a time (None: for ever)."""
+
+
+@dataclass(frozen=True)
+class World:
+    """What faults can break. ``namespace`` is where pods are that a fault names without one."""
+
+    sim: Simulation
+    server: APIServer
+    machines: Mapping[str, Machine]
+    namespace: str = "default"
+
+    def machine(self, node: str) -> Machine:
+        """Return the machine of a node."""
+        machine = self.machines.get(node)
+        if machine is None:
+            raise FaultFailed(f'there is no machine "{node}"')
+        return machine
+
+    def pod(self, name: str) -> Pod:
+        """Return a pod by ``NAME`` or ``NAMESPACE/NAME``."""
+        namespace, key = self.pod_key(name)
+        pod = self.server.find(Pod, namespace, key)
+        if pod is None:
+            raise FaultFailed(f'there is no pod "{name}"')
+        return pod
+
+    def pod_key(self, name: str) -> Key:
+        """Return the key of a pod by ``NAME`` or ``NAMESPACE/NAME``, whether or not it exists."""
+        namespace, _, base = name.rpartition("/")
+        return namespace or self.namespace, base
+
+    def later(self, delay_ns: int | None, function: Callable[..., object], *args: Any) -> None:
+        """Mend something after a delay (None: never)."""
+        if delay_ns is not None:
+            self.sim.clock.call_after(delay_ns, function, *args, rank=rank("world", repr(args)))
+
+
+class FaultFailed(Exception):
+    """The fault could not happen: what it names is not there."""
+
+
+def argument(type_: ArgumentType, meaning: str, *, required: bool = True, default: Any = None, name: str = "") -> Any:
+    """Return a dataclass field that is an argument of a fault.
+
+    Parameters
+    ----------
+    default
+        Of an argument that is not required.
+    name
+        The argument's name when it is not the field's (``for`` is a keyword of Python).
+    """
+    metadata = {"type": type_, "meaning": meaning, "required": required, "name": name}
+    if required:
+        return dataclasses.field(metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+class Fault(ABC):
+    """A fault. Subclasses are frozen dataclasses; their docstring's first line is what documentation says."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def begin(self, world: World) -> None:
+        """Break it now, and arrange for its end.
+
+        Raises
+        ------
+        FaultFailed
+            Nothing was done.
+        """

@@ -1,0 +1,34 @@
+"""Which function runs which command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from k8sim.apiserver.errors import ApiError
+from k8sim.kubectl.command import Command
+from k8sim.kubectl.process import CommandError, Process, Result, Steps
+from k8sim.kubectl.verbs import changes, delete, keys, nodes
+
+FUNCTIONS: Mapping[str, Callable[[Process, Command], Steps[None]]] = {
+    "annotate": keys.annotate,
+    "cordon": nodes.cordon,
+    "delete": delete.delete,
+    "label": keys.label,
+    "patch": changes.patch,
+    "scale": changes.scale,
+    "set env": changes.set_env,
+    "set image": changes.set_image,
+    "set resources": changes.set_resources,
+    "taint": keys.taint,
+    "uncordon": nodes.uncordon,
+}
+
+
+def run(process: Process, command: Command) -> Steps[Result]:
+    """Run a command from the start of the program to its end; use with ``yield from``."""
+    yield from process.start()
+    try:
+        yield from FUNCTIONS[command.verb](process, command)
+    except (ApiError, CommandError) as error:
+        process.fail(error)
+    return process.result

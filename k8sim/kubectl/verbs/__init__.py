@@ -1,0 +1,1 @@
+"""What each command does: a generator over a process, request by request."""

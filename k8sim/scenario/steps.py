@@ -1,0 +1,144 @@
+"""The scenario's will, as processes: the manifests are applied at t = 0, and each step runs at its time.
+
+A step does not wait for earlier ones. When it is done it leaves a row ("Command", its name, "Done") in the trace: the
+index of the step, its exit code and its output. A row ("Step", name, "Begins") stands for its beginning: the cause of
+everything that the step does.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from k8sim.api.core import Namespace
+from k8sim.api.meta import ObjectMeta
+from k8sim.api.scheme import kind_class
+from k8sim.apiserver.errors import ApiError
+from k8sim.apiserver.server import APIServer
+from k8sim.faults.catalogue import apply_fault
+from k8sim.faults.fault import FaultFailed, Machine, World
+from k8sim.kubectl.apply import apply
+from k8sim.kubectl.command import KubectlSyntaxError
+from k8sim.kubectl.parser import parse
+from k8sim.kubectl.process import CommandError, Process, Result, Steps
+from k8sim.kubectl.run import run
+from k8sim.scenario.model import Scenario, Step
+from k8sim.sim.clock import rank
+from k8sim.sim.simulation import Simulation
+
+OUT_LENGTH = 300
+"""How much of a command's output the trace keeps."""
+
+
+def run_timeline(sim: Simulation, server: APIServer, scenario: Scenario, machines: Mapping[str, Machine]) -> None:
+    """Arrange for everything that a scenario does by itself: its manifests at t = 0, then its steps."""
+    world = World(sim, server, machines, scenario.namespace)
+    make_namespaces(server, scenario)
+    sim.clock.spawn(apply_manifests(server, scenario))
+    seen: Counter[str] = Counter()
+    for index, step in enumerate(scenario.timeline):
+        entity = _entity(step)
+        seen[entity] += 1
+        if seen[entity] > 1:
+            entity = f"{entity} #{seen[entity]}"
+        order = rank("world" if step.action == "fault" else "kubectl", entity)
+        sim.clock.call_at(step.at_ns, _begin, world, index, step, entity, rank=order)
+
+
+def make_namespaces(server: APIServer, scenario: Scenario) -> None:
+    """Make the namespaces that objects or kubectl steps need and that nothing makes."""
+    made = {m["metadata"]["name"] for m in scenario.objects if m.get("kind") == "Namespace"}
+    needed = [scenario.namespace]
+    for manifest in scenario.objects:
+        cls = kind_class(str(manifest.get("kind")))
+        if cls is not None and cls.namespaced:
+            needed.append((manifest.get("metadata") or {}).get("namespace") or scenario.namespace)
+    for name in dict.fromkeys(needed):
+        if name not in made and server.find(Namespace, "", name) is None:
+            server.create(Namespace(metadata=ObjectMeta(name=name)), "kubectl")
+
+
+def apply_manifests(server: APIServer, scenario: Scenario) -> Steps[None]:
+    """Create the initial objects in file order, one request after the other; nodes are there already."""
+    process = Process(server, scenario.namespace, "kubectl apply of the manifests")
+    for manifest in scenario.objects:
+        if manifest.get("kind") == "Node":
+            continue
+        process.code = 0
+        yield from _apply_one(process, manifest)
+        if process.code:
+            _done(process, "apply", -1, process.result)
+
+
+def _apply_one(process: Process, manifest: Mapping[str, Any]) -> Steps[None]:
+    try:
+        yield from apply(process, manifest)
+    except (ApiError, CommandError) as error:
+        process.fail(error)
+
+
+def _entity(step: Step) -> str:
+    """Return what names the streams of a step's delays: what it does, not its place among the steps."""
+    if step.action == "apply":
+        names = (f"{o.get('kind')}/{(o.get('metadata') or {}).get('name')}" for o in step.objects)
+        return f"apply {' '.join(names)}"
+    if step.action == "fault":
+        return f"{step.name} {dict(step.arguments)}"
+    return f"{step.action} {step.command or step.pod}"
+
+
+def _begin(world: World, index: int, step: Step, entity: str) -> None:
+    sim, namespace = world.sim, world.namespace
+    row = sim.trace.append(sim.clock.now, "Step", step.label, "Begins", {"step": index, "what": entity}, -1, namespace)
+    process = Process(world.server, namespace, entity, row)
+    if step.action == "fault":
+        _done(process, step.name, index, _fault(world, step))
+    else:
+        sim.clock.spawn(_perform(process, index, step))
+
+
+def _perform(process: Process, index: int, step: Step) -> Steps[None]:
+    if step.action == "kubectl":
+        result = yield from _kubectl(process, step)
+    elif step.action == "apply":
+        yield from process.start()
+        for manifest in step.objects:
+            yield from _apply_one(process, manifest)
+        result = process.result
+    else:
+        result = yield from _evict(process, step)
+    _done(process, step.label, index, result)
+
+
+def _kubectl(process: Process, step: Step) -> Steps[Result]:
+    try:
+        command = parse(step.command)
+    except KubectlSyntaxError as error:  # the loader refuses it; a program may have built the step
+        return Result(1, "", f"error: {error}")
+    return (yield from run(process, command))
+
+
+def _evict(process: Process, step: Step) -> Steps[Result]:
+    """POST the pod's eviction once."""
+    namespace, _, name = step.pod.rpartition("/")
+    try:
+        yield from process.client.evict(namespace or process.namespace, name)
+    except ApiError as error:
+        return Result(1, "", error.message)
+    return Result(0, "", "")
+
+
+def _fault(world: World, step: Step) -> Result:
+    try:
+        apply_fault(world, step.name, step.arguments)
+    except (FaultFailed, KeyError, TypeError) as error:
+        return Result(1, "", str(error))
+    return Result(0, "", "")
+
+
+def _done(process: Process, name: str, index: int, result: Result) -> None:
+    out = (result.err if result.code else result.out)[:OUT_LENGTH]
+    detail = {"step": index, "code": result.code, "out": out}
+    trace, now = process.sim.trace, process.clock.now
+    trace.append(now, "Command", name, "Done", detail, process.client.cause, process.namespace)
