@@ -1,0 +1,69 @@
+"""Why a pod is not there or not ready, in words, from what the API server was told and by whom."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from k8sim.api.apps import StatefulSet
+from k8sim.api.core import ContainerStatus, Pod
+from k8sim.api.pods import is_pod_ready, pod_condition
+from k8sim.apiserver.watch import Change
+
+DELETED_BY: Final = {
+    "kubectl": "deleted with kubectl",
+    "taint-eviction-controller": "evicted by a taint of its node",
+    "pod-garbage-collector": "removed with its node",
+    "garbage-collector-controller": "deleted with its owner",
+    "replicaset-controller": "scaled down",
+    "kube-scheduler": "preempted",
+}
+
+
+def why_deleted(change: Change, pod: Pod, owner: StatefulSet | None) -> str:
+    """Return why a pod was deleted that should have stayed."""
+    target = pod_condition(pod, "DisruptionTarget")
+    if target is not None and target.reason == "EvictionByEvictionAPI":
+        return "evicted"
+    if owner is not None and change.actor.startswith("statefulset"):
+        revision = pod.metadata.labels.get("controller-revision-hash")
+        return "updated" if revision != owner.status.update_revision else "replaced by its set"
+    return DELETED_BY.get(change.actor, f"deleted by {change.actor}" if change.actor else "deleted")
+
+
+def why_not_ready(change: Change, pod: Pod) -> str:
+    """Return why a pod that stays has lost its Ready condition."""
+    if not change.actor.startswith("kubelet"):
+        return f"node {pod.spec.node_name} lost"
+    old = change.old
+    before = {s.name: s for s in _statuses(old)} if isinstance(old, Pod) else {}
+    for status in _statuses(pod):
+        was = before.get(status.name)
+        for state in (status.state, status.last_state):
+            ended = state.terminated
+            if ended is None or (was is not None and ended in (was.state.terminated, was.last_state.terminated)):
+                continue
+            return f"{status.name} exited with code {ended.exit_code}"
+    return "readiness probe failed"
+
+
+def pod_state(pod: Pod) -> str:
+    """Return how a pod is, in words; "Ready" when all is well."""
+    if pod.deleting:
+        return "Terminating"
+    if is_pod_ready(pod):
+        return "Ready"
+    if pod.status.phase in ("Failed", "Succeeded"):
+        return pod.status.reason or pod.status.phase
+    scheduled = pod_condition(pod, "PodScheduled")
+    if scheduled is not None and scheduled.status == "False":
+        return f"Unschedulable: {scheduled.message}" if scheduled.message else "Unschedulable"
+    for status in _statuses(pod):
+        if status.state.waiting is not None and status.state.waiting.reason not in ("", "PodInitializing"):
+            return f"{status.name}: {status.state.waiting.reason}"
+        if status.state.terminated is not None and status in pod.status.container_statuses:
+            return f"{status.name} exited with code {status.state.terminated.exit_code}"
+    return "running, not Ready" if pod.status.phase == "Running" else "Pending"
+
+
+def _statuses(pod: Pod) -> tuple[ContainerStatus, ...]:
+    return pod.status.init_container_statuses + pod.status.container_statuses
