@@ -95,7 +95,7 @@ class PersistentVolumeController:
         self.reclaim = Reclaim(self)
         phase = context.sim.streams.uniform_ns(ACTOR, "resync phase", 0, settings.pv_claim_binder_sync_period_ns)
         resync_rank = rank("kube-controller-manager", ACTOR)
-        self._resync = Resync(self.clock, resync_rank, phase, settings.pv_claim_binder_sync_period_ns, self._on_resync)
+        self.resync = Resync(self.clock, resync_rank, phase, settings.pv_claim_binder_sync_period_ns, self._on_resync)
         self._waiting: dict[Key, None] = {}
         self._revisit_claims: dict[Key, None] = {}
         self._revisit_volumes: dict[Key, None] = {}
@@ -123,7 +123,7 @@ class PersistentVolumeController:
         self.claim_worker.stop()
         self.volume_worker.stop()
         self.operations.stop()
-        self._resync.disarm()
+        self.resync.disarm()
 
     # ---- observe ----------------------------------------------------------------------------------------------------
 
@@ -146,7 +146,7 @@ class PersistentVolumeController:
         if change.type == "DELETED":
             return
         if self._waiting:
-            self._resync.arm()
+            self.resync.arm()
         old = change.old
         assert old is None or isinstance(old, PersistentVolume)
         if change.actor != ACTOR and (old is None or old.spec.claim_ref != volume.spec.claim_ref):
@@ -157,7 +157,7 @@ class PersistentVolumeController:
 
     def _on_class(self, change: Change) -> None:
         if self._waiting:
-            self._resync.arm()
+            self.resync.arm()
 
     def _on_resync(self) -> None:
         claims = self._waiting | self._revisit_claims
@@ -170,12 +170,12 @@ class PersistentVolumeController:
     def revisit_claim(self, key: Key) -> None:
         """Have the claim looked at in the next resync."""
         self._revisit_claims[key] = None
-        self._resync.arm()
+        self.resync.arm()
 
     def revisit_volume(self, key: Key) -> None:
         """Have the volume looked at in the next resync."""
         self._revisit_volumes[key] = None
-        self._resync.arm()
+        self.resync.arm()
 
     def operation_client(self, cause: int) -> Client:
         """Return a connection for one operation, which acts because of a trace row."""
@@ -191,7 +191,7 @@ class PersistentVolumeController:
     def _on_operation_failed(self, name: str, not_before: int) -> None:
         is_claim, key = self._operation_keys[name]
         (self._revisit_claims if is_claim else self._revisit_volumes)[key] = None
-        self._resync.arm(not_before)
+        self.resync.arm(not_before)
 
     # ---- private copies ---------------------------------------------------------------------------------------------
 

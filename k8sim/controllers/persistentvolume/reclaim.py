@@ -6,6 +6,7 @@ Source: pkg/controller/volume/persistentvolume/pv_controller.go (reclaimVolume a
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from k8sim.api.core import Container, PersistentVolume, Pod, PodSpec, Volume, VolumeMount
@@ -150,7 +151,5 @@ class Reclaim:
         return "" if ended.status.phase == "Succeeded" else ended.status.message or "pod failed"
 
     def _remove_recycler(self, pod: Pod, client: Client) -> Sync:
-        try:
+        with suppress(NotFound):
             yield from client.delete(Pod, *pod.key)
-        except NotFound:
-            pass

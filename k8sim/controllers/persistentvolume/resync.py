@@ -20,14 +20,14 @@ class Resync:
     def __init__(self, clock: Clock, rank: int, phase_ns: int, period_ns: int, run: Callable[[], None]) -> None:
         self._clock = clock
         self._rank = rank
-        self._phase = phase_ns
+        self.phase_ns = phase_ns
         self._period = period_ns
         self._run = run
         self._armed: int | None = None
 
     def arm(self, not_before_ns: int = 0) -> None:
         """See to it that the loop runs at its first time after now that is not before the given one."""
-        when = self._clock.next_on_grid(self._phase, self._period, max(self._clock.now + 1, not_before_ns))
+        when = self._clock.next_on_grid(self.phase_ns, self._period, max(self._clock.now + 1, not_before_ns))
         if self._armed is not None and self._armed <= when:
             return
         self._armed = when
