@@ -17,12 +17,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
+from k8sim.machines.image import ImageBehaviour
 from k8sim.sim.units import HOUR
-
-if TYPE_CHECKING:
-    from k8sim.sim.distributions import Distribution
 
 DEFAULT_CAPACITY: Final[Mapping[str, str]] = {"cpu": "4", "memory": "16Gi", "pods": "110"}
 HOSTNAME_LABEL: Final = "kubernetes.io/hostname"
@@ -76,46 +74,6 @@ class NodeGroup:
             "status": {"capacity": dict(self.capacity), "allocatable": dict(self.capacity)},
         }
         return node
-
-
-@dataclass(frozen=True)
-class ImageBehaviour:
-    """How the software behaves in images whose name matches `pattern` (fnmatch).
-
-    For `started`, `ready`, `hang` and `stop`, None is "never".
-
-    Parameters
-    ----------
-    pull
-        Time a pull takes when the image is not on the node.
-    missing
-        The registry does not have the image.
-    start
-        Time the runtime needs to start the container.
-    started, ready
-        Container age from which a startup or readiness probe passes.
-    hang
-        Container age from which liveness and readiness probes fail.
-    exit_after, exit_code
-        The process ends by itself; None: it does not.
-    stop
-        From SIGTERM to the process' exit; None: only SIGKILL ends it.
-    hooks
-        Durations of hooks that are not a plain sleep, by `postStart` and `preStop`.
-    """
-
-    pattern: str
-    pull: Distribution
-    start: Distribution
-    started: Distribution | None
-    ready: Distribution | None
-    stop: Distribution | None
-    hang: Distribution | None = None
-    missing: bool = False
-    exit_after: Distribution | None = None
-    exit_code: int = 0
-    hooks: Mapping[str, Distribution] = field(default_factory=dict)
-    source: Source = Source()
 
 
 Action = Literal["kubectl", "apply", "evict", "fault"]

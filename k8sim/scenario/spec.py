@@ -9,7 +9,8 @@ from k8sim.api.feature_gates import FEATURE_GATES
 from k8sim.api.fielderror import FieldError
 from k8sim.api.quantity import parse_quantity
 from k8sim.api.validation import validate_node_group
-from k8sim.scenario.model import DEFAULT_CAPACITY, ImageBehaviour, NodeGroup, NotSimulated
+from k8sim.machines.image import ImageBehaviour
+from k8sim.scenario.model import DEFAULT_CAPACITY, NodeGroup, NotSimulated
 from k8sim.scenario.part import Part, did_you_mean
 from k8sim.sim.distributions import Constant, Distribution
 from k8sim.sim.latencies import LATENCIES
@@ -156,7 +157,6 @@ def _image(pattern: str, part: Part, folder: Path) -> ImageBehaviour:
         exit_code=exit_code,
         stop=time_or_never("stop"),
         hooks=_hooks(fields["hooks"], folder) if "hooks" in fields else {},
-        source=part.source,
     )
 
 

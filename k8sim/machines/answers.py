@@ -1,0 +1,51 @@
+"""What a container answers to probes, as a function of time that changes only at known moments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+ProbeKind = Literal["startup", "readiness", "liveness"]
+FOR_EVER: Final = 2**62
+NEVER: Final = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Moments (ns) at which a container's answers change; `FOR_EVER` for what does not happen.
+
+    Parameters
+    ----------
+    started_from, ready_from
+        From when on a startup or a readiness probe passes.
+    hang_from
+        From when on liveness and readiness probes fail.
+    unready, hang
+        [from, until) of a fault that makes readiness, or liveness and readiness, fail.
+    """
+
+    started_from: int = 0
+    ready_from: int = 0
+    hang_from: int = NEVER
+    unready: tuple[int, int] = (0, 0)
+    hang: tuple[int, int] = (0, 0)
+
+    def passes(self, kind: ProbeKind, at_ns: int) -> bool:
+        """Tell whether a probe passes at a moment."""
+        if kind == "startup":
+            return at_ns >= self.started_from
+        if at_ns >= self.hang_from or self.hang[0] <= at_ns < self.hang[1]:
+            return False
+        if kind == "liveness":
+            return True
+        return at_ns >= self.ready_from and not self.unready[0] <= at_ns < self.unready[1]
+
+    def next_change(self, kind: ProbeKind, after_ns: int) -> int:
+        """Return the first moment after ``after_ns`` at which the answer may change."""
+        if kind == "startup":
+            moments: tuple[int, ...] = (self.started_from,)
+        elif kind == "liveness":
+            moments = (self.hang_from, *self.hang)
+        else:
+            moments = (self.ready_from, self.hang_from, *self.hang, *self.unready)
+        return min((m for m in moments if m > after_ns), default=FOR_EVER)

@@ -1,0 +1,70 @@
+"""How the software in an image behaves: how long it takes to be pulled, to start, to be ready, to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Final
+
+from k8sim.sim.distributions import Constant, Distribution
+
+ZERO: Final = Constant(0)
+
+
+@dataclass(frozen=True)
+class ImageBehaviour:
+    """How the software behaves in images whose name matches `pattern` (fnmatch).
+
+    For `started`, `ready`, `hang` and `stop`, None is "never".
+
+    Parameters
+    ----------
+    pull
+        Time a pull takes when the image is not on the node.
+    missing
+        The registry does not have the image.
+    start
+        Time the runtime needs to start the container.
+    started, ready
+        Container age from which a startup or readiness probe passes.
+    hang
+        Container age from which liveness and readiness probes fail.
+    exit_after, exit_code
+        The process ends by itself; None: it does not.
+    stop
+        From SIGTERM to the process' exit; None: only SIGKILL ends it.
+    hooks
+        Durations of hooks that are not a plain sleep, by `postStart` and `preStop`.
+    """
+
+    pattern: str
+    pull: Distribution = ZERO
+    start: Distribution = ZERO
+    started: Distribution | None = ZERO
+    ready: Distribution | None = ZERO
+    stop: Distribution | None = ZERO
+    hang: Distribution | None = None
+    missing: bool = False
+    exit_after: Distribution | None = None
+    exit_code: int = 0
+    hooks: Mapping[str, Distribution] = field(default_factory=dict)
+
+
+_INSTANT: Final = ImageBehaviour("*")
+
+
+class Images:
+    """The behaviours of a scenario; of those whose pattern matches an image, the first counts."""
+
+    def __init__(self, behaviours: Iterable[ImageBehaviour] = ()) -> None:
+        self._behaviours = tuple(behaviours)
+        self._known: dict[str, ImageBehaviour] = {}
+
+    def of(self, image: str) -> ImageBehaviour:
+        """Return how an image's software behaves; without a match everything happens at once."""
+        known = self._known.get(image)
+        if known is None:
+            matching = (b for b in self._behaviours if fnmatchcase(image, b.pattern))
+            known = self._known[image] = next(matching, _INSTANT)
+        return known
