@@ -6,8 +6,10 @@ is in `k8sim.api.validation`. The table of fields is data, made by tools/generat
 
 import gzip
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
@@ -118,8 +120,10 @@ def built_in_kind(api_version: str, kind: str) -> BuiltInKind | None:
     raise NotServedError(problem)
 
 
-def _stability(api_version: str) -> tuple[bool, bool, str]:
-    return "alpha" in api_version, "beta" in api_version, api_version
+def _stability(api_version: str) -> tuple[bool, bool, list[int]]:
+    """Stable versions first, then the newest."""
+    numbers = [-int(number) for number in re.findall("[0-9]+", api_version.rpartition("/")[2])]
+    return "alpha" in api_version, "beta" in api_version, numbers
 
 
 def check(manifest: Mapping[str, Any], kind: BuiltInKind) -> list[FieldError]:
@@ -180,6 +184,8 @@ class _Checker:
         if type_ in "sty":
             if not isinstance(value, str):
                 self._wrong_type(path, "a string", value, f"write it in quotes: {_quoted(value)}")
+            elif type_ == "t" and not _is_time(value):
+                self._wrong_type(path, "a time such as 2026-01-31T12:00:00Z", value)
         elif type_ == "i":
             if not is_int:
                 hint = f"write {value} without quotes" if isinstance(value, str) and value.isdigit() else None
@@ -250,6 +256,13 @@ class _Checker:
                 elif type_[0] not in "[{" and len(type_) > 1:
                     todo.append(((*path, field), type_))
         return None
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def describe(value: Any) -> str:

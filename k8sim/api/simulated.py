@@ -27,7 +27,8 @@ NOT_YET_FIELDS: Final[tuple[tuple[str, str], ...]] = ()
 
 #: Fields without effect that need no mention: another part of the scenario stands for them, or they only describe.
 UNREMARKABLE: Final = (
-    "metadata", "metadata.*", "*.metadata", "*.metadata.*", "status", "apiVersion", "kind",
+    "apiVersion", "kind", "metadata", "metadata.*", "status",
+    "*[[]].apiVersion", "*[[]].kind", "*.metadata", "*.metadata.*", "*[[]].status",
     # spec.images says what the software does.
     "*ontainers[[]].command", "*ontainers[[]].args", "*ontainers[[]].env", "*ontainers[[]].envFrom",
     "*ontainers[[]].workingDir", "*ontainers[[]].tty", "*ontainers[[]].stdin", "*ontainers[[]].stdinOnce",

@@ -130,7 +130,7 @@ def _scenario(root: Part, spec: dict[str, Part], manifests: list[Manifest], fold
         feature_gates=gates,
         images=read_images(spec.get("images"), folder),
         timeline=read_timeline(timeline, duration_ns, nodes),
-        objects=tuple(manifest.data for manifest in manifests),
+        objects=tuple(manifest.new_object for manifest in manifests),
         object_sources=tuple(manifest.source for manifest in manifests),
         latencies=read_latencies(spec.get("latencies"), folder),
         not_simulated=_first_of_each(not_simulated),

@@ -23,6 +23,13 @@ _PODS_REFUSED: Final = "a cluster would accept the StatefulSet, and then refuse 
 _CUSTOM: Final = "custom resource: an operator would create the pods; bring its output instead"
 
 
+#: What a server fills in; manifests that were read from a cluster have it.
+_SERVER_FIELDS: Final = (
+    "creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "generation", "managedFields",
+    "resourceVersion", "selfLink", "uid",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Manifest:
     """One object in a file."""
@@ -34,6 +41,12 @@ class Manifest:
         """The object as a plain dict."""
         data: dict[str, Any] = self.document.data
         return data
+
+    @property
+    def new_object(self) -> dict[str, Any]:
+        """The object as a client would send it to a cluster that has never seen it."""
+        metadata = self.data.get("metadata") or {}
+        return {**self.data, "metadata": {k: v for k, v in metadata.items() if k not in _SERVER_FIELDS}}
 
     @property
     def source(self) -> Source:

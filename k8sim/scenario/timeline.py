@@ -79,7 +79,7 @@ def _step(part: Part, duration_ns: int, nodes: Collection[str]) -> Step:
         return Step(at_ns, "kubectl", command=_kubectl(body), source=part.source)
     if action == "evict":
         return Step(at_ns, "evict", pod=body.word(), source=part.source)
-    objects = tuple(manifest.data for manifest in _applied(body))
+    objects = tuple(manifest.new_object for manifest in _applied(body))
     if not objects:
         raise body.error("there is nothing to apply")
     return Step(at_ns, "apply", objects=objects, source=part.source)

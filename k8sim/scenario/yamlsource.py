@@ -6,6 +6,7 @@ slip would be silent: a key may stand once, and tags that build objects are refu
 reading, so that a hostile file costs little.
 """
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -324,6 +325,8 @@ def resolve_plain(text: str) -> Any:
         return sign * int(digits, 0)
     if _FLOAT.fullmatch(number):
         value = float(number)
+        if math.isinf(value):
+            return text
         # JSON writes 3.0 as 3, so an integer field accepts it.
         return int(value) if value.is_integer() and abs(value) < 1e15 else value
     return text

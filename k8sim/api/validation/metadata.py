@@ -89,7 +89,8 @@ def _check_requirement(expression: Mapping[str, Any], path: FieldPath) -> Iterat
             yield forbidden((*path, "values"), "may not be specified when `operator` is 'Exists' or 'DoesNotExist'")
     else:
         yield invalid((*path, "operator"), operator, "not a valid selector operator")
-    yield from each((*path, "key"), expression["key"], qualified_name(expression["key"]))
+    key = expression.get("key") or ""
+    yield from each((*path, "key"), key, qualified_name(key))
     for i, value in enumerate(values):
         yield from each((*path, "values", i), value, label_value(value))
 

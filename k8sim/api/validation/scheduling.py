@@ -18,13 +18,13 @@ def check_taints(taints: Sequence[Mapping[str, Any]] | None, path: FieldPath) ->
     seen = set()
     for i, taint in enumerate(taints or ()):
         here: FieldPath = (*path, i)
-        yield from each((*here, "key"), taint["key"], qualified_name(taint["key"]))
+        key, effect = taint.get("key") or "", taint.get("effect") or ""
+        yield from each((*here, "key"), key, qualified_name(key))
         yield from each((*here, "value"), taint.get("value"), label_value(taint.get("value") or ""))
-        yield from one_of(taint["effect"], (*here, "effect"), *EFFECTS)
-        identity = (taint["key"], taint["effect"])
-        if identity in seen:
+        yield from one_of(effect, (*here, "effect"), *EFFECTS, needed=True)
+        if (key, effect) in seen:
             yield duplicate(here, dict(taint))
-        seen.add(identity)
+        seen.add((key, effect))
 
 
 def check_tolerations(tolerations: Sequence[Mapping[str, Any]] | None, path: FieldPath) -> Iterator[FieldError]:
@@ -64,7 +64,7 @@ def check_affinity(affinity: Mapping[str, Any] | None, path: FieldPath) -> Itera
     for i, term in enumerate(node.get("preferredDuringSchedulingIgnoredDuringExecution") or ()):
         at: FieldPath = (*here, "preferredDuringSchedulingIgnoredDuringExecution", i)
         yield from _check_weight(term, at)
-        yield from _check_node_selector_term(term["preference"], (*at, "preference"))
+        yield from _check_node_selector_term(term.get("preference") or {}, (*at, "preference"))
     for kind in ("podAffinity", "podAntiAffinity"):
         yield from _check_pod_affinity(affinity.get(kind) or {}, (*path, kind))
 
@@ -77,7 +77,7 @@ def _check_pod_affinity(affinity: Mapping[str, Any], path: FieldPath) -> Iterato
     for i, term in enumerate(affinity.get(field) or ()):
         at: FieldPath = (*path, field, i)
         yield from _check_weight(term, at)
-        yield from _check_pod_affinity_term(term["podAffinityTerm"], (*at, "podAffinityTerm"))
+        yield from _check_pod_affinity_term(term.get("podAffinityTerm") or {}, (*at, "podAffinityTerm"))
 
 
 def _check_weight(term: Mapping[str, Any], path: FieldPath) -> Iterator[FieldError]:
@@ -121,7 +121,8 @@ def _check_node_selector_term(term: Mapping[str, Any], path: FieldPath) -> Itera
                     yield required((*at, "values"), "must be specified single value when `operator` is 'Lt' or 'Gt'")
             else:
                 yield invalid((*at, "operator"), operator, "not a valid selector operator")
-            yield from each((*at, "key"), expression["key"], qualified_name(expression["key"]))
+            key = expression.get("key") or ""
+            yield from each((*at, "key"), key, qualified_name(key))
 
 
 def check_spread_constraints(constraints: Sequence[Mapping[str, Any]] | None, path: FieldPath) -> Iterator[FieldError]:
@@ -129,7 +130,7 @@ def check_spread_constraints(constraints: Sequence[Mapping[str, Any]] | None, pa
     seen = set()
     for i, constraint in enumerate(constraints or ()):
         here: FieldPath = (*path, i)
-        key, unsatisfiable = constraint["topologyKey"], constraint["whenUnsatisfiable"]
+        key, unsatisfiable = constraint.get("topologyKey") or "", constraint.get("whenUnsatisfiable") or ""
         if constraint["maxSkew"] <= 0:
             yield invalid((*here, "maxSkew"), constraint["maxSkew"], "must be greater than zero")
         if not key:

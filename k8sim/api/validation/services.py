@@ -114,7 +114,7 @@ def check_priority_class(manifest: Mapping[str, Any]) -> Iterator[FieldError]:
     if name.startswith("system-"):
         detail = "priority class names with 'system-' prefix are reserved for system use only"
         yield forbidden(("metadata", "name"), detail)
-    elif manifest["value"] > _MAX_USER_PRIORITY:
+    elif (manifest.get("value") or 0) > _MAX_USER_PRIORITY:
         detail = f"maximum allowed value of a user defined priority is {_MAX_USER_PRIORITY}"
         yield forbidden(("value",), detail)
     yield from one_of(manifest.get("preemptionPolicy"), ("preemptionPolicy",), "Never", "PreemptLowerPriority")
