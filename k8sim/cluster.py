@@ -1,0 +1,152 @@
+"""Assembles one simulated cluster from a scenario and runs it."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from k8sim.api.core import Namespace, Node
+from k8sim.api.meta import Condition, ObjectMeta, with_meta
+from k8sim.api.scheme import decode
+from k8sim.api.struct import Time, replace
+from k8sim.apiserver.informer import SharedInformers
+from k8sim.apiserver.recorder import Recorder
+from k8sim.apiserver.server import APIServer
+from k8sim.controllers.controller import ControllerContext
+from k8sim.machines.image import Images
+from k8sim.machines.machine import Machine
+from k8sim.machines.registry import Registry
+from k8sim.result import Result
+from k8sim.scenario.model import Scenario
+from k8sim.scenario.steps import run_timeline
+from k8sim.sim.clock import Clock
+from k8sim.sim.latencies import Latencies
+from k8sim.sim.simulation import Simulation
+from k8sim.sim.streams import Streams
+from k8sim.sim.trace import Trace
+from k8sim.sim.units import SECOND
+
+NODE_CONDITIONS = {"MemoryPressure": "False", "DiskPressure": "False", "PIDPressure": "False", "Ready": "True"}
+OLD = Time(-3600 * SECOND)
+"""When the nodes and namespaces that are there at t = 0 were made."""
+
+CONTROLLERS = [
+    "k8sim.controllers.garbagecollector.controller:GarbageCollector",
+    "k8sim.controllers.statefulset.controller:StatefulSetController",
+    "k8sim.controllers.replicaset.controller:ReplicaSetController",
+    "k8sim.controllers.deployment.controller:DeploymentController",
+    "k8sim.controllers.endpointslice.controller:EndpointSliceController",
+    "k8sim.controllers.disruption.controller:DisruptionController",
+    "k8sim.controllers.nodelifecycle.controller:NodeLifecycleController",
+    "k8sim.controllers.tainteviction.controller:TaintEvictionController",
+    "k8sim.controllers.podgc.controller:PodGCController",
+    "k8sim.controllers.persistentvolume.controller:PersistentVolumeController",
+    "k8sim.controllers.volumeprotection.controller:PVCProtectionController",
+    "k8sim.controllers.volumeprotection.controller:PVProtectionController",
+    "k8sim.controllers.resourcequota.controller:ResourceQuotaController",
+    "k8sim.controllers.namespace.controller:NamespaceController",
+]
+
+
+def optional(path: str) -> Any:
+    module, _, name = path.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as e:
+        import os, sys
+
+        if os.environ.get("K8SIM_DEV"):
+            print("missing", path, e, file=sys.stderr)
+        return None
+
+
+def ready_node(manifest: Any) -> Node:
+    """Return the Node of a manifest as it is once its kubelet has registered it and it has become Ready."""
+    node = decode(manifest)
+    assert isinstance(node, Node)
+    conditions = tuple(
+        Condition(type=t, status=s, last_transition_time=OLD, reason="KubeletReady" if t == "Ready" else "")
+        for t, s in NODE_CONDITIONS.items()
+    )
+    capacity = node.status.capacity
+    return replace(
+        node,
+        metadata=replace(
+            node.metadata,
+            labels={"kubernetes.io/hostname": node.name, **node.metadata.labels},
+            creation_timestamp=OLD,
+        ),
+        status=replace(node.status, allocatable=node.status.allocatable or capacity, conditions=conditions),
+    )
+
+
+class Cluster:
+    """One replicate of a scenario: components, wired, at t = 0.
+
+    Parameters
+    ----------
+    scenario
+        What to simulate.
+    seed, replicate
+        Address of all chance; the seed defaults to the scenario's.
+    tie_salt
+        Shuffles the order of simultaneous events; results must not depend on it in law.
+    keep_history
+        Keep all versions of all objects for `Result.objects`.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        seed: int | None = None,
+        replicate: int = 0,
+        tie_salt: int = 0,
+        keep_history: bool = True,
+    ) -> None:
+        self.scenario = scenario
+        self.seed = scenario.seed if seed is None else seed
+        self.replicate = replicate
+        streams = Streams(self.seed, replicate)
+        phase = int(streams.uniform("clock", "second phase") * SECOND)
+        clock = Clock(second_phase_ns=phase, tie_salt=tie_salt)
+        latencies = Latencies(streams, scenario.latencies)
+        self.sim = Simulation(clock, streams, latencies, Trace(), dict(scenario.feature_gates))
+        admission = optional("k8sim.apiserver.admission:default_admission")
+        self.server = APIServer(self.sim, admission() if admission else (), keep_history)
+        self.recorder = Recorder(self.server)
+        self.server.recorder = self.recorder
+        for name in ("default", "kube-system", "kube-public", "kube-node-lease"):
+            self.server.preload(Namespace(metadata=ObjectMeta(name=name, creation_timestamp=OLD)))
+        for manifest in scenario.node_manifests():
+            self.server.preload(ready_node(manifest))
+        self.manager_informers = SharedInformers(self.server, "kube-controller-manager")
+        context = ControllerContext(self.sim, self.server, self.manager_informers)
+        self.controllers = [c(context) for c in map(optional, CONTROLLERS) if c is not None]
+        for controller in self.controllers:
+            controller.start()
+        scheduler = optional("k8sim.scheduler.scheduler:Scheduler")
+        if scheduler is not None:
+            self.scheduler = scheduler(self.sim, self.server, SharedInformers(self.server, "kube-scheduler"))
+            self.scheduler.start()
+        registry = Registry(self.sim, Images(scenario.images))
+        self.machines: dict[str, Machine] = {}
+        self.kubelets: dict[str, Any] = {}
+        kubelet_class = optional("k8sim.kubelet.kubelet:Kubelet")
+        for index, node in enumerate(self.server.list(Node)):
+            machine = self.machines[node.name] = Machine(self.sim, node.name, registry, index)
+            if kubelet_class is not None:
+                kubelet = self.kubelets[node.name] = kubelet_class(self.sim, self.server, machine)
+                kubelet.start()
+        run_timeline(self.sim, self.server, scenario, self.machines)
+
+    def run(self) -> Result:
+        """Run to the scenario's end and return what it leaves."""
+        self.sim.clock.run(self.scenario.duration_ns)
+        return Result(
+            scenario=self.scenario,
+            seed=self.seed,
+            replicate=self.replicate,
+            log=self.sim.trace,
+            history=self.server.history or (),
+            aliases=self.recorder.aliases,
+        )
