@@ -62,6 +62,7 @@ class Process:
         self.client = self.new_client()
         self.client.cause = cause
         self.code = 0
+        self._round_trip = self.sim.latencies.sampler("kubectlRequest", f"{entity}/discovery")
         self._out: list[str] = []
         self._err: list[str] = []
 
@@ -76,6 +77,10 @@ class Process:
     def start(self) -> Steps[None]:
         """Take the time until the first request is sent."""
         yield self.clock.sleep(self.sim.latencies.sampler("kubectl", self.entity)(), self.rank)
+
+    def round_trip(self) -> Steps[None]:
+        """Take the time of a request of which only that matters."""
+        yield self.clock.sleep(self._round_trip(), self.rank)
 
     @property
     def result(self) -> Result:
