@@ -8,7 +8,7 @@ from typing import Any, Final
 from k8sim.scenario.errors import ScenarioError
 from k8sim.scenario.include import included_documents
 from k8sim.scenario.manifests import MINIMAL_SCENARIO, Manifest, check_manifest, check_names, flatten
-from k8sim.scenario.model import NodeGroup, NotSimulated, Scenario
+from k8sim.scenario.model import ZONE_LABEL, NodeGroup, NotSimulated, Scenario
 from k8sim.scenario.part import Part
 from k8sim.scenario.spec import (
     MAX_DURATION,
@@ -116,7 +116,7 @@ def _scenario(root: Part, spec: dict[str, Part], manifests: list[Manifest], fold
         groups = DEFAULT_NODES
         assumed = NotSimulated("spec.nodes", "absent: three nodes node-0 to node-2 are assumed", root.source)
         not_simulated.append(assumed)
-    nodes = _node_names(groups, manifests, applied)
+    nodes = _node_zones(groups, manifests, applied)
     raw = {key: read_raw(spec[key]) for key in RAW_KEYS if key in spec}
     not_simulated += [NotSimulated(f"spec.{key}", "not simulated yet", spec[key].source) for key in raw]
     return Scenario(
@@ -157,16 +157,24 @@ def _is_node(manifest: Manifest) -> bool:
     return bool(manifest.data["kind"] == "Node" and manifest.data["apiVersion"] == "v1")
 
 
-def _node_names(groups: tuple[NodeGroup, ...], manifests: list[Manifest], applied: list[Manifest]) -> dict[str, None]:
-    """Names of all nodes there are at some time, in order."""
-    names = {f"{group.name}-{i}": None for group in groups for i in range(group.count)}
+def _node_zones(groups: tuple[NodeGroup, ...], manifests: list[Manifest], applied: list[Manifest]) -> dict[str, str]:
+    """All nodes there are at some time, and their zones ("" for none)."""
+    zones = {
+        f"{group.name}-{i}": group.zones[i % len(group.zones)] if group.zones else group.labels.get(ZONE_LABEL, "")
+        for group in groups
+        for i in range(group.count)
+    }
     for manifest in filter(_is_node, manifests):
         name = manifest.data["metadata"]["name"]
-        if name in names:
+        if name in zones:
             problem = f"{manifest.label}: spec.nodes already makes a node of that name"
             raise manifest.document.error(("metadata", "name"), problem, "remove one of them")
-        names[name] = None
-        if len(names) > MAX_NODES:
-            raise manifest.document.error((), f"{len(names)} nodes are too many", f"at most {MAX_NODES}")
-    names.update((manifest.data["metadata"]["name"], None) for manifest in filter(_is_node, applied))
-    return names
+        zones[name] = _zone(manifest)
+        if len(zones) > MAX_NODES:
+            raise manifest.document.error((), f"{len(zones)} nodes are too many", f"at most {MAX_NODES}")
+    zones.update((manifest.data["metadata"]["name"], _zone(manifest)) for manifest in filter(_is_node, applied))
+    return zones
+
+
+def _zone(node: Manifest) -> str:
+    return str((node.data["metadata"].get("labels") or {}).get(ZONE_LABEL, ""))

@@ -17,12 +17,13 @@ from k8sim.api.scheme import kind_class
 from k8sim.apiserver.errors import ApiError
 from k8sim.apiserver.server import APIServer
 from k8sim.faults.catalogue import apply_fault
-from k8sim.faults.fault import FaultFailed, Machine, World
+from k8sim.faults.fault import FaultFailed, World
 from k8sim.kubectl.apply import apply
 from k8sim.kubectl.command import KubectlSyntaxError
 from k8sim.kubectl.parser import parse
 from k8sim.kubectl.process import CommandError, Process, Result, Steps
 from k8sim.kubectl.run import run
+from k8sim.machines.machine import Machine
 from k8sim.scenario.model import Scenario, Step
 from k8sim.sim.clock import rank
 from k8sim.sim.simulation import Simulation

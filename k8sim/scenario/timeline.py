@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import Any, Final
 
 from k8sim.api.fielderror import path_text
@@ -36,13 +36,13 @@ def _applied(part: Part) -> list[Manifest]:
     return flatten(document)
 
 
-def read_timeline(part: Part | None, duration_ns: int, nodes: Collection[str]) -> tuple[Step, ...]:
+def read_timeline(part: Part | None, duration_ns: int, nodes: Mapping[str, str]) -> tuple[Step, ...]:
     """The steps in file order.
 
     Parameters
     ----------
     nodes
-        Names of the nodes that exist at some time.
+        The nodes that exist at some time, and their zones ("" for none).
     """
     if part is None:
         return ()
@@ -52,7 +52,7 @@ def read_timeline(part: Part | None, duration_ns: int, nodes: Collection[str]) -
     return tuple(_step(item, duration_ns, nodes) for item in items)
 
 
-def _step(part: Part, duration_ns: int, nodes: Collection[str]) -> Step:
+def _step(part: Part, duration_ns: int, nodes: Mapping[str, str]) -> Step:
     fields = part.mapping()
     actions = [action for action in _ACTIONS if action in fields]
     if len(actions) != 1:
@@ -85,7 +85,7 @@ def _step(part: Part, duration_ns: int, nodes: Collection[str]) -> Step:
     return Step(at_ns, "apply", objects=objects, source=part.source)
 
 
-def _fault(part: Part, at_ns: int, nodes: Collection[str]) -> Step:
+def _fault(part: Part, at_ns: int, nodes: Mapping[str, str]) -> Step:
     fields = part.mapping()
     name = fields["fault"].one_of(FAULTS, "fault")
     shape = FAULTS[name]
@@ -107,13 +107,16 @@ def _fault(part: Part, at_ns: int, nodes: Collection[str]) -> Step:
     return Step(at_ns, "fault", name=name, arguments=values, source=part.source)
 
 
-def _argument(part: Part, argument: Argument, nodes: Collection[str]) -> Any:
+def _argument(part: Part, argument: Argument, nodes: Mapping[str, str]) -> Any:
     if argument.type == "duration":
         return part.duration()
     if argument.type == "exit code":
         return part.integer(0, 255)
     if argument.type == "node" and part.word() not in nodes:
         raise part.error(f"there is no node {part.value!r}", did_you_mean(part.value, nodes, "nodes"))
+    zones = {zone for zone in nodes.values() if zone}
+    if argument.type == "zone" and part.word() not in zones:
+        raise part.error(f"no node is in zone {part.value!r}", did_you_mean(part.value, zones, "zones"))
     return part.word()
 
 
