@@ -6,43 +6,16 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal
 
 from k8sim.api.core import Pod
 from k8sim.apiserver.server import APIServer
+from k8sim.machines.machine import Machine
 from k8sim.sim.clock import rank
 from k8sim.sim.simulation import Simulation
 
 Key = tuple[str, str]
 ArgumentType = Literal["node", "name", "zone", "duration", "exit code"]
-
-
-class Machine(Protocol):
-    """What can be done to a machine (`k8sim.machines`)."""
-
-    def crash(self) -> None:
-        """Lose power: kubelet and containers are gone at once."""
-
-    def boot(self) -> None:
-        """Get power again: the kubelet starts, with no containers."""
-
-    def partition(self) -> None:
-        """Cut the kubelet off from the API server."""
-
-    def heal(self) -> None:
-        """End the partition."""
-
-    def restart_kubelet(self) -> None:
-        """Restart the kubelet; containers go on."""
-
-    def exit_container(self, pod_key: Key, container: str | None, code: int) -> bool:
-        """End a process (None: the pod's first); False if there is none."""
-
-    def set_unready(self, pod_key: Key, until_ns: int | None) -> None:
-        """Let readiness probes of a pod fail until a time (None: for ever)."""
-
-    def set_hang(self, pod_key: Key, until_ns: int | None) -> None:
-        """Let liveness and readiness probes of a pod fail until a time (None: for ever)."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ class NodeCrash(Fault):
     def begin(self, world: World) -> None:
         machine = world.machine(self.node)
         machine.crash()
-        world.later(self.for_ns, machine.boot)
+        world.later(self.for_ns, machine.boot_up)
 
 
 @dataclass(frozen=True, kw_only=True)
