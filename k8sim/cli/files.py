@@ -54,28 +54,28 @@ def _is_scenario(path: Path) -> bool:
 
 
 def check_writable(target: Path, *, folder: bool) -> None:
-    """Make the folders of a target and see that they can be written to, before long work is begun.
+    """See that a target can be written to, before long work is begun; nothing is made yet.
 
     Raises
     ------
     UsageProblem
-        They cannot.
+        It cannot.
     """
-    place = target if folder else target.parent
     if folder and target.exists() and not target.is_dir():
-        raise UsageProblem(f"{target} is a file", "several traces need a folder")
+        raise UsageProblem(f"{target} is a file", "several results need a folder")
     if not folder and target.is_dir():
         raise UsageProblem(f"{target} is a folder", "name a file in it")
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise UsageProblem(f"cannot make the folder {place}: {problem.strerror}") from None
+    place = target if folder else target.parent
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir():
+        raise UsageProblem(f"cannot write {target}: {place} is a file")
     if not os.access(place, os.W_OK | os.X_OK):
-        raise UsageProblem(f"cannot write to {place}: permission denied")
+        raise UsageProblem(f"cannot write {target}: no permission to write to {place}")
 
 
 def write_whole(target: Path, content: bytes) -> None:
-    """Write a file in one go: readers see the old content or all of the new one.
+    """Write a file in one go, and the folders above it: readers see the old content or all of the new one.
 
     Raises
     ------
@@ -88,6 +88,7 @@ def write_whole(target: Path, content: bytes) -> None:
         if target.exists() and not target.is_file():  # a pipe, /dev/stdout
             target.write_bytes(content)
             return
+        target.parent.mkdir(parents=True, exist_ok=True)
         with NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
             temporary = Path(file.name)
             file.write(content)
