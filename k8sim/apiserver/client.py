@@ -95,6 +95,12 @@ class Client:
         yield from self._travel()
         return self.server.delete(cls, namespace, name, actor=self.actor, cause=cause, **options)
 
+    def evict(self, namespace: str, name: str, **options: Any) -> Request[Pod]:
+        """Evict a pod; options as in `APIServer.evict`."""
+        cause = self.cause
+        yield from self._travel()
+        return self.server.evict(namespace, name, actor=self.actor, cause=cause, **options)
+
     def bind(self, pod: Pod, node: str) -> Request[Pod]:
         """Bind a pod to a node."""
         cause = self.cause

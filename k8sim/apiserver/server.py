@@ -18,7 +18,7 @@ from k8sim.api.defaults import default_object
 from k8sim.api.meta import Condition, Object, set_condition, with_meta
 from k8sim.api.scheme import KINDS, resource_name
 from k8sim.api.struct import Time, replace
-from k8sim.apiserver import strategy
+from k8sim.apiserver import eviction, strategy
 from k8sim.apiserver.errors import AlreadyExists, Conflict, Forbidden, NotFound
 from k8sim.apiserver.leases import Leases
 from k8sim.apiserver.watch import Change, ChangeType
@@ -248,6 +248,27 @@ class APIServer:
         if isinstance(new, Pod) and new is not old:
             new = self._write(old, new, actor, cause)  # watchers see the grace become 0, then the removal
         return self._commit("DELETED", new, new, actor, cause)
+
+    def evict(
+        self,
+        namespace: str,
+        name: str,
+        *,
+        grace_period_seconds: int | None = None,
+        dry_run: bool = False,
+        actor: str = "",
+        cause: int = NO_CAUSE,
+    ) -> Pod:
+        """Delete a pod if its disruption budget allows it (the pods/eviction subresource)."""
+        return eviction.evict(
+            self,
+            namespace,
+            name,
+            grace_period_seconds=grace_period_seconds,
+            dry_run=dry_run,
+            actor=actor,
+            cause=cause,
+        )
 
     # ---- internals ------------------------------------------------------------------------------------------
 

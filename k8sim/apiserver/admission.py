@@ -1,0 +1,113 @@
+"""Admission plug-ins of the API server, in its order. What concerns storage, limits and quotas has its own module.
+
+Source: pkg/kubeapiserver/options/plugins.go; workloads.md 4.2, 4.5, 6.1.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from k8sim.api.core import Namespace, Node, Pod, Taint, Toleration
+from k8sim.api.meta import Object
+from k8sim.api.policy import PriorityClass
+from k8sim.api.struct import replace
+from k8sim.apiserver.admission_storage import STORAGE_ADMISSION
+from k8sim.apiserver.errors import Forbidden, NotFound
+from k8sim.apiserver.limitranger import limit_ranger
+from k8sim.apiserver.quota import resource_quota
+
+if TYPE_CHECKING:
+    from k8sim.apiserver.server import Admission, APIServer
+
+NOT_READY: Final = "node.kubernetes.io/not-ready"
+UNREACHABLE: Final = "node.kubernetes.io/unreachable"
+DEFAULT_TOLERATION_SECONDS: Final = 300
+SYSTEM_PRIORITY_CLASSES: Final = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
+
+
+def default_admission() -> tuple[Admission, ...]:
+    """Return the plug-ins that are on by default, in the order in which the API server calls them."""
+    return (
+        namespace_lifecycle,
+        limit_ranger,
+        taint_nodes_by_condition,
+        priority,
+        default_toleration_seconds,
+        *STORAGE_ADMISSION,
+        resource_quota,
+    )
+
+
+def namespace_lifecycle(server: APIServer, obj: Object, old: Object | None) -> Object:
+    """Refuse new objects in a namespace that does not exist or is being deleted.
+
+    Source: staging/src/k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle/admission.go.
+    """
+    if old is not None or not obj.namespaced:
+        return obj
+    namespace = server.find(Namespace, "", obj.namespace)
+    if namespace is None:
+        raise NotFound(f'namespaces "{obj.namespace}" not found')
+    if namespace.deleting:
+        raise Forbidden(
+            f'{obj.plural} "{obj.name}" is forbidden: unable to create new content in namespace {obj.namespace} '
+            "because it is being terminated"
+        )
+    return obj
+
+
+def taint_nodes_by_condition(server: APIServer, obj: Object, old: Object | None) -> Object:
+    """Keep pods off a new node until it is Ready (plugin/pkg/admission/nodetaint/admission.go)."""
+    if old is not None or not isinstance(obj, Node):
+        return obj
+    if any(t.key == NOT_READY and t.effect == "NoSchedule" for t in obj.spec.taints):
+        return obj
+    taints = (*obj.spec.taints, Taint(key=NOT_READY, effect="NoSchedule"))
+    return replace(obj, spec=replace(obj.spec, taints=taints))
+
+
+def priority(server: APIServer, obj: Object, old: Object | None) -> Object:
+    """Resolve a new pod's priority class (plugin/pkg/admission/priority/admission.go).
+
+    Without a class the global default counts, the least one if there are several, else 0.
+    """
+    if old is not None or not isinstance(obj, Pod):
+        return obj
+    spec = obj.spec
+    name, value, policy = spec.priority_class_name, 0, spec.preemption_policy
+    if name in SYSTEM_PRIORITY_CLASSES:
+        value = SYSTEM_PRIORITY_CLASSES[name]
+    elif name:
+        named = server.find(PriorityClass, "", name)
+        if named is None:
+            raise Forbidden(f'pods "{obj.name}" is forbidden: no PriorityClass with name {name} was found')
+        value, policy = named.value, named.preemption_policy
+    else:
+        defaults = [c for c in server.list(PriorityClass) if c.global_default]
+        if defaults:
+            default = min(defaults, key=lambda c: c.value)
+            name, value, policy = default.name, default.value, default.preemption_policy
+    if spec.priority is not None and spec.priority != value:
+        raise Forbidden(
+            f'pods "{obj.name}" is forbidden: the integer value of priority ({spec.priority}) must not be provided in '
+            f"pod spec; priority admission controller computed {value} from the given PriorityClass name"
+        )
+    return replace(obj, spec=replace(spec, priority_class_name=name, priority=value, preemption_policy=policy))
+
+
+def default_toleration_seconds(server: APIServer, obj: Object, old: Object | None) -> Object:
+    """Let a pod bear a node that is not ready or unreachable for 300 s, unless it says something about that itself.
+
+    Source: plugin/pkg/admission/defaulttolerationseconds/admission.go; workloads.md 4.5.
+    """
+    if not isinstance(obj, Pod):
+        return obj
+    tolerations = obj.spec.tolerations
+    if isinstance(old, Pod) and old.spec.tolerations == tolerations:
+        return obj
+    added = tuple(
+        Toleration(key=key, operator="Exists", effect="NoExecute", toleration_seconds=DEFAULT_TOLERATION_SECONDS)
+        for key in (NOT_READY, UNREACHABLE)
+        if not any(t.key in (key, "") and t.effect in ("NoExecute", "") for t in tolerations)
+    )
+    return replace(obj, spec=replace(obj.spec, tolerations=tolerations + added)) if added else obj

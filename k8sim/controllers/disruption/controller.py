@@ -1,0 +1,259 @@
+"""Disruption controller: keeps the status of every budget, one after the other.
+
+Source: pkg/controller/disruption/disruption.go; workloads.md 3.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+from k8sim.api.apps import Deployment, ReplicaSet, StatefulSet
+from k8sim.api.core import Pod
+from k8sim.api.meta import Object, OwnerReference, controller_of, set_condition
+from k8sim.api.pods import is_pod_terminal, pod_condition
+from k8sim.api.policy import PodDisruptionBudget, PodDisruptionBudgetStatus
+from k8sim.api.selector_index import SelectorIndex
+from k8sim.api.selectors import selector_matches
+from k8sim.api.struct import Time, replace
+from k8sim.apiserver.client import Client
+from k8sim.apiserver.errors import ApiError, NotFound
+from k8sim.apiserver.watch import Change
+from k8sim.controllers.controller import Controller, ControllerContext, Key, Sync
+from k8sim.controllers.disruption.control import (
+    DELETION_TIMEOUT_NS,
+    Tally,
+    budget_status,
+    build_disrupted_pod_map,
+    expected_and_desired,
+    fail_safe,
+    needs_scale,
+)
+from k8sim.sim.clock import Event, rank
+from k8sim.sim.workqueue import WorkQueue
+
+_SCALED = (StatefulSet, ReplicaSet, Deployment)
+
+
+class UnknownScale(Exception):
+    """The expected number of pods cannot be told; the budget then allows nothing."""
+
+
+class DisruptionController(Controller):
+    """One worker: budgets are synced strictly one after the other.
+
+    A pod event syncs the budget that selects the pod; of several only the first by name. Workloads' changes sync none,
+    they are noticed at the next pod or budget event. An event after which every count is the same is not queued.
+    """
+
+    name = "disruption"
+    workers = 1
+
+    def __init__(self, context: ControllerContext) -> None:
+        super().__init__(context)
+        self._selectors = SelectorIndex()
+        self._tallies: dict[Key, Tally] = {}
+        self._budgets_of: dict[Key, list[Key]] = {}
+        self._scale_version: dict[str, int] = {}
+        self._scale_seen: dict[Key, int] = {}
+        self._stale: WorkQueue[Key] = WorkQueue(self.clock, self.rank)
+        self._budgets = self.informers.of(PodDisruptionBudget)
+        self._pods = self.informers.of(Pod)
+        self._workloads = {cls.kind: self.informers.of(cls) for cls in _SCALED}
+        for informer in self._workloads.values():
+            informer.add_handler(self._on_workload)
+        self._budgets.add_handler(self._on_budget)
+        self._pods.add_handler(self._on_pod)
+
+    def start(self) -> None:
+        """Start the worker of budgets and that of stale DisruptionTarget conditions."""
+        super().start()
+        client = Client(self.server, self.name, rank("kube-controller-manager", f"{self.name}/stale"))
+        self.tasks.append(self.clock.spawn(self._reset_stale_conditions(client)))
+
+    # ---- observe --------------------------------------------------------------------------------------------
+
+    def _on_workload(self, change: Change) -> None:
+        """Remember that a scale may have changed: the next pod event counts anew."""
+        old, new = change.old, change.new
+        if (
+            change.type == "MODIFIED"
+            and isinstance(old, _SCALED)
+            and isinstance(new, _SCALED)
+            and old.spec.replicas == new.spec.replicas
+            and old.metadata.owner_references == new.metadata.owner_references
+        ):
+            return
+        self._scale_version[new.namespace] = self._scale_version.get(new.namespace, 0) + 1
+
+    def _on_budget(self, change: Change) -> None:
+        pdb, old = change.new, change.old
+        assert isinstance(pdb, PodDisruptionBudget)
+        key = pdb.key
+        if change.type == "DELETED":
+            self._select(key, None)
+        elif not isinstance(old, PodDisruptionBudget) or old.spec.selector != pdb.spec.selector:
+            self._select(key, pdb)
+        self.queue.add(key, change.row)
+
+    def _select(self, key: Key, pdb: PodDisruptionBudget | None) -> None:
+        """Count the pods of a budget whose selector is new; forget those of one that is gone."""
+        tally = self._tallies.pop(key, None)
+        for name in tally.pods if tally is not None else ():
+            self._budgets_of[key[0], name].remove(key)
+        self._selectors.discard(key)
+        self._scale_seen.pop(key, None)
+        if pdb is None:
+            return
+        self._selectors.put(key, pdb.spec.selector)
+        self._tallies[key] = tally = Tally()
+        for pod in self._pods.by_index("namespace", key[0]):
+            if selector_matches(pdb.spec.selector, pod.metadata.labels):
+                tally.put(pod)
+                budgets = self._budgets_of.setdefault(pod.key, [])
+                budgets.append(key)
+                budgets.sort()
+
+    def _on_pod(self, change: Change) -> None:
+        pod, old = change.new, change.old
+        assert isinstance(pod, Pod)
+        self._watch_disruption_target(pod, change)
+        if isinstance(old, Pod) and change.type == "MODIFIED" and old.metadata.labels == pod.metadata.labels:
+            budgets = self._budgets_of.get(pod.key)
+            if not budgets:
+                return
+            counted = False
+            for key in budgets:
+                counted = self._tallies[key].put(pod) or counted
+            if counted or self._may_differ(budgets[0]):
+                self._enqueue(budgets, pod, change.row)
+            return
+        before = self._budgets_of.pop(pod.key, [])
+        after = self._selectors.matching(pod.namespace, pod.metadata.labels)
+        for key in before:
+            self._tallies[key].remove(pod.name)
+        if change.type != "DELETED" and after:
+            self._budgets_of[pod.key] = after
+            for key in after:
+                self._tallies[key].put(pod)
+        self._enqueue(after, pod, change.row)
+
+    def _may_differ(self, key: Key) -> bool:
+        """Tell whether a sync could find something else than the last one, though no pod counts differently."""
+        pdb = self._budgets.get(*key)
+        return pdb is not None and (
+            bool(pdb.status.disrupted_pods) or self._scale_seen.get(key) != self._scale_version.get(key[0], 0)
+        )
+
+    def _enqueue(self, budgets: list[Key], pod: Pod, cause: int) -> None:
+        if not budgets:
+            return
+        if len(budgets) > 1:
+            names = ", ".join(f'"{name}"' for _, name in budgets)
+            message = f"Pod {pod.namespace}/{pod.name} matches multiple PodDisruptionBudgets: {names}"
+            self._event(pod, "Warning", "MultiplePodDisruptionBudgets", message, cause)
+        self.queue.add(budgets[0], cause)
+
+    def _event(self, obj: Object, type_: str, reason: str, message: str, cause: int) -> None:
+        client = Client(self.server, self.name, self.rank)
+        client.cause = cause
+        client.event(obj, type_, reason, message)
+
+    # ---- decide and act -------------------------------------------------------------------------------------
+
+    def sync(self, key: Key, client: Client) -> Sync:
+        """Count a budget's pods and write what it allows."""
+        pdb = self._budgets.get(*key)
+        if pdb is None:
+            return
+        tally = self._tallies[key]
+        if not tally:
+            client.event(pdb, "Normal", "NoPods", "No matching pods found")
+        now = self.clock.now
+        self._scale_seen[key] = self._scale_version.get(key[0], 0)
+        disrupted = build_disrupted_pod_map(pdb, tally.pods, now)
+        try:
+            scale = self._expected_scale(tally, key[0]) if needs_scale(pdb) else 0
+        except UnknownScale as error:
+            self._scale_seen.pop(key, None)
+            client.event(pdb, "Warning", "CalculateExpectedPodCountFailed", f"Failed to calculate the number: {error}")
+            yield from self._write(pdb, fail_safe(pdb, str(error), Time(self.clock.truncated())), client)
+            return
+        if needs_scale(pdb) and tally.has_unmanaged():
+            client.event(pdb, "Warning", "UnmanagedPods", "Pods selected by this PodDisruptionBudget are not managed")
+        for name in disrupted.expired:
+            client.event(
+                tally.pods[name], "Warning", "NotDeleted", "Pod was expected by PDB to be deleted but it wasn't"
+            )
+        expected, desired = expected_and_desired(pdb, len(tally), scale)
+        healthy = tally.current_healthy(disrupted.keep)
+        status = budget_status(pdb, healthy, desired, expected, disrupted.keep, Time(self.clock.truncated()))
+        yield from self._write(pdb, status, client)
+        if disrupted.recheck_at_ns is not None:
+            self.queue.add_after(key, disrupted.recheck_at_ns + 1 - now, client.cause)
+
+    def _write(self, pdb: PodDisruptionBudget, status: PodDisruptionBudgetStatus, client: Client) -> Sync:
+        if status == pdb.status:
+            return
+        try:
+            yield from client.update_status(replace(pdb, status=status))
+        except NotFound:
+            return
+
+    def _expected_scale(self, tally: Tally, namespace: str) -> int:
+        """Sum the replicas that the distinct controllers of the pods want.
+
+        A Deployment counts once, whatever its ReplicaSets; what has no scale, or is gone, makes the sum unknown.
+        """
+        scales: dict[str, int] = {}
+        for ref in tally.owners():
+            found = self._find_scale(ref, namespace)
+            scales[found.uid] = found.spec.replicas
+        return sum(scales.values())
+
+    def _find_scale(self, ref: OwnerReference, namespace: str) -> StatefulSet | ReplicaSet | Deployment:
+        informer = self._workloads.get(ref.kind)
+        if informer is None:
+            raise UnknownScale(f"{ref.kind.lower()}s does not implement the scale subresource")
+        workload: Any = informer.get(namespace, ref.name)
+        if workload is None or workload.uid != ref.uid:
+            raise UnknownScale(f"found no controllers for pods of {ref.kind} {ref.name}")
+        parent = controller_of(workload)
+        if isinstance(workload, ReplicaSet) and parent is not None and parent.kind == "Deployment":
+            return self._find_scale(parent, namespace)
+        assert isinstance(workload, _SCALED)
+        return workload
+
+    # ---- stale DisruptionTarget conditions --------------------------------------------------------------------
+
+    def _watch_disruption_target(self, pod: Pod, change: Change) -> None:
+        if change.type == "DELETED" or pod.deleting or is_pod_terminal(pod):
+            return
+        target = pod_condition(pod, "DisruptionTarget")
+        if target is None or target.status != "True" or target.reason == "TerminationByKubelet":
+            return
+        since = target.last_transition_time or 0
+        self._stale.add_after(pod.key, since + DELETION_TIMEOUT_NS - self.clock.now, change.row)
+
+    def _reset_stale_conditions(self, client: Client) -> Generator[Event, Any, None]:
+        """Withdraw DisruptionTarget from pods that have not become terminating within two minutes."""
+        queue = self._stale
+        while True:
+            while (wait := queue.ready()) is not None:
+                yield wait
+            key, client.cause = queue.take()
+            pod = self._pods.get(*key)
+            target = pod_condition(pod, "DisruptionTarget") if pod is not None and not pod.deleting else None
+            if pod is not None and target is not None and target.status == "True" and not is_pod_terminal(pod):
+                left = (target.last_transition_time or 0) + DELETION_TIMEOUT_NS - self.clock.now
+                if left > 0:
+                    queue.add_after(key, left, client.cause)
+                else:
+                    try:
+                        now = Time(self.clock.truncated())
+                        reset = replace(target, status="False", last_transition_time=now)
+                        conditions = set_condition(pod.status.conditions, reset)
+                        yield from client.update_status(replace(pod, status=replace(pod.status, conditions=conditions)))
+                    except ApiError:
+                        queue.add_rate_limited(key, client.cause)
+            queue.done(key)
