@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from k8sim.apiserver.errors import ApiError
 from k8sim.kubectl.command import Command
 from k8sim.kubectl.process import CommandError, Process, Result, Steps
-from k8sim.kubectl.verbs import changes, delete, drain, keys, nodes
+from k8sim.kubectl.verbs import changes, delete, drain, keys, nodes, rollout, waiting
 
 FUNCTIONS: Mapping[str, Callable[[Process, Command], Steps[None]]] = {
     "annotate": keys.annotate,
@@ -16,12 +16,19 @@ FUNCTIONS: Mapping[str, Callable[[Process, Command], Steps[None]]] = {
     "drain": drain.drain,
     "label": keys.label,
     "patch": changes.patch,
+    "rollout history": rollout.history,
+    "rollout pause": rollout.pause,
+    "rollout restart": rollout.restart,
+    "rollout resume": rollout.resume,
+    "rollout status": rollout.status,
+    "rollout undo": rollout.undo,
     "scale": changes.scale,
     "set env": changes.set_env,
     "set image": changes.set_image,
     "set resources": changes.set_resources,
     "taint": keys.taint,
     "uncordon": nodes.uncordon,
+    "wait": waiting.wait,
 }
 
 
