@@ -25,11 +25,11 @@ from k8sim.apiserver.watch import Change
 from k8sim.controllers.controller import Controller, ControllerContext, Key, Sync
 from k8sim.controllers.persistentvolume import control
 from k8sim.controllers.persistentvolume.control import Say
-from k8sim.controllers.persistentvolume.operations import Operation, Operations
 from k8sim.controllers.persistentvolume.provisioning import Provisioning
 from k8sim.controllers.persistentvolume.reclaim import Reclaim
 from k8sim.controllers.persistentvolume.resync import Resync
 from k8sim.sim.clock import Event, rank
+from k8sim.sim.operations import Operation, Operations
 from k8sim.sim.units import SECOND
 
 ACTOR = "persistentvolume-binder"
@@ -90,7 +90,7 @@ class PersistentVolumeController:
         self.volumes = VolumeIndex()
         self.claim_worker = _Worker(context, self, "claims")
         self.volume_worker = _Worker(context, self, "volumes")
-        self.operations = Operations(self.clock, self._on_operation_failed)
+        self.operations = Operations(self.clock, (ApiError,), self._on_operation_end)
         self.provisioning = Provisioning(self)
         self.reclaim = Reclaim(self)
         phase = context.sim.streams.uniform_ns(ACTOR, "resync phase", 0, settings.pv_claim_binder_sync_period_ns)
@@ -188,10 +188,13 @@ class PersistentVolumeController:
         self._operation_keys[name] = (isinstance(obj, PersistentVolumeClaim), obj.key)
         self.operations.run(name, steps)
 
-    def _on_operation_failed(self, name: str, not_before: int) -> None:
+    def _on_operation_end(self, name: str, not_before: int, success: bool) -> None:
         is_claim, key = self._operation_keys[name]
-        (self._revisit_claims if is_claim else self._revisit_volumes)[key] = None
-        self.resync.arm(not_before)
+        if success:
+            del self._operation_keys[name]
+        else:
+            (self._revisit_claims if is_claim else self._revisit_volumes)[key] = None
+            self.resync.arm(not_before)
 
     # ---- private copies ---------------------------------------------------------------------------------------------
 

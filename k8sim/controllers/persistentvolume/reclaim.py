@@ -16,9 +16,9 @@ from k8sim.apiserver.client import Client
 from k8sim.apiserver.errors import AlreadyExists, NotFound
 from k8sim.controllers.controller import Sync
 from k8sim.controllers.persistentvolume.control import IN_TREE_FINALIZER, Say, is_volume_released
-from k8sim.controllers.persistentvolume.operations import OperationFailed
 from k8sim.controllers.persistentvolume.plugins import InTreePlugin, delete_problem, find_deleter, spec_plugin
 from k8sim.sim.clock import Event
+from k8sim.sim.operations import OperationFailed
 
 if TYPE_CHECKING:
     from k8sim.controllers.persistentvolume.controller import PersistentVolumeController
