@@ -1,6 +1,7 @@
 """Slow operations beside a loop: one at a time per name, refused for a while after a failure.
 
-Source: pkg/util/goroutinemap/{goroutinemap,exponentialbackoff}, pkg/volume/util/nestedpendingoperations; storage.md 0.3.
+Source: pkg/util/goroutinemap/{goroutinemap,exponentialbackoff}, pkg/volume/util/nestedpendingoperations;
+storage.md 0.3.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ FIRST_BACKOFF_NS: Final = 500 * MILLISECOND
 MAX_BACKOFF_NS: Final = 122 * SECOND
 
 Steps = Generator[Event, Any, None]
+Failures = tuple[type[Exception], ...]
 Operation = Callable[[], Steps]
 
 
@@ -42,7 +44,7 @@ class Operations:
         rank: int = 0,
     ) -> None:
         self._clock = clock
-        self._failures = (*failures, OperationFailed)
+        self._failures: Failures = (*failures, OperationFailed)
         self._on_end = on_end
         self._rank = rank
         self._running: dict[str, Task] = {}
