@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from k8sim.sim.distributions import Constant, Distribution, Uniform
+from k8sim.sim.distributions import Constant, Distribution, Lognormal, Uniform
 from k8sim.sim.streams import Streams
-from k8sim.sim.units import MILLISECOND
+from k8sim.sim.units import MILLISECOND, SECOND
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,13 @@ def _ms(low: float, high: float) -> Distribution:
     return Uniform(round(low * MILLISECOND), round(high * MILLISECOND))
 
 
+def _median(seconds: float) -> Distribution:
+    """Return a law with a median and, for want of published tails, an assumed p99 of three times as much."""
+    return Lognormal(round(seconds * SECOND), round(3 * seconds * SECOND))
+
+
 RECORDED = "recorded cases (time between consecutive events)"
+STORAGE = "storage.md appendix D (typical cloud disk); the spread, p99 = 3 x median, is assumed"
 
 LATENCIES: Mapping[str, Latency] = {
     "apiWrite": Latency(_ms(2, 8), "a request to the API server, until it is stored", RECORDED + "; node.md 6.3"),
@@ -40,6 +46,30 @@ LATENCIES: Mapping[str, Latency] = {
     "imageCheck": Latency(_ms(1, 4), "ask the registry for a digest that is on the node", RECORDED + "; real: 0.2-1 s"),
     "kubectl": Latency(_ms(40, 90), "start of the kubectl program until its first request", RECORDED),
     "kubectlRequest": Latency(_ms(4, 12), "one request of kubectl after the first", RECORDED),
+    "volumeCreate": Latency(_median(2), "a storage system makes a volume (CreateVolume)", STORAGE),
+    "volumeDelete": Latency(_median(2), "a storage system deletes a volume (DeleteVolume)", STORAGE),
+    "volumeAttach": Latency(_median(3), "attach a disk to a machine (ControllerPublishVolume)", STORAGE),
+    "volumeDetach": Latency(_median(3), "detach a disk from a machine (ControllerUnpublishVolume)", STORAGE),
+    "volumeStage": Latency(_median(1), "find, check and mount a disk on its machine (NodeStageVolume)", STORAGE),
+    "volumeUnstage": Latency(_median(0.5), "flush and unmount a disk on its machine (NodeUnstageVolume)", STORAGE),
+    "volumePublish": Latency(
+        _ms(20, 100), "show a mounted volume to a pod (NodePublishVolume)", "assumed: a bind mount"
+    ),
+    "volumeUnpublish": Latency(
+        _ms(20, 100), "hide it again (NodeUnpublishVolume)", "assumed: an unmount of a bind mount"
+    ),
+    "volumeExpand": Latency(_median(2), "grow a disk (ControllerExpandVolume)", STORAGE),
+    "volumeNodeExpand": Latency(
+        _median(1), "grow the file system on it (NodeExpandVolume)", "assumed: resize2fs, online"
+    ),
+    "volumeOwnershipWalk": Latency(
+        _ms(1, 20),
+        "walk a volume's files to set their group (fsGroup); a volume of n files takes about n / 20000 s",
+        "storage.md 3.7, appendix D (20 000 entries/s); default: a few hundred files",
+    ),
+    "snapshotCut": Latency(_median(1), "a storage system fixes a snapshot's moment (CreateSnapshot)", STORAGE),
+    "snapshotReady": Latency(_median(30), "until a snapshot that was cut is ready to use", STORAGE),
+    "snapshotDelete": Latency(_median(2), "a storage system deletes a snapshot (DeleteSnapshot)", STORAGE),
 }
 
 
