@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -131,5 +130,7 @@ def _label(scenario: Scenario, seed: int | None) -> str:
 
 def to_json(events: list[Any]) -> bytes:
     """Return the trace as JSON, one event a line."""
-    lines = ",\n".join(json.dumps(event, ensure_ascii=False) for event in events)
-    return f"[\n{lines}\n]\n".encode() if lines else b"[]\n"
+    from msgspec.json import encode
+
+    lines = b",\n".join(map(encode, events))
+    return b"[\n" + lines + b"\n]\n" if lines else b"[]\n"
