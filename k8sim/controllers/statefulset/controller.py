@@ -18,6 +18,7 @@ from k8sim.api.struct import replace
 from k8sim.apiserver.client import Client
 from k8sim.apiserver.errors import ApiError, NotFound
 from k8sim.apiserver.watch import Change
+from k8sim.controllers.changed import Changed
 from k8sim.controllers.concurrent import concurrently, raise_first_of
 from k8sim.controllers.consistency import ConsistencyStore
 from k8sim.controllers.controller import Controller, ControllerContext, Key, Sync
@@ -274,7 +275,7 @@ class Views:
     def __init__(self, controller: StatefulSetController) -> None:
         self._controller = controller
         self._views: dict[str, Replicas] = {}
-        self._changed: dict[str, dict[str, None]] = {}
+        self._changed = Changed()
         self._strangers: dict[str, dict[str, None]] = {}
         self._changed_claims: dict[str, dict[int, None]] = {}
         self._claim_prefixes: dict[tuple[str, str], dict[str, None]] = {}
@@ -283,7 +284,7 @@ class Views:
 
     def pod_changed(self, uid: str, name: str) -> None:
         """Remember that a pod which the set of that UID owns, or owned, has changed."""
-        self._changed.setdefault(uid, {})[name] = None
+        self._changed.mark(uid, name)
 
     def claim_changed(self, claim: Object) -> None:
         """Remember that a claim has changed, if a set may have made it."""
@@ -294,7 +295,7 @@ class Views:
     def forget(self, uid: str) -> None:
         """Drop what is known of a set that is gone."""
         view = self._views.pop(uid, None)
-        self._changed.pop(uid, None)
+        self._changed.forget(uid)
         self._strangers.pop(uid, None)
         if view is not None:
             del self._changed_claims[uid]
@@ -324,7 +325,7 @@ class Views:
         pods = self._controller.pods
         view = self._view(sts)
         strangers = self._strangers.setdefault(sts.uid, {})
-        for name in self._changed.pop(sts.uid, ()):
+        for name in self._changed.take(sts.uid):
             pod = pods.get(sts.namespace, name)
             ref = controller_of(pod) if pod is not None else None
             strangers.pop(name, None)
