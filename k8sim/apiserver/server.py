@@ -160,7 +160,7 @@ class APIServer:
     def update_status(self, obj: T, actor: str = "", cause: int = NO_CAUSE) -> T:
         """Replace an object's status; all else stays. Conflict if the version is not the stored one."""
         old = self._stored(obj)
-        new = replace(old, status=obj.status)  # type: ignore[attr-defined]
+        new = strategy.prepare_for_status_update(obj, old)
         strategy.check_status_update(new, old)
         return self._write(old, new, actor, cause)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from k8sim.api import validation
-from k8sim.api.apps import StatefulSet, StatefulSetStatus
+from k8sim.api.apps import Deployment, StatefulSet, StatefulSetStatus
 from k8sim.api.core import Pod
 from k8sim.api.fielderror import FieldError, invalid, invalid_message
 from k8sim.api.meta import Object, with_meta
@@ -46,6 +46,17 @@ def _drop_max_unavailable(sim: Simulation, obj: StatefulSet, old: StatefulSet | 
         return obj
     strategy = replace(obj.spec.update_strategy, rolling_update=replace(rolling, max_unavailable=None))
     return replace(obj, spec=replace(obj.spec, update_strategy=strategy))
+
+
+def prepare_for_status_update(obj: T, old: T) -> T:
+    """Take the status, and nothing else; for a Deployment its annotations too, where its controller keeps the revision.
+
+    Source: pkg/registry/apps/deployment/strategy.go (deploymentStatusStrategy resets only spec and labels).
+    """
+    new: T = replace(old, status=obj.status)  # type: ignore[attr-defined]
+    if isinstance(old, Deployment) and obj.metadata.annotations != old.metadata.annotations:
+        new = with_meta(new, annotations=obj.metadata.annotations)
+    return new
 
 
 def check_create(obj: Object, actor: str) -> None:
