@@ -27,10 +27,10 @@ from k8sim.controllers.persistentvolume import control
 from k8sim.controllers.persistentvolume.control import Say
 from k8sim.controllers.persistentvolume.provisioning import Provisioning
 from k8sim.controllers.persistentvolume.reclaim import Reclaim
-from k8sim.controllers.persistentvolume.resync import Resync
 from k8sim.sim.clock import Event, rank
 from k8sim.sim.operations import Operation, Operations
 from k8sim.sim.units import SECOND
+from k8sim.sim.virtual_loop import VirtualLoop
 
 ACTOR = "persistentvolume-binder"
 CLAIMS_BY_POD = "claims"
@@ -95,7 +95,9 @@ class PersistentVolumeController:
         self.reclaim = Reclaim(self)
         phase = context.sim.streams.uniform_ns(ACTOR, "resync phase", 0, settings.pv_claim_binder_sync_period_ns)
         resync_rank = rank("kube-controller-manager", ACTOR)
-        self.resync = Resync(self.clock, resync_rank, phase, settings.pv_claim_binder_sync_period_ns, self._on_resync)
+        self.resync = VirtualLoop(
+            self.clock, resync_rank, phase, settings.pv_claim_binder_sync_period_ns, self._on_resync
+        )
         self._waiting: dict[Key, None] = {}
         self._revisit_claims: dict[Key, None] = {}
         self._revisit_volumes: dict[Key, None] = {}
