@@ -44,6 +44,8 @@ LATENCIES: Mapping[str, Latency] = {
     "runtimeSandboxStop": Latency(_ms(1, 4), "stop a sandbox (CNI DEL)", RECORDED + "; real: 0.05-0.5 s, node.md 6.3"),
     "runtimeContainerStart": Latency(_ms(2, 8), "create and start a container", RECORDED + "; real: 0.1-0.4 s"),
     "imageCheck": Latency(_ms(1, 4), "ask the registry for a digest that is on the node", RECORDED + "; real: 0.2-1 s"),
+    "nodeMonitorPass": Latency(_ms(2, 8), "a pass of the node health monitor that changes nothing", RECORDED),
+    "podGCPass": Latency(_ms(1, 5), "a run of the pod garbage collector that deletes nothing", RECORDED),
     "kubectl": Latency(_ms(40, 90), "start of the kubectl program until its first request", RECORDED),
     "kubectlRequest": Latency(_ms(4, 12), "one request of kubectl after the first", RECORDED),
     "volumeCreate": Latency(_median(2), "a storage system makes a volume (CreateVolume)", STORAGE),
