@@ -149,9 +149,10 @@ class DrainOptions(CordonOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GetOptions(SelectingOptions):
+class GetOptions(Options):
     """kubectl get."""
 
+    selector: str = option("", "objects with these labels", short="l")
     output: str = option("", "form of the output", short="o", choices=("wide", "yaml", "json", "name"))
     all_namespaces: bool = option(False, "of all namespaces", short="A")
     show_labels: bool = option(False, "a column with the labels")

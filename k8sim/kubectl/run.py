@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from k8sim.apiserver.errors import ApiError
 from k8sim.kubectl.command import Command
 from k8sim.kubectl.process import CommandError, Process, Result, Steps
-from k8sim.kubectl.verbs import changes, delete, drain, keys, nodes, rollout, waiting
+from k8sim.kubectl.verbs import changes, delete, drain, get, keys, nodes, rollout, waiting
 
 FUNCTIONS: Mapping[str, Callable[[Process, Command], Steps[None]]] = {
     "annotate": keys.annotate,
     "cordon": nodes.cordon,
     "delete": delete.delete,
     "drain": drain.drain,
+    "get": get.get,
     "label": keys.label,
     "patch": changes.patch,
     "rollout history": rollout.history,
