@@ -1,0 +1,330 @@
+from __future__ import annotations
+
+import pytest
+
+from k8sim.api.apps import Deployment, StatefulSet
+from k8sim.api.core import Node, PersistentVolumeClaim, Pod
+from k8sim.api.meta import with_meta
+from k8sim.api.scheme import encode_part
+from k8sim.api.struct import replace
+from k8sim.kubectl.grammar import DeleteOptions
+from k8sim.kubectl.verbs.delete import delete_options
+from k8sim.sim.units import MILLISECOND
+from tests.apiserver.world import make_pod
+from tests.kubectl.world import DEPLOYMENT, POD, STATEFUL_SET, World
+
+NODE = "{apiVersion: v1, kind: Node, metadata: {name: n}}"
+
+
+# ---- delete -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "grace"),
+    [
+        (DeleteOptions(), None),
+        (DeleteOptions(grace_period=5), 5),
+        (DeleteOptions(grace_period=0), 1),  # 4.10: without --force never at once
+        (DeleteOptions(grace_period=0, force=True), 0),
+        (DeleteOptions(force=True), 0),
+        (DeleteOptions(now=True), 1),
+    ],
+)
+def test_the_grace_of_a_delete(options: DeleteOptions, grace: int | None) -> None:
+    assert delete_options(options)["grace_period_seconds"] == grace
+
+
+def test_a_delete_waits_until_the_pod_is_gone() -> None:
+    world = World()
+    world.server.create(make_pod(node="n"))
+    done = world.start("delete pod web-0")
+    world.at(3, lambda: world.server.delete(Pod, "default", "web-0", grace_period_seconds=0))
+    world.run(2.9)
+    assert world.get(Pod, "web-0").deleting
+    assert not done
+    world.run(1)
+    [(t, result)] = done
+    assert 3 < t < 3.02
+    assert result == (0, 'pod "web-0" deleted', "")
+
+
+def test_a_successor_of_the_same_name_is_not_waited_for() -> None:
+    world = World()
+    world.server.create(make_pod(node="n"))
+    done = world.start("delete pod web-0")
+
+    def succeed() -> None:
+        world.server.delete(Pod, "default", "web-0", grace_period_seconds=0)
+        world.server.create(make_pod(node="n"))
+
+    world.at(1, succeed)
+    world.run(2)
+    assert done[0][1].code == 0
+
+
+def test_a_delete_that_times_out() -> None:
+    world = World()
+    world.server.create(make_pod(node="n"))
+    done = world.start("delete pod web-0 --timeout=2s")
+    world.run(5)
+    [(t, result)] = done
+    assert 2 < t < 2.2
+    assert result.code == 1
+    assert result.err == "error: timed out waiting for the condition on pods/web-0"
+
+
+def test_a_forced_delete_removes_at_once_and_does_not_wait() -> None:
+    world = World()
+    world.server.create(make_pod(node="n"))
+    result = world.kubectl("delete pod web-0 --grace-period=0 --force", within=0.2)
+    assert result.out == 'pod "web-0" force deleted'
+    assert world.server.find(Pod, "default", "web-0") is None
+
+
+def test_what_does_not_exist() -> None:
+    world = World(POD)
+    result = world.kubectl("delete pod web-1 web-0")
+    assert result.code == 1
+    assert result.err == 'Error from server (NotFound): pods "web-1" not found'
+    assert result.out == 'pod "web-0" deleted'
+    assert world.kubectl("delete pod web-1 --ignore-not-found") == (0, "No resources found", "")
+    assert world.kubectl("delete pod -l app=web") == (0, "No resources found", "")
+
+
+def test_a_selector_deletes_what_it_selects_in_order() -> None:
+    world = World()
+    for name in ("b", "a", "c"):
+        world.server.create(make_pod(name, labels={"app": "x" if name != "c" else "y"}))
+    assert world.kubectl("delete pod -l app=x").out == 'pod "a" deleted\npod "b" deleted'
+
+
+def test_orphaning_and_the_groups_of_kinds() -> None:
+    world = World(STATEFUL_SET)
+    done = world.start("delete statefulset web --cascade=orphan")
+    world.run(0.3)
+    assert world.get(StatefulSet, "web").metadata.finalizers == ("orphan",)
+    world.server.update(with_meta(world.get(StatefulSet, "web"), finalizers=()))
+    world.run(0.3)
+    assert done[0][1].out == 'statefulset.apps "web" deleted'
+
+
+# ---- scale, set, patch ------------------------------------------------------------------------------------------
+
+
+def test_scale() -> None:
+    world = World(STATEFUL_SET)
+    assert world.kubectl("scale statefulset/web --replicas=5").out == "statefulset.apps/web scaled"
+    assert world.get(StatefulSet, "web").spec.replicas == 5
+    result = world.kubectl("scale sts web --replicas=1 --current-replicas=2")
+    assert (result.code, result.err) == (1, "error: Expected replicas to be 2, was 5")
+    assert world.kubectl("scale sts other --replicas=1").code == 1
+    assert world.kubectl("scale sts -l a=b --replicas=1").err == "error: no objects passed to scale"
+
+
+def test_a_command_takes_the_time_of_its_program_and_its_requests() -> None:
+    world = World(STATEFUL_SET)
+    done = world.start("scale sts/web --replicas=5")
+    world.run(1)
+    start, request = 40 * MILLISECOND, 4 * MILLISECOND
+    assert (start + 2 * request) / 1e9 <= done[0][0] <= (90 + 24) / 1000
+
+
+def test_set_image() -> None:
+    world = World(STATEFUL_SET)
+    assert world.kubectl("set image statefulset/web app=app:v2").out == "statefulset.apps/web image updated"
+    images = [c.image for c in world.get(StatefulSet, "web").spec.template.spec.containers]
+    assert images == ["app:v2", "side:v1"]
+    before = world.get(StatefulSet, "web")
+    assert world.kubectl("set image statefulset/web app=app:v2") == (0, "", "")
+    assert world.get(StatefulSet, "web") is before
+    assert world.kubectl("set image sts/web x=y").err == 'error: unable to find container named "x"'
+    world.kubectl("set image sts/web *=z")
+    assert {c.image for c in world.get(StatefulSet, "web").spec.template.spec.containers} == {"z"}
+
+
+def test_set_env_and_resources() -> None:
+    world = World(STATEFUL_SET)
+    assert world.kubectl("set env sts/web A=1 B=2 -c app").out == "statefulset.apps/web env updated"
+    world.kubectl("set env sts/web A-")
+    [app, side] = world.get(StatefulSet, "web").spec.template.spec.containers
+    assert encode_part(app)["env"] == [{"name": "B", "value": "2"}]
+    assert "env" not in encode_part(side)
+    world.kubectl("set resources sts/web --requests=cpu=1 --limits=cpu=2,memory=1Gi -c app")
+    world.kubectl("set resources sts/web --limits=cpu=3 -c app")
+    [app, side] = world.get(StatefulSet, "web").spec.template.spec.containers
+    assert dict(app.resources.limits) == {"cpu": "3", "memory": "1Gi"}
+    assert app.resources.requests["cpu"] == "1"
+
+
+def test_patch() -> None:
+    world = World(STATEFUL_SET)
+    said = world.kubectl("""patch sts web -p '{"spec":{"replicas":4}}'""")
+    assert said.out == "statefulset.apps/web patched"
+    assert world.get(StatefulSet, "web").spec.replicas == 4
+    assert world.kubectl("""patch sts web -p '{"spec":{"replicas":4}}'""").out.endswith("patched (no change)")
+    path = "/spec/template/spec/containers/0/image"
+    world.kubectl(f"""patch sts web --type=json -p '[{{"op":"replace","path":"{path}","value":"b"}}]'""")
+    assert world.get(StatefulSet, "web").spec.template.spec.containers[0].image == "b"
+    world.kubectl("""patch sts web -p '{"spec":{"template":{"spec":{"containers":[{"name":"side","image":"s"}]}}}}'""")
+    assert [c.image for c in world.get(StatefulSet, "web").spec.template.spec.containers] == ["b", "s"]
+
+
+def test_a_merge_patch_replaces_lists() -> None:
+    world = World(STATEFUL_SET)
+    template = '{"spec":{"template":{"spec":{"containers":[{"name":"only","image":"o"}]}}}}'
+    world.kubectl(f"patch sts web --type=merge -p '{template}'")
+    assert [c.name for c in world.get(StatefulSet, "web").spec.template.spec.containers] == ["only"]
+
+
+def test_patches_that_the_server_refuses() -> None:
+    world = World(STATEFUL_SET)
+    result = world.kubectl("""patch sts web -p '{"spec":{"serviceName":"other"}}'""")
+    assert result.code == 1
+    assert result.err.startswith('The StatefulSet "web" is invalid: spec: Forbidden: updates to statefulset spec')
+    result = world.kubectl("""patch sts web -p '{"spec":{"replicas":"x"}}'""")
+    assert result.err.startswith("Error from server (BadRequest)")
+    result = world.kubectl("""patch sts web --type=json -p '[{"op":"remove","path":"/spec/nothing"}]'""")
+    assert result.err.startswith("The request is invalid")
+    snapshot = "{apiVersion: snapshot.storage.k8s.io/v1, kind: VolumeSnapshot, metadata: {name: s}}"
+    world.create(snapshot)
+    assert "UnsupportedMediaType" in world.kubectl("patch vs s -p 'metadata: {labels: {a: b}}'").err
+    assert world.kubectl("patch vs s --type=merge -p 'metadata: {labels: {a: b}}'").code == 0
+
+
+def test_a_field_that_does_not_exist_is_dropped_with_a_warning() -> None:
+    world = World(STATEFUL_SET)
+    before = world.get(StatefulSet, "web")
+    result = world.kubectl("""patch sts web -p '{"spec":{"replica":7}}'""")
+    assert (result.code, result.out) == (0, "statefulset.apps/web patched (no change)")
+    assert result.err == 'Warning: unknown field "spec.replica"'
+    assert world.get(StatefulSet, "web") is before
+
+
+def test_patching_the_status() -> None:
+    world = World(POD)
+    text = """patch pod web-0 --subresource=status -p '{"status":{"phase":"Failed","reason":"Evicted"}}'"""
+    assert world.kubectl(text).out == "pod/web-0 patched"
+    assert world.get(Pod, "web-0").status.phase == "Failed"
+    world.kubectl("""patch pod web-0 -p '{"status":{"phase":"Running"}}'""")
+    assert world.get(Pod, "web-0").status.phase == "Failed"
+
+
+# ---- label, annotate, taint, cordon -----------------------------------------------------------------------------
+
+
+def test_label() -> None:
+    world = World(POD)
+    assert world.kubectl("label pod web-0 tier=db").out == "pod/web-0 labeled"
+    assert world.kubectl("label pod web-0 tier=db --overwrite").out == "pod/web-0 not labeled"
+    taken = world.kubectl("label pod web-0 tier=web")
+    assert (taken.code, taken.err) == (1, "error: 'tier' already has a value (db), and --overwrite is false")
+    assert world.kubectl("label pod web-0 tier- none-").out == "pod/web-0 unlabeled"
+    assert dict(world.get(Pod, "web-0").metadata.labels) == {"app": "web"}
+
+
+def test_annotate() -> None:
+    world = World(POD)
+    assert world.kubectl("annotate pod web-0 touched=1").out == "pod/web-0 annotated"
+    again = world.kubectl("annotate pod web-0 touched=2")
+    assert again.err == (
+        "error: --overwrite is false but found the following declared annotation(s): 'touched' already has a value (1)"
+    )
+    assert world.kubectl("annotate pod web-0 touched=2 --overwrite").code == 0
+    assert dict(world.get(Pod, "web-0").metadata.annotations) == {"touched": "2"}
+
+
+def test_taint() -> None:
+    world = World(NODE)
+    assert world.kubectl("taint nodes n a=b:NoExecute").out == "node/n tainted"
+    assert world.kubectl("taint nodes n a=c:NoExecute").err == (
+        "error: node n already has a taint(s) with same effect(s) and --overwrite is false"
+    )
+    assert world.kubectl("taint nodes n a=c:NoExecute --overwrite").out == "node/n modified"
+    assert world.kubectl("taint nodes n a:NoSchedule").out == "node/n tainted"
+    assert [(t.key, t.value, t.effect) for t in world.get(Node, "n").spec.taints] == [
+        ("a", "", "NoSchedule"), ("a", "c", "NoExecute"),
+    ]  # fmt: skip
+    assert world.kubectl("taint nodes n a:NoExecute-").out == "node/n untainted"
+    assert world.kubectl("taint nodes n a-").out == "node/n untainted"
+    assert world.kubectl("taint nodes n a-").err == 'error: taint "a" not found'
+
+
+def test_cordon() -> None:
+    world = World(NODE)
+    assert world.kubectl("cordon n").out == "node/n cordoned"
+    assert world.get(Node, "n").spec.unschedulable
+    assert world.kubectl("cordon n").out == "node/n already cordoned"
+    assert world.kubectl("uncordon n").out == "node/n uncordoned"
+    assert world.kubectl("uncordon n").out == "node/n already uncordoned"
+
+
+# ---- wait, get --------------------------------------------------------------------------------------------------
+
+
+def test_wait() -> None:
+    world = World(POD)
+    running = world.start("wait pod/web-0 --for=jsonpath={.status.phase}=Running --timeout=9s")
+
+    def run() -> None:
+        pod = world.get(Pod, "web-0")
+        world.server.update_status(replace(pod, status=replace(pod.status, phase="Running")))
+
+    world.at(2, run)
+    world.run(3)
+    assert running[0][1].out == "pod/web-0 condition met"
+    never = world.kubectl("wait pod/web-0 --for=condition=Ready --timeout=1s")
+    assert (never.code, never.err) == (1, "error: timed out waiting for the condition on pods/web-0")
+    gone = world.start("wait pod/web-0 --for=delete")
+    world.run(0.2)
+    world.kubectl("delete pod web-0", within=0.5)
+    assert gone[0][1].out == "pod/web-0 condition met"
+    assert world.kubectl("wait pod/web-0 --for=delete") == (0, "", "")
+    made = world.start("wait pvc/data --for=create")
+    claim = "{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: data}}"
+    world.at(world.clock.now / 1e9 + 1, world.create, claim)
+    world.run(2)
+    assert made[0][1].out == "persistentvolumeclaim/data condition met"
+    assert world.get(PersistentVolumeClaim, "data")
+
+
+def test_get() -> None:
+    world = World(STATEFUL_SET, POD)
+    assert world.kubectl("get sts").out.splitlines() == ["NAME   READY   AGE", "web    0/3     0s"]
+    assert world.kubectl("get pod web-0 -o name").out == "pod/web-0"
+    assert world.kubectl("get pvc").err == "No resources found in default namespace."
+    assert world.kubectl("get pod nosuch").code == 1
+    assert "kind: StatefulSet" in world.kubectl("get sts web -o yaml").out
+
+
+# ---- apply ------------------------------------------------------------------------------------------------------
+
+
+def test_apply_creates_changes_and_leaves_alone() -> None:
+    world = World()
+    assert world.apply(DEPLOYMENT).out == "deployment.apps/api created"
+    first = world.get(Deployment, "api")
+    assert world.apply(DEPLOYMENT).out == "deployment.apps/api unchanged"
+    assert world.get(Deployment, "api") is first
+    world.kubectl("scale deployment/api --replicas=9")
+    assert world.apply(DEPLOYMENT.replace("app:v1", "app:v2")).out == "deployment.apps/api configured"
+    spec = world.get(Deployment, "api").spec
+    assert (spec.replicas, spec.template.spec.containers[0].image) == (2, "app:v2")
+    world.kubectl("scale deployment/api --replicas=9")
+    world.apply(DEPLOYMENT.replace("  replicas: 2\n", ""))  # once applied, then left out: the default comes back
+    assert world.get(Deployment, "api").spec.replicas == 1
+
+
+def test_apply_over_an_object_that_was_not_applied() -> None:
+    world = World(DEPLOYMENT)
+    world.kubectl("scale deployment/api --replicas=9")
+    result = world.apply(DEPLOYMENT.replace("  replicas: 2\n", ""))
+    assert "is missing the kubectl.kubernetes.io/last-applied-configuration annotation" in result.err
+    assert world.get(Deployment, "api").spec.replicas == 9
+
+
+def test_apply_that_is_refused() -> None:
+    world = World()
+    result = world.apply("{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: A_b}, spec: {}}")
+    assert result.code == 1
+    assert result.err.startswith('The PersistentVolumeClaim "A_b" is invalid')
+    assert world.apply("{apiVersion: v1, kind: Pod, metadata: {generateName: x}}").code == 1
