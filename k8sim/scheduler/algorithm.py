@@ -3,25 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from k8sim.api.core import Pod
-from k8sim.scheduler.framework import SKIP, Cycle, Diagnosis, Plugin, Slots, Status
-from k8sim.scheduler.nodes import NodeTable
+from k8sim.scheduler.framework import SKIP, Cycle, Diagnosis, Plugin, Scores, Slots, Status, Verdicts
+from k8sim.scheduler.listers import Listers
+from k8sim.scheduler.nodes import NodeInfo, NodeTable
+from k8sim.scheduler.nominator import Nominator
+from k8sim.scheduler.preemption import priority_of
 from k8sim.sim.streams import Streams
 
-MIN_FEASIBLE_NODES_TO_FIND = 100
-MIN_FEASIBLE_NODES_PERCENTAGE = 5
+MIN_FEASIBLE_NODES_TO_FIND: Final = 100
+MIN_FEASIBLE_NODES_PERCENTAGE: Final = 5
+Mask = npt.NDArray[np.bool_]
+_INFEASIBLE: Final = -1
 
 
 class Found(NamedTuple):
-    """A node for a pod, after looking at so many."""
+    """A node for a pod; how many were looked at and how many would do."""
 
     node: str
-    evaluated: int
+    examined: int
     feasible: int
+    cycle: Cycle
+
+
+class NotFound(NamedTuple):
+    """No node for a pod."""
+
+    diagnosis: Diagnosis
+    cycle: Cycle
+    asked: Sequence[Plugin]
 
 
 def num_feasible_nodes_to_find(nodes: int) -> int:
@@ -35,110 +50,185 @@ def num_feasible_nodes_to_find(nodes: int) -> int:
 class Algorithm:
     """Chooses nodes. ``plugins`` are in the order in which Kubernetes asks them."""
 
-    def __init__(self, plugins: Sequence[Plugin], nodes: NodeTable, streams: Streams) -> None:
+    def __init__(
+        self,
+        plugins: Sequence[Plugin],
+        nodes: NodeTable,
+        listers: Listers,
+        streams: Streams,
+        nominator: Nominator | None = None,
+    ) -> None:
         self.plugins = plugins
+        self.nominator = nominator if nominator is not None else Nominator()
         self.nodes = nodes
+        self._listers = listers
         self._streams = streams
+        self._local = tuple(p for p in plugins if p.local)
+        self._scoring = tuple(p for p in plugins if p.weight)
         self._next_start = 0
 
-    def schedule(self, pod: Pod) -> Found | Diagnosis:
+    def schedule(self, pod: Pod) -> Found | NotFound:
         """Return the node for a pod, or why there is none."""
-        cycle = Cycle(pod, self.nodes, None)  # type: ignore[arg-type]
-        feasible = self._find_feasible(cycle)
-        if isinstance(feasible, Diagnosis):
-            return feasible
-        slots, examined = feasible
-        if len(slots) == 1:
-            best = int(slots[0])
-        else:
-            best = self._select(pod, slots, self._scores(cycle, slots))
-        return Found(self.nodes.infos[best].name, examined, len(slots))
+        cycle = Cycle(pod, self.nodes, self._listers)
+        order = self.nodes.order()
+        if len(order) == 0:
+            return NotFound(Diagnosis(), cycle, ())
+        asked = self._pre_filter(cycle)
+        if isinstance(asked, Status):
+            return NotFound(Diagnosis(pre_filter=asked, nodes=len(order)), cycle, ())
+        if pod.status.nominated_node_name:
+            info = self.nodes.by_name.get(pod.status.nominated_node_name)
+            if info is not None and info.node is not None and self.why_not(cycle, asked, info) is None:
+                return Found(info.name, 1, 1, cycle)
+        start = self._next_start % len(order)
+        rotated = np.concatenate((order[start:], order[:start])) if start else order
+        slots, scores, examined = self._find_feasible(cycle, asked, rotated)
+        self._next_start = (start + examined) % len(order)
+        if len(slots) == 0:
+            return NotFound(Diagnosis(self._diagnose(cycle, asked, rotated), nodes=len(order)), cycle, asked)
+        best = int(slots[0]) if len(slots) == 1 else self._select_host(pod, slots, self._score(cycle, slots, scores))
+        return Found(self.nodes.infos[best].name, examined, len(slots), cycle)
 
     # ---- filter ---------------------------------------------------------------------------------------------
 
-    def _find_feasible(self, cycle: Cycle) -> tuple[Slots, int] | Diagnosis:
-        order = self.nodes.order()
-        count = len(order)
-        if count == 0:
-            return Diagnosis()
-        asked: list[Plugin] = []
+    def _pre_filter(self, cycle: Cycle) -> list[Plugin] | Status:
+        asked = []
         for plugin in self.plugins:
             answer = plugin.pre_filter(cycle)
             if isinstance(answer, Status):
-                return Diagnosis(pre_filter=answer, nodes=count)
+                return answer
             if answer is not SKIP:
                 asked.append(plugin)
-        alive = self.nodes.present[: self.nodes.size].copy()
-        for plugin in asked:
-            verdicts = plugin.filter(cycle)
-            if verdicts is not None:
-                alive &= verdicts.codes == 0
-        start = self._next_start % count
-        rotated = np.concatenate([order[start:], order[:start]]) if start else order
-        positions = np.flatnonzero(alive[rotated])
-        wanted = num_feasible_nodes_to_find(count)
+        return asked
+
+    def _find_feasible(self, cycle: Cycle, asked: list[Plugin], rotated: Slots) -> tuple[Slots, Scores, int]:
+        """Look at nodes in order until enough pass; return those, their local scores, and how many were looked at."""
+        wanted = num_feasible_nodes_to_find(len(rotated))
+        masks = [v.codes[rotated] == 0 for p in asked if not p.local and (v := p.filter(cycle)) is not None]
         nodewise = [p for p in asked if p.judges_nodes(cycle)]
-        if nodewise:
-            positions = self._judge_one_by_one(cycle, nodewise, rotated, positions, wanted)
-        examined = count
-        if len(positions) >= wanted:
-            positions = positions[:wanted]
-            examined = int(positions[-1]) + 1
-        self._next_start = (start + examined) % count
-        if len(positions) == 0:
-            return self._diagnose(cycle, asked)
-        return rotated[positions], examined
+        key = tuple(p.signature(cycle) for p in self._local)
+        filters = tuple(p for p in asked if p.local)
 
-    def _judge_one_by_one(
-        self, cycle: Cycle, plugins: list[Plugin], rotated: Slots, positions: Slots, wanted: int
-    ) -> Slots:
-        passed: list[int] = []
-        for position in positions.tolist():
-            info = self.nodes.infos[rotated[position]]
-            if all(plugin.filter_node(cycle, info) is None for plugin in plugins):
-                passed.append(position)
-                if len(passed) == wanted:
-                    break
-        return np.array(passed, dtype=np.intp)
+        def judge(slot: int) -> int:
+            return self._judge(cycle, filters, slot)
 
-    def _diagnose(self, cycle: Cycle, asked: list[Plugin]) -> Diagnosis:
+        found: list[Slots] = []
+        scores: list[Scores] = []
+        examined = missing = 0
+        while examined < len(rotated) and (missing := wanted - sum(map(len, found))) > 0:
+            chunk = rotated[examined : examined + missing]
+            values = self.nodes.memo(key, chunk, judge)
+            passed = values != _INFEASIBLE
+            for mask in masks:
+                passed &= mask[examined : examined + missing]
+            examined += len(chunk)
+            if nodewise:
+                self._ask_one_by_one(cycle, nodewise, chunk, passed)
+            if self.nominator:
+                self._reckon_with_nominated(cycle, asked, chunk, passed)
+            found.append(chunk[passed])
+            scores.append(values[passed])
+        if len(found) == 1:
+            return found[0], scores[0], examined
+        return np.concatenate(found), np.concatenate(scores), examined
+
+    def _judge(self, cycle: Cycle, filters: Sequence[Plugin], slot: int) -> int:
+        """Return the weighted local scores of a node, or that it does not pass the local filters."""
+        info = self.nodes.infos[slot]
+        for plugin in filters:
+            if plugin.filter_node(cycle, info) is not None:
+                return _INFEASIBLE
+        return sum(plugin.weight * plugin.score_node(cycle, info) for plugin in self._local if plugin.weight)
+
+    def _ask_one_by_one(self, cycle: Cycle, plugins: list[Plugin], chunk: Slots, passed: Mask) -> None:
+        for i in np.flatnonzero(passed).tolist():
+            info = self.nodes.infos[chunk[i]]
+            passed[i] = all(plugin.filter_node(cycle, info) is None for plugin in plugins)
+
+    def _reckon_with_nominated(self, cycle: Cycle, asked: Sequence[Plugin], chunk: Slots, passed: Mask) -> None:
+        for i in np.flatnonzero(passed).tolist():
+            info = self.nodes.infos[chunk[i]]
+            others = self._nominated(cycle.pod, info.name)
+            if others:
+                passed[i] = self._why_not_with(cycle, asked, info, others) is None
+
+    def _nominated(self, pod: Pod, node: str) -> list[Pod]:
+        """Return the pods that have been promised a place on the node and are no less important."""
+        others = self.nominator.pods_of(node)
+        return [o for o in others if o.uid != pod.uid and priority_of(o) >= priority_of(pod)]
+
+    def _why_not_with(
+        self, cycle: Cycle, asked: Sequence[Plugin], info: NodeInfo, others: Sequence[Pod]
+    ) -> Status | None:
+        """Judge a node as if the nominated pods were on it."""
+        for other in others:
+            self.nodes.add_pod(other, info.name)
+        try:
+            return self._why_not_now(cycle, asked, info)
+        finally:
+            for other in others:
+                self.nodes.remove_pod(other, info.name)
+
+    def why_not(self, cycle: Cycle, asked: Sequence[Plugin], info: NodeInfo) -> Status | None:
+        """Judge a node as the table has it now, with nominated pods and without (RunFilterPluginsWithNominatedPods)."""
+        others = self._nominated(cycle.pod, info.name)
+        if others:
+            status = self._why_not_with(cycle, asked, info, others)
+            if status is not None:
+                return status
+        return self._why_not_now(cycle, asked, info)
+
+    def _why_not_now(self, cycle: Cycle, asked: Sequence[Plugin], info: NodeInfo) -> Status | None:
+        for plugin in asked:
+            status = _first_rejection(cycle, plugin, plugin.filter(cycle), info)
+            if status is not None:
+                return status
+        return None
+
+    def _diagnose(self, cycle: Cycle, asked: list[Plugin], rotated: Slots) -> list[tuple[Status, list[int]]]:
         """Find out for every node which plug-in is the first to reject it, and why."""
-        remaining = self.nodes.present[: self.nodes.size].copy()
-        statuses: list[tuple[Status, Slots]] = []
+        remaining = rotated.tolist()
+        found: list[tuple[Status, list[int]]] = []
         for plugin in asked:
             verdicts = plugin.filter(cycle)
-            if verdicts is not None:
-                hit = remaining & (verdicts.codes != 0)
-                remaining &= ~hit
-                slots = np.flatnonzero(hit)
-                grouped: dict[Status, list[int]] = {}
-                for slot in slots.tolist():
-                    grouped.setdefault(verdicts.explain(int(verdicts.codes[slot]), slot), []).append(slot)
-                statuses += [(status, np.array(group, dtype=np.intp)) for status, group in grouped.items()]
-            if plugin.judges_nodes(cycle):
-                grouped = {}
-                for slot in np.flatnonzero(remaining).tolist():
-                    status = plugin.filter_node(cycle, self.nodes.infos[slot])
-                    if status is not None:
-                        remaining[slot] = False
-                        grouped.setdefault(status, []).append(slot)
-                statuses += [(status, np.array(group, dtype=np.intp)) for status, group in grouped.items()]
-        return Diagnosis(statuses, nodes=self.nodes.node_count())
+            by_status: dict[Status, list[int]] = {}
+            passed = []
+            for slot in remaining:
+                status = _first_rejection(cycle, plugin, verdicts, self.nodes.infos[slot])
+                if status is None:
+                    passed.append(slot)
+                else:
+                    by_status.setdefault(status, []).append(slot)
+            found += by_status.items()
+            remaining = passed
+        for slot in remaining:  # only nominated pods stand in the way
+            status = self.why_not(cycle, asked, self.nodes.infos[slot])
+            if status is not None:
+                found.append((status, [slot]))
+        return found
 
     # ---- score ----------------------------------------------------------------------------------------------
 
-    def _scores(self, cycle: Cycle, slots: Slots) -> np.ndarray:  # type: ignore[type-arg]
-        total = np.zeros(len(slots), dtype=np.int64)
-        for plugin in self.plugins:
-            if plugin.weight:
-                scores = plugin.score(cycle, slots)
-                if scores is not None:
-                    total += plugin.weight * scores
+    def _score(self, cycle: Cycle, slots: Slots, local: Scores) -> Scores:
+        total = local
+        for plugin in self._scoring:
+            scores = plugin.score(cycle, slots)
+            if scores is not None:
+                total = total + plugin.weight * scores
         return total
 
-    def _select(self, pod: Pod, slots: Slots, scores: np.ndarray) -> int:  # type: ignore[type-arg]
+    def _select_host(self, pod: Pod, slots: Slots, scores: Scores) -> int:
         """Pick one of the best at random; in the order of slots, so that where the search began does not matter."""
-        best = np.sort(slots[scores == scores.max()])
+        best = slots[scores == scores.max()]
         if len(best) == 1:
             return int(best[0])
-        return int(best[self._streams.choice(pod.uid, "selectHost", len(best))])
+        return int(np.sort(best)[self._streams.choice(pod.uid, "selectHost", len(best))])
+
+
+def _first_rejection(cycle: Cycle, plugin: Plugin, verdicts: Verdicts | None, info: NodeInfo) -> Status | None:
+    code = int(verdicts.codes[info.slot]) if verdicts is not None else 0
+    if verdicts is not None and code:
+        return verdicts.statuses[code - 1]
+    if plugin.local or plugin.judges_nodes(cycle):
+        return plugin.filter_node(cycle, info)
+    return None

@@ -1,7 +1,7 @@
 """The scheduler's cache: pods placed on nodes, those it has placed itself ahead of the API server's confirmation.
 
-A pod is *assumed* on its node at the end of its scheduling cycle, so that the next cycle reckons with it, and *confirmed*
-when the informer shows it bound; if binding fails it is *forgotten*.
+A pod is *assumed* on its node at the end of its scheduling cycle, so that the next cycle reckons with it, *confirmed*
+when the informer shows it bound, and if binding fails it is *forgotten*.
 
 Source: pkg/scheduler/backend/cache/cache.go.
 """

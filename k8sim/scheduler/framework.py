@@ -1,15 +1,18 @@
-"""What plug-ins and the scheduler have in common: statuses, verdicts on nodes, cluster events, the plug-in interface.
+"""What plug-ins and the scheduler have in common: statuses, cluster events, the plug-in interface.
 
-Plug-ins judge all nodes at once: a filter gives a code per slot of the node table (0 passes), so that the cost of a pod
-hardly depends on the number of nodes. Rules that need an object look-up per node (volumes, host ports) judge one node at a
-time instead, and only for pods that have such needs.
+Three kinds of rules, by what they cost:
+
+* *local* ones depend on the pod and on one node with what is on it. Their results are remembered for all pods that are
+  alike until the node changes, so that most pods cost one look at what has changed.
+* *counting* ones (topology spread, pod affinity) judge all nodes at once from counts that are kept up to date.
+* those that look objects up for each node (volumes) are asked node by node, only for pods that have such needs.
 
 Source: staging/src/k8s.io/kube-scheduler/framework/interface.go, pkg/scheduler/framework/runtime/framework.go.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
@@ -50,11 +53,10 @@ class Status(NamedTuple):
 
 
 class Verdicts(NamedTuple):
-    """What one filter says of every slot: code 0 passes, `explain` turns another code (of a slot) into a status."""
+    """What a counting filter says of every slot: code 0 passes, code i stands for ``statuses[i - 1]``."""
 
     codes: Codes
-    explain: Callable[[int, int], Status]
-    """(code, slot) -> status."""
+    statuses: Sequence[Status]
 
 
 class Event(NamedTuple):
@@ -101,7 +103,7 @@ class Cycle:
 
 
 class Skip:
-    """A plug-in's answer that this pod does not concern it."""
+    """A plug-in's answer that this pod does not concern its filter."""
 
 
 SKIP: Final = Skip()
@@ -112,6 +114,7 @@ class Plugin:
 
     name: ClassVar[str]
     weight: ClassVar[int] = 0
+    local: ClassVar[bool] = False
 
     def events(self) -> Mapping[Event, Hint]:
         """Events after which a pod that this plug-in rejected may be tried again (EventsToRegister)."""
@@ -122,19 +125,27 @@ class Plugin:
         return None
 
     def filter(self, cycle: Cycle) -> Verdicts | None:
-        """Judge all nodes at once; None lets all pass."""
+        """Counting plug-ins: judge all slots; None lets all pass."""
         return None
 
     def judges_nodes(self, cycle: Cycle) -> bool:
-        """Whether `filter_node` has to be asked too, node by node."""
+        """Tell whether a plug-in that is not local has to be asked node by node."""
         return False
 
-    def filter_node(self, cycle: Cycle, info: NodeInfo) -> Status | None:
-        """Judge one node; None passes."""
+    def signature(self, cycle: Cycle) -> Hashable:
+        """Local plug-ins: what of a pod the results depend on."""
         return None
 
+    def filter_node(self, cycle: Cycle, info: NodeInfo) -> Status | None:
+        """Local and node-by-node plug-ins: judge one node; None passes."""
+        return None
+
+    def score_node(self, cycle: Cycle, info: NodeInfo) -> int:
+        """Local plug-ins: score one node from 0 to 100."""
+        return 0
+
     def score(self, cycle: Cycle, slots: Slots) -> Scores | None:
-        """Score nodes from 0 to 100, normalised; None if all are equal to this plug-in."""
+        """Score nodes that passed, from 0 to 100, normalised; None if all are equal to this plug-in."""
         return None
 
 
@@ -151,7 +162,7 @@ def normalize(raw: Scores, reverse: bool = False) -> Scores:
 class Diagnosis:
     """Why no node fits: statuses with the slots that they hold for, in the order of the plug-ins."""
 
-    statuses: Sequence[tuple[Status, Slots]] = ()
+    statuses: Sequence[tuple[Status, Sequence[int]]] = ()
     pre_filter: Status | None = None
     nodes: int = 0
 
@@ -164,14 +175,18 @@ class Diagnosis:
 
     def message(self) -> str:
         """Return Kubernetes' text: "0/3 nodes are available: 1 node(s) were unschedulable, 2 Insufficient cpu."."""
-        head = f"0/{self.nodes} nodes are available"
         if self.nodes == 0:
             return "no nodes available to schedule pods"
+        head = f"0/{self.nodes} nodes are available"
         if self.pre_filter is not None:
-            return f"{head}: {', '.join(self.pre_filter.reasons)}. "
-        counts: dict[str, int] = {}
-        for status, slots in self.statuses:
-            for reason in status.reasons:
-                counts[reason] = counts.get(reason, 0) + len(slots)
-        texts = sorted(f"{n} {reason}" for reason, n in counts.items())
-        return f"{head}: {', '.join(texts)}."
+            return f"{head}: {', '.join(self.pre_filter.reasons)}."
+        return f"{head}: {count_reasons((s.reasons, len(slots)) for s, slots in self.statuses)}."
+
+
+def count_reasons(reasons: Any) -> str:
+    """Return reasons with how often each holds, sorted as text (FitError.Error)."""
+    counts: dict[str, int] = {}
+    for texts, n in reasons:
+        for text in texts:
+            counts[text] = counts.get(text, 0) + n
+    return ", ".join(sorted(f"{n} {text}" for text, n in counts.items()))

@@ -2,19 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from k8sim.api.core import Namespace, PersistentVolume, PersistentVolumeClaim
+from k8sim.api.core import Namespace, PersistentVolume, PersistentVolumeClaim, Service
+from k8sim.api.meta import LabelSelector
+from k8sim.api.policy import PodDisruptionBudget
+from k8sim.api.storage import CSIDriver, CSINode, CSIStorageCapacity, StorageClass, VolumeAttachment
 
 
 class Listers(Protocol):
-    """Read access to the scheduler's caches."""
+    """Read access to the scheduler's caches; claims and volumes come with what the scheduler has assumed of them."""
 
     def claim(self, namespace: str, name: str) -> PersistentVolumeClaim | None:
-        """Return a claim, with what the scheduler has assumed of it."""
+        """Return a claim."""
 
     def volume(self, name: str) -> PersistentVolume | None:
-        """Return a volume, with what the scheduler has assumed of it."""
+        """Return a volume."""
 
-    def namespaces(self) -> list[Namespace]:
+    def volumes_for(self, claim: PersistentVolumeClaim, host: str) -> Iterable[PersistentVolume]:
+        """Return the volumes of the claim's class, save those that can only be reached from other hosts.
+
+        Volumes that point at the claim are among them, wherever they are.
+        """
+
+    def storage_class(self, name: str) -> StorageClass | None:
+        """Return a storage class."""
+
+    def csi_node(self, name: str) -> CSINode | None:
+        """Return what CSI drivers a node has."""
+
+    def has_csi_nodes(self) -> bool:
+        """Tell whether any node has CSI drivers."""
+
+    def csi_driver(self, name: str) -> CSIDriver | None:
+        """Return a CSI driver."""
+
+    def storage_capacities(self) -> Iterable[CSIStorageCapacity]:
+        """Return all reports of free space."""
+
+    def attachments_of_node(self, node: str) -> Iterable[VolumeAttachment]:
+        """Return the attachments of a node."""
+
+    def namespaces(self) -> Iterable[Namespace]:
         """Return all namespaces."""
+
+    def services(self, namespace: str) -> Iterable[Service]:
+        """Return the services of a namespace."""
+
+    def disruption_budgets(self) -> Sequence[PodDisruptionBudget]:
+        """Return all disruption budgets."""
+
+    def owner_selector(self, kind: str, namespace: str, name: str) -> LabelSelector | None:
+        """Return the selector of a ReplicaSet, StatefulSet or ReplicationController, None if it is not there."""

@@ -1,54 +1,63 @@
-"""The node table: one column per property, one slot per node, kept up to date one change at a time.
+"""The node table: what is known of each node and of what is on it, kept up to date one change at a time.
 
-A pod that comes or goes changes a few numbers of one slot; a node that changes is judged anew by the columns that hang on
-node objects. So a scheduling cycle costs array operations and nothing that grows with the number of pods.
+Each node has a slot, an index into arrays: label values (`Topology`), counts of pods, remembered results of rules
+(`Memo`). So a scheduling cycle costs a few array operations, and nothing that grows with the number of pods.
 
 Source: pkg/scheduler/framework/types.go (NodeInfo), pkg/scheduler/backend/cache/{snapshot,node_tree}.go.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
-from typing import Final
+from collections.abc import Callable, Collection, Hashable, Iterator
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from k8sim.api.core import Node, Pod
-from k8sim.api.resources import (
-    CPU,
-    EPHEMERAL_STORAGE,
-    MEMORY,
-    PODS,
-    Amounts,
-    amounts,
-    pod_non_zero_requests,
-    pod_requests,
-)
-from k8sim.scheduler.framework import Codes, Slots, Status, Verdicts
+from k8sim.api.core import Node, NodeSelector, Pod
+from k8sim.api.pods import claim_names
+from k8sim.api.resources import CPU, MEMORY, Amounts, amounts, pod_non_zero_requests, pod_requests
+from k8sim.scheduler.framework import Codes, Slots
 
 HOSTNAME: Final = "kubernetes.io/hostname"
 ZONE: Final = "topology.kubernetes.io/zone"
 REGION: Final = "topology.kubernetes.io/region"
 
-_FIRST_RESOURCES: Final = (CPU, MEMORY, PODS, EPHEMERAL_STORAGE)
-_MOST_COLUMNS: Final = 256
+T = TypeVar("T")
+
+_MOST_REMEMBERED: Final = 256
+_NEVER: Final = -1
 
 
 class NodeInfo:
-    """What the scheduler knows of one node. ``node`` is None while pods are left of a node that is gone."""
+    """What is known of one node. ``node`` is None while pods are left of a node that is gone."""
 
-    __slots__ = ("name", "node", "pods", "slot")
+    __slots__ = ("allocatable", "name", "node", "non_zero_cpu", "non_zero_memory", "pods", "requested", "slot")
 
     def __init__(self, name: str, slot: int) -> None:
         self.name = name
         self.slot = slot
         self.node: Node | None = None
+        self.allocatable: Amounts = {}
         self.pods: dict[str, Pod] = {}
+        self.requested: dict[str, int] = {}
+        """Sum of the pods' requests."""
+        self.non_zero_cpu = 0
+        """The same for the scores: with a default for containers that request nothing."""
+        self.non_zero_memory = 0
+
+    def account(self, pod: Pod, sign: int) -> None:
+        """Add a pod's requests to the sums, or take them off."""
+        requested = self.requested
+        for name, amount in pod_requests(pod).items():
+            requested[name] = requested.get(name, 0) + sign * amount
+        guess = pod_non_zero_requests(pod)
+        self.non_zero_cpu += sign * guess.get(CPU, 0)
+        self.non_zero_memory += sign * guess.get(MEMORY, 0)
 
 
 class NodeColumn:
-    """An integer per slot that depends on the node object alone."""
+    """An integer per slot that depends on the node object alone; computed anew when the object changes."""
 
     def __init__(self, function: Callable[[Node], int], size: int) -> None:
         self.function = function
@@ -57,6 +66,10 @@ class NodeColumn:
     def update(self, slot: int, node: Node) -> None:
         """Compute the value of a node anew."""
         self.values[slot] = self.function(node)
+
+    def clear(self, slot: int) -> None:
+        """Forget the value of a node that is gone."""
+        self.values[slot] = 0
 
     def resize(self, size: int) -> None:
         """Make room for more slots."""
@@ -75,41 +88,52 @@ class Topology(NodeColumn):
         value = node.metadata.labels.get(self.key)
         return 0 if value is None else self.codes.setdefault(value, len(self.codes) + 1)
 
-    def sums(self, counts: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int64]:
-        """Add up counts per slot over each domain; the result is indexed by the codes."""
-        return np.bincount(self.values[:size], counts[:size], len(self.codes) + 1).astype(np.int64)
+    def sums(self, counts: Codes) -> Codes:
+        """Add up counts per slot over each domain; the result is indexed by the numbers of the domains."""
+        values = self.values[: len(counts)]
+        return np.bincount(values, counts, len(self.codes) + 1).astype(np.int64)
 
 
-class PodCounter:
-    """How many pods of a kind are on each node; ``weigh`` says for how much a pod counts (0: not at all)."""
+class Memo:
+    """An integer per slot that depends on one node and what is on it, computed when it is asked for after a change."""
 
-    def __init__(self, weigh: Callable[[Pod], int], size: int) -> None:
-        self.weigh = weigh
-        self.counts: npt.NDArray[np.int64] = np.zeros(size, dtype=np.int64)
+    def __init__(self, size: int) -> None:
+        self._values: Codes = np.zeros(size, dtype=np.int64)
+        self._seen: Codes = np.full(size, _NEVER, dtype=np.int64)
+
+    def get(self, slots: Slots, versions: Codes, function: Callable[[int], int]) -> Codes:
+        """Return the values of some slots; ``function`` computes those that are missing or stale."""
+        stale = self._seen[slots] != versions[slots]
+        if stale.any():
+            for slot in slots[stale].tolist():
+                self._values[slot] = function(slot)
+                self._seen[slot] = versions[slot]
+        return self._values[slots]
 
     def resize(self, size: int) -> None:
         """Make room for more slots."""
-        self.counts = _grown(self.counts, size)
+        self._values = _grown(self._values, size)
+        self._seen = _grown(self._seen, size, _NEVER)
 
 
 class NodeTable:
     """All nodes with the pods on them, assumed ones included."""
 
     def __init__(self) -> None:
-        self.size = 0
-        """How many slots have ever been in use."""
         self.infos: list[NodeInfo] = []
+        """By slot; slots of nodes that are gone are used again."""
         self.by_name: dict[str, NodeInfo] = {}
-        self.resources: dict[str, int] = {name: i for i, name in enumerate(_FIRST_RESOURCES)}
-        self.allocatable: npt.NDArray[np.int64] = np.zeros((len(_FIRST_RESOURCES), 8), dtype=np.int64)
-        self.requested: npt.NDArray[np.int64] = np.zeros_like(self.allocatable)
-        self.non_zero: npt.NDArray[np.int64] = np.zeros((2, 8), dtype=np.int64)
-        self.present: npt.NDArray[np.bool_] = np.zeros(8, dtype=np.bool_)
+        self.versions: Codes = np.zeros(8, dtype=np.int64)
+        """Per slot: changes whenever the node or what is on it changes."""
+        self.prefer_no_schedule = 0
+        """How many nodes have a PreferNoSchedule taint."""
+        self.claim_users: dict[tuple[str, str], int] = {}
+        """How many pods on nodes use each claim."""
         self.tree = NodeTree()
         self._free: list[int] = []
         self._columns: dict[Hashable, NodeColumn] = {}
         self._topologies: dict[str, Topology] = {}
-        self.counters = Counters(self)
+        self._memos: dict[Hashable, Memo] = {}
 
     # ---- reads ----------------------------------------------------------------------------------------------
 
@@ -117,39 +141,45 @@ class NodeTable:
         """Return the slots of all nodes, zone by zone in turn."""
         return self.tree.order(self.by_name)
 
-    def node_count(self) -> int:
-        """Return how many nodes there are."""
-        return self.tree.count
-
     def column(self, key: Hashable, function: Callable[[Node], int]) -> Codes:
-        """Return the column of that key, computing it for all nodes if nobody has asked for it yet."""
+        """Return what a function says of each node object; equal keys must stand for equal functions."""
         column = self._columns.get(key)
         if column is None:
-            column = NodeColumn(function, len(self.present))
-            self._adopt(self._columns, key, column)
-        return column.values[: self.size]
-
-    def verdicts(self, key: Hashable, judge: Callable[[Node], Status | None]) -> Verdicts:
-        """Return what a rule about node objects says of each slot, from a column."""
-        column = self._columns.get(key)
-        if column is None:
-            column = _StatusColumn(judge, len(self.present))
-            self._adopt(self._columns, key, column)
-        assert isinstance(column, _StatusColumn)
-        return Verdicts(column.values[: self.size], column.explain)
+            column = NodeColumn(function, len(self.versions))
+            _remember(self._columns, key, column)
+            self._fill(column)
+        return column.values
 
     def topology(self, key: str) -> Topology:
         """Return the domains of a label."""
         topology = self._topologies.get(key)
         if topology is None:
-            topology = Topology(key, len(self.present))
-            self._adopt(self._topologies, key, topology)
+            topology = self._topologies[key] = Topology(key, len(self.versions))
+            self._fill(topology)
         return topology
 
-    def _adopt(self, columns: dict, key: Hashable, column: NodeColumn) -> None:  # type: ignore[type-arg]
-        if len(columns) >= _MOST_COLUMNS:
-            del columns[next(iter(columns))]
-        columns[key] = column
+    def named(self, hosts: Collection[str]) -> list[NodeInfo]:
+        """Return the nodes that have one of the names, as their own or as their host's."""
+        topology = self.topology(HOSTNAME)
+        slots: dict[int, None] = {}
+        for host in hosts:
+            code = topology.codes.get(host)
+            if code is not None:
+                slots.update(dict.fromkeys(np.flatnonzero(topology.values == code).tolist()))
+            info = self.by_name.get(host)
+            if info is not None and info.node is not None:
+                slots[info.slot] = None
+        return [self.infos[slot] for slot in slots]
+
+    def memo(self, key: Hashable, slots: Slots, function: Callable[[int], int]) -> Codes:
+        """Return what a function says of some slots; equal keys must stand for equal functions."""
+        memo = self._memos.get(key)
+        if memo is None:
+            memo = Memo(len(self.versions))
+            _remember(self._memos, key, memo)
+        return memo.get(slots, self.versions, function)
+
+    def _fill(self, column: NodeColumn) -> None:
         for info in self.by_name.values():
             if info.node is not None:
                 column.update(info.slot, info.node)
@@ -160,12 +190,11 @@ class NodeTable:
         """Add a node or a new version of it."""
         info = self._info(node.name)
         old, info.node = info.node, node
-        self.present[info.slot] = True
+        self.versions[info.slot] += 1
         self.tree.update(old, node)
+        self.prefer_no_schedule += _prefers_none(node) - (old is not None and _prefers_none(old))
         if old is None or old.status.allocatable is not node.status.allocatable:
-            self.allocatable[:, info.slot] = 0
-            for name, amount in amounts(node.status.allocatable).items():
-                self.allocatable[self._row(name), info.slot] = amount
+            info.allocatable = amounts(node.status.allocatable)
         for column in (*self._columns.values(), *self._topologies.values()):
             column.update(info.slot, node)
 
@@ -174,22 +203,28 @@ class NodeTable:
         info = self.by_name[name]
         if info.node is not None:
             self.tree.remove(info.node)
+            self.prefer_no_schedule -= _prefers_none(info.node)
         info.node = None
-        self.present[info.slot] = False
+        info.allocatable = {}
+        for column in (*self._columns.values(), *self._topologies.values()):
+            column.clear(info.slot)
+        self.versions[info.slot] += 1
         self._release(info)
 
     def _info(self, name: str) -> NodeInfo:
         info = self.by_name.get(name)
-        if info is None:
-            slot = self._free.pop() if self._free else self.size
-            info = self.by_name[name] = NodeInfo(name, slot)
-            if slot == self.size:
-                if slot == len(self.present):
-                    self._resize(2 * slot)
-                self.infos.append(info)
-                self.size += 1
-            else:
-                self.infos[slot] = info
+        if info is not None:
+            return info
+        if self._free:
+            slot = self._free.pop()
+            info = self.infos[slot] = NodeInfo(name, slot)
+        else:
+            slot = len(self.infos)
+            info = NodeInfo(name, slot)
+            self.infos.append(info)
+            if slot == len(self.versions):
+                self._resize(2 * slot)
+        self.by_name[name] = info
         return info
 
     def _release(self, info: NodeInfo) -> None:
@@ -199,22 +234,11 @@ class NodeTable:
             self._free.append(info.slot)
 
     def _resize(self, size: int) -> None:
-        self.allocatable = _grown(self.allocatable, size)
-        self.requested = _grown(self.requested, size)
-        self.non_zero = _grown(self.non_zero, size)
-        self.present = _grown(self.present, size)
-        for column in (*self._columns.values(), *self._topologies.values()):
-            column.resize(size)
-        self.counters.resize(size)
-
-    def _row(self, resource: str) -> int:
-        row = self.resources.get(resource)
-        if row is None:
-            row = self.resources[resource] = len(self.resources)
-            more = np.zeros((1, self.allocatable.shape[1]), dtype=np.int64)
-            self.allocatable = np.concatenate([self.allocatable, more])
-            self.requested = np.concatenate([self.requested, more])
-        return row
+        self.versions = _grown(self.versions, size)
+        for array in (*self._columns.values(), *self._topologies.values()):
+            array.resize(size)
+        for memo in self._memos.values():
+            memo.resize(size)
 
     # ---- pods -----------------------------------------------------------------------------------------------
 
@@ -222,13 +246,13 @@ class NodeTable:
         """Count a pod on a node."""
         info = self._info(node)
         info.pods[pod.uid] = pod
-        self._account(pod, info.slot, 1)
+        self._account(pod, info, 1)
 
     def remove_pod(self, pod: Pod, node: str) -> None:
         """Take a pod off a node; ``pod`` is the version that was added."""
         info = self.by_name[node]
         del info.pods[pod.uid]
-        self._account(pod, info.slot, -1)
+        self._account(pod, info, -1)
         self._release(info)
 
     def replace_pod(self, old: Pod, new: Pod, node: str) -> None:
@@ -236,46 +260,18 @@ class NodeTable:
         info = self.by_name[node]
         info.pods[new.uid] = new
         if not _counts_alike(old, new):
-            self._account(old, info.slot, -1)
-            self._account(new, info.slot, 1)
+            self._account(old, info, -1)
+            self._account(new, info, 1)
 
-    def _account(self, pod: Pod, slot: int, sign: int) -> None:
-        requested = self.requested
-        for name, amount in pod_requests(pod).items():
-            row = self.resources.get(name)
-            if row is None:
-                row = self._row(name)
-                requested = self.requested
-            requested[row, slot] += sign * amount
-        requested[2, slot] += sign
-        guess: Amounts = pod_non_zero_requests(pod)
-        self.non_zero[0, slot] += sign * guess.get(CPU, 0)
-        self.non_zero[1, slot] += sign * guess.get(MEMORY, 0)
-        self.counters.account(pod, slot, sign)
-
-
-class _StatusColumn(NodeColumn):
-    """A column of codes, each of which stands for a status."""
-
-    def __init__(self, judge: Callable[[Node], Status | None], size: int) -> None:
-        super().__init__(self._code, size)
-        self._judge = judge
-        self._codes: dict[Status, int] = {}
-        self._statuses: list[Status] = []
-
-    def _code(self, node: Node) -> int:
-        status = self._judge(node)
-        if status is None:
-            return 0
-        code = self._codes.get(status)
-        if code is None:
-            self._statuses.append(status)
-            code = self._codes[status] = len(self._statuses)
-        return code
-
-    def explain(self, code: int, slot: int) -> Status:
-        """Return the status behind a code."""
-        return self._statuses[code - 1]
+    def _account(self, pod: Pod, info: NodeInfo, sign: int) -> None:
+        info.account(pod, sign)
+        self.versions[info.slot] += 1
+        if pod.spec.volumes:
+            for name in claim_names(pod):
+                key = (pod.namespace, name)
+                self.claim_users[key] = self.claim_users.get(key, 0) + sign
+                if not self.claim_users[key]:
+                    del self.claim_users[key]
 
 
 class NodeTree:
@@ -284,7 +280,6 @@ class NodeTree:
     def __init__(self) -> None:
         self._zones: dict[tuple[str, str], dict[str, None]] = {}
         self._order: Slots | None = None
-        self.count = 0
 
     def update(self, old: Node | None, new: Node) -> None:
         """Add a node, or move it if its zone has changed."""
@@ -294,7 +289,6 @@ class NodeTree:
                 return
             self.remove(old)
         self._zones.setdefault(zone, {})[new.name] = None
-        self.count += 1
         self._order = None
 
     def remove(self, node: Node) -> None:
@@ -303,7 +297,6 @@ class NodeTree:
         del self._zones[zone][node.name]
         if not self._zones[zone]:
             del self._zones[zone]
-        self.count -= 1
         self._order = None
 
     def order(self, by_name: dict[str, NodeInfo]) -> Slots:
@@ -324,21 +317,27 @@ class NodeTree:
             iterators = rest
 
 
+def named_hosts(selector: NodeSelector | None) -> list[str] | None:
+    """Return the hosts that a selector names one by one, as those of local volumes do; None if it selects otherwise."""
+    if selector is None:
+        return None
+    hosts: dict[str, None] = {}
+    for term in selector.node_selector_terms:
+        names = next((e.values for e in term.match_expressions if e.key == HOSTNAME and e.operator == "In"), None)
+        if names is None:
+            names = next((e.values for e in term.match_fields if e.operator == "In"), None)
+        if names is None:
+            return None
+        hosts.update(dict.fromkeys(names))
+    return list(hosts)
+
+
 def _zone_of(node: Node) -> tuple[str, str]:
     return (node.metadata.labels.get(REGION, ""), node.metadata.labels.get(ZONE, ""))
 
 
-class Counters:
-    """Placeholder; see `counters`."""
-
-    def __init__(self, table: NodeTable) -> None:
-        self.table = table
-
-    def account(self, pod: Pod, slot: int, sign: int) -> None:
-        """."""
-
-    def resize(self, size: int) -> None:
-        """."""
+def _prefers_none(node: Node) -> bool:
+    return any(t.effect == "PreferNoSchedule" for t in node.spec.taints)
 
 
 def _counts_alike(old: Pod, new: Pod) -> bool:
@@ -351,8 +350,14 @@ def _counts_alike(old: Pod, new: Pod) -> bool:
     )
 
 
-def _grown(array: npt.NDArray, size: int) -> npt.NDArray:  # type: ignore[type-arg]
-    """Return the array with its last axis extended by zeros."""
-    wider = np.zeros((*array.shape[:-1], size), dtype=array.dtype)
-    wider[..., : array.shape[-1]] = array
+def _remember(known: dict[Hashable, T], key: Hashable, value: T) -> None:
+    if len(known) >= _MOST_REMEMBERED:
+        del known[next(iter(known))]
+    known[key] = value
+
+
+def _grown(array: npt.NDArray[np.int64], size: int, fill: int = 0) -> npt.NDArray[np.int64]:
+    """Return the array extended to a size."""
+    wider = np.full(size, fill, dtype=np.int64)
+    wider[: len(array)] = array
     return wider

@@ -3,9 +3,9 @@
 * *activeQ*: ready to be tried, by priority, then by the time they were queued.
 * *backoffQ*: something has happened that may help, but their back-off is not over; taken anyway when activeQ is empty.
   Pods that failed by an error have a back-off queue of their own, which is never taken early.
-* *unschedulable*: tried in vain; moved when an event may help by the judgement of a plug-in that rejected them, or after
-  five minutes.
-* *gated*: held until their scheduling gates are gone (or their preemption is under way).
+* *unschedulable*: tried in vain; moved when an event may help by the judgement of a plug-in that rejected them, or
+  after five minutes.
+* *gated*: held until their scheduling gates are gone.
 
 A pod that is being tried is *in flight*: what happens meanwhile is remembered and weighed when it comes back. Times are
 given from outside: the queue has no clock.
@@ -92,7 +92,8 @@ class SchedulingQueue:
     second_phase_ns
         Where whole seconds of the wall clock lie: back-offs end at whole seconds.
     held
-        Tells whether something other than scheduling gates holds a pod back (PreEnqueue of DefaultPreemption).
+        Tells whether events are not to move a pod: its preemption is being carried out (PreEnqueue of
+        DefaultPreemption).
     """
 
     def __init__(
@@ -158,7 +159,7 @@ class SchedulingQueue:
             del self._pods[uid]
 
     def fail(self, queued: QueuedPod, plugins: Sequence[str], now: int) -> None:
-        """Take a pod back whose attempt failed; without plug-ins it failed by an error (AddUnschedulableIfNotPresent)."""
+        """Take a pod back whose attempt failed, by an error if no plug-in is named (AddUnschedulableIfNotPresent)."""
         uid = queued.pod.uid
         events = self._flights.pop(uid, [])
         if queued.place not in ("in flight", ""):
@@ -173,7 +174,7 @@ class SchedulingQueue:
             return
         queued.failures += 1
         queued.errors = 0
-        for event, old, new, cause in events:
+        for event, old, new, cause in events if not self._held(queued.pod) else ():
             if self._may_help(queued, event, old, new):
                 queued.cause = cause
                 self._requeue(queued, now)
@@ -193,7 +194,7 @@ class SchedulingQueue:
         if queued.place == "in flight":
             self._flights[new.uid].extend((event, old, new, cause) for event in events)
         elif queued.place == "gated":
-            if not new.spec.scheduling_gates and not self._held(new):
+            if not new.spec.scheduling_gates:
                 self._leave(queued)
                 queued.cause = cause
                 self._requeue(queued, now)
@@ -213,9 +214,9 @@ class SchedulingQueue:
             del self._pods[uid]
 
     def activate(self, uid: str, now: int, cause: int = NO_CAUSE) -> None:
-        """Move a pod that is held back or waits to activeQ, without back-off."""
+        """Move a pod to activeQ, without back-off."""
         queued = self._pods.get(uid)
-        if queued is not None and queued.place in ("unschedulable", "gated", "backoff"):
+        if queued is not None and queued.place in ("unschedulable", "backoff"):
             self._leave(queued)
             queued.cause = cause
             self._to_active(queued)
@@ -242,7 +243,8 @@ class SchedulingQueue:
             flight.append((event, old, new, cause))
         for plugin, hint in interested:
             for queued in list(self._rejected_by.get(plugin, {}).values()):
-                if (eligible is None or eligible(queued.pod)) and hint(queued.pod, old, new):
+                pod = queued.pod
+                if (eligible is None or eligible(pod)) and hint(pod, old, new) and not self._held(pod):
                     self._leave(queued)
                     queued.cause = cause
                     self._requeue(queued, now)
@@ -264,8 +266,8 @@ class SchedulingQueue:
     def next_flush(self, flush_phase_ns: int) -> int | None:
         """Return when `flush` has something to do next, or None.
 
-        Back-offs are flushed at whole seconds, once their second is over; pods that were unschedulable for too long in a
-        scan every 30 s, whose phase is ``flush_phase_ns``.
+        Back-offs are flushed at whole seconds, once their second is over; pods that were unschedulable for too long in
+        a scan every 30 s, whose phase is ``flush_phase_ns``.
         """
         times = []
         for heap, place in ((self._backoff, "backoff"), (self._error, "error")):
@@ -324,7 +326,7 @@ class SchedulingQueue:
             self._push(self._error, queued, "error", until)
 
     def _to_active(self, queued: QueuedPod) -> None:
-        if queued.pod.spec.scheduling_gates or self._held(queued.pod):
+        if queued.pod.spec.scheduling_gates:
             queued.place = "gated"
         else:
             self._push(self._active, queued, "active", 0)

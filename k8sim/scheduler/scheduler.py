@@ -1,45 +1,73 @@
 """kube-scheduler as a process: takes pods from the queue one at a time, binds them asynchronously.
 
-A cycle decides on what the cache shows at its start and takes effect at its end; meanwhile events change the cache and are
-remembered for the pod in flight. Binding (waiting for volumes among it) goes on beside the next cycles, with the pod
-assumed on its node.
+A cycle decides on what the cache shows at its start and takes effect at its end; meanwhile events change the cache and
+are remembered for the pod in flight. Binding (waiting for volumes among it) goes on beside the next cycles, with the
+pod assumed on its node. Preemption is carried out beside them, too.
 
-Source: pkg/scheduler/{scheduler,schedule_one,eventhandlers}.go; node.md 7.1, 7.2.
+Source: pkg/scheduler/{scheduler,schedule_one}.go; node.md 7.1, 7.2, 7.8.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from k8sim.api.core import Node, Pod
+from k8sim.api.core import Pod
 from k8sim.api.meta import Condition, condition_of, set_condition
-from k8sim.api.pods import is_pod_terminal
 from k8sim.api.struct import Time, replace
 from k8sim.apiserver.client import Client
-from k8sim.apiserver.errors import ApiError, NotFound
+from k8sim.apiserver.errors import ApiError
 from k8sim.apiserver.informer import SharedInformers
 from k8sim.apiserver.server import APIServer
-from k8sim.apiserver.watch import Change
-from k8sim.scheduler import framework as fw
-from k8sim.scheduler.algorithm import Algorithm, Found
+from k8sim.scheduler.algorithm import Algorithm, Found, NotFound
 from k8sim.scheduler.cache import Cache
+from k8sim.scheduler.caches import Caches
+from k8sim.scheduler.eventhandlers import EventHandlers
+from k8sim.scheduler.nominator import Nominator
+from k8sim.scheduler.plugins import volume_binding
 from k8sim.scheduler.plugins.registry import default_plugins
-from k8sim.scheduler.queue import QueuedPod, SchedulingQueue
+from k8sim.scheduler.plugins.volume_binding import BindingFailed, PodClaims, PodVolumes
+from k8sim.scheduler.preemption import (
+    DISRUPTION_TARGET,
+    PREEMPTION_BY_SCHEDULER,
+    Candidate,
+    find_candidate,
+    priority_of,
+)
+from k8sim.scheduler.queue import QueuedPod, QueueSettings, SchedulingQueue
+from k8sim.scheduler.volume_binder import VolumeBinder
 from k8sim.sim.clock import Event, rank
 from k8sim.sim.simulation import Simulation
+from k8sim.sim.units import SECOND
 
 Steps = Generator[Event, Any, None]
 
-SCHEDULER_NAME: Final = "default-scheduler"
 ACTOR: Final = "kube-scheduler"
 POD_SCHEDULED: Final = "PodScheduled"
+NO_NOMINATION: Final = ""
+
+
+@dataclass(frozen=True)
+class SchedulerSettings:
+    """What KubeSchedulerConfiguration sets of what is simulated (apis/config/v1/defaults.go)."""
+
+    queue: QueueSettings = field(default_factory=QueueSettings)
+    bind_timeout_ns: int = 600 * SECOND
 
 
 class Scheduler:
     """The scheduler of one cluster, with a cache of its own."""
 
-    def __init__(self, sim: Simulation, server: APIServer, informers: SharedInformers) -> None:
+    def __init__(
+        self,
+        sim: Simulation,
+        server: APIServer,
+        informers: SharedInformers,
+        settings: SchedulerSettings | None = None,
+    ) -> None:
+        settings = settings or SchedulerSettings()
         self.sim = sim
         self.clock = sim.clock
         self.server = server
@@ -47,92 +75,26 @@ class Scheduler:
         self.rank = rank("kube-scheduler")
         self.pods = informers.of(Pod)
         self.cache = Cache()
+        self.listers = Caches(informers)
+        self.nominator = Nominator()
         self.plugins = default_plugins()
-        self.algorithm = Algorithm(self.plugins, self.cache.nodes, sim.streams)
+        self.algorithm = Algorithm(self.plugins, self.cache.nodes, self.listers, sim.streams, self.nominator)
+        self.binder = VolumeBinder(self.clock, self.rank, informers, self.listers, settings.bind_timeout_ns)
+        self._preempting: set[str] = set()
         hints = {plugin.name: plugin.events() for plugin in self.plugins}
-        self.queue = SchedulingQueue(hints, second_phase_ns=sim.clock.second_phase_ns)
+        self.queue = SchedulingQueue(
+            hints, settings.queue, sim.clock.second_phase_ns, lambda pod: pod.uid in self._preempting
+        )
+        self.handlers = EventHandlers(self.clock, self.cache, self.queue, self.nominator, self._kick)
         self._wake = self.clock.signal(self.rank)
         self._flush_at: int | None = None
         self._started_at = 0
-        self._reasons: dict[str, str] = {}
 
     def start(self) -> None:
         """Fill the cache and begin to schedule."""
         self._started_at = self.clock.now
-        self.informers.of(Node).add_handler(self._on_node)
-        self.pods.add_handler(self._on_pod)
+        self.handlers.register(self.informers)
         self.clock.spawn(self._run())
-
-    # ---- event handlers -------------------------------------------------------------------------------------
-
-    def _on_node(self, change: Change) -> None:
-        node = change.new
-        assert isinstance(node, Node)
-        if change.type == "DELETED":
-            self._move(fw.NODE_DELETE, node, None, change.row)
-            self.cache.remove_node(node)
-            return
-        self.cache.set_node(node)
-        if change.type == "ADDED":
-            self._move(fw.NODE_ADD, None, node, change.row)
-            return
-        old = change.old
-        assert isinstance(old, Node)
-        for event in node_events(old, node):
-            self._move(event, old, node, change.row)
-
-    def _on_pod(self, change: Change) -> None:
-        """Sort a pod's change by what the pod was and is to the scheduler; ended pods are as good as deleted."""
-        new, old = change.new, change.old
-        assert isinstance(new, Pod)
-        assert isinstance(old, Pod | None)
-        gone = change.type == "DELETED" or is_pod_terminal(new)
-        was = old if old is not None and not is_pod_terminal(old) else None
-        if gone:
-            if was is not None:
-                self._pod_gone(was, change.row)
-        elif new.spec.node_name:
-            self._assigned_pod(was, new, change.row)
-        elif new.spec.scheduler_name == SCHEDULER_NAME:
-            self._pending_pod(was, new, change.row)
-
-    def _assigned_pod(self, was: Pod | None, new: Pod, row: int) -> None:
-        self.cache.add_pod(new)
-        if was is None or not was.spec.node_name:
-            self.queue.delete(new.uid)
-            self._move(fw.ASSIGNED_POD_ADD, None, new, row)
-        elif was.metadata.labels != new.metadata.labels:
-            self._move(fw.ASSIGNED_POD_LABEL, was, new, row)
-
-    def _pending_pod(self, was: Pod | None, new: Pod, row: int) -> None:
-        if was is None:
-            self.queue.add(new, self.clock.now, row)
-        elif self.cache.is_assumed(new.uid):
-            if new.deleting and not was.deleting:
-                self._forget(new, row)
-            return
-        else:
-            self.queue.update(was, new, pod_events(was, new), self.clock.now, row)
-        self._kick()
-
-    def _pod_gone(self, was: Pod, row: int) -> None:
-        if was.spec.node_name:
-            self.cache.remove_pod(was.uid)
-            self._move(fw.ASSIGNED_POD_DELETE, was, None, row)
-        else:
-            self.queue.delete(was.uid)
-            if self.cache.is_assumed(was.uid):
-                self._forget(was, row)
-        self._reasons.pop(was.uid, None)
-
-    def _forget(self, pod: Pod, row: int) -> None:
-        if self.cache.forget_pod(pod.uid):
-            self._move(fw.ASSIGNED_POD_DELETE, pod, None, row)
-
-    def _move(self, event: fw.Event, old: Any, new: Any, row: int) -> None:
-        if self.queue.is_of_interest(event):
-            self.queue.move_all(event, old, new, self.clock.now, row)
-            self._kick()
 
     # ---- timers ---------------------------------------------------------------------------------------------
 
@@ -167,84 +129,161 @@ class Scheduler:
         client = Client(self.server, ACTOR, rank(ACTOR, pod.uid), entity=pod.uid)
         client.cause = queued.cause
         result = self.algorithm.schedule(pod)
+        preempted = self._preempt(pod, result) if isinstance(result, NotFound) else None
         yield self.clock.sleep(self.sim.latencies.draw("schedulingCycle", pod.uid), self.rank)
         if isinstance(result, Found):
             self.cache.assume_pod(pod, result.node)
+            self.nominator.delete(pod.uid)
+            assumed = self._reserve(result)
             self.queue.done(pod.uid)
-            self.clock.spawn(self._bind(queued, result, client))
-        else:
-            yield from self._fail(queued, result.plugins, "Unschedulable", result.message(), client)
+            self.clock.spawn(self._bind(queued, result.node, assumed, client))
+            return
+        message, nomination = result.diagnosis.message(), None
+        if isinstance(preempted, Candidate):
+            nomination = preempted.node
+            self._preempting.add(pod.uid)
+            self.clock.spawn(self._carry_out(queued, preempted, client.cause))
+        elif preempted is not None:
+            message = f"{message} {preempted}"
+        yield from self._fail(queued, result.diagnosis.plugins, "Unschedulable", message, nomination, client)
 
-    def _bind(self, queued: QueuedPod, found: Found, client: Client) -> Steps:
-        pod = queued.pod
-        try:
-            yield from client.bind(pod, found.node)
-        except ApiError as error:
-            self._forget(pod, client.cause)
-            yield from self._fail(queued, (), "SchedulerError", error.message, client)
-        else:
-            message = f"Successfully assigned {pod.namespace}/{pod.name} to {found.node}"
-            client.event(pod, "Normal", "Scheduled", message)
-            self._reasons.pop(pod.uid, None)
+    def _reserve(self, found: Found) -> PodVolumes | None:
+        claims: PodClaims | None = found.cycle.state.get(volume_binding.NAME)
+        if claims is None or not claims.delayed:
+            return None
+        return self.binder.reserve(claims.by_node[found.node], found.node)
 
-    def _fail(self, queued: QueuedPod, plugins: tuple[str, ...], reason: str, message: str, client: Client) -> Steps:
-        """Put the pod back and say why (handleSchedulingFailure); nothing of that if it is gone or bound meanwhile."""
+    def _fail(
+        self,
+        queued: QueuedPod,
+        plugins: tuple[str, ...],
+        reason: str,
+        message: str,
+        nomination: str | None,
+        client: Client,
+    ) -> Steps:
+        """Put the pod back and say why (handleSchedulingFailure); nothing of that if it is gone or bound meanwhile.
+
+        Parameters
+        ----------
+        nomination
+            The node that was made room on, "" to take a nomination back, None to leave it as it is.
+        """
         cached = self.pods.get(*queued.pod.key)
         if cached is None or cached.uid != queued.pod.uid or cached.spec.node_name:
             self.queue.done(queued.pod.uid)
             return
         queued.pod = cached
         self.queue.fail(queued, plugins, self.clock.now)
+        if nomination:
+            self.nominator.add(cached, nomination)
+        elif nomination is NO_NOMINATION:
+            self.nominator.delete(cached.uid)
         self._kick()
         self._say(cached, plugins, message, client.cause)
         client.event(cached, "Warning", "FailedScheduling", message)
         condition = Condition(type=POD_SCHEDULED, status="False", reason=reason, message=message)
-        if not _says(cached, condition):
-            condition = replace(condition, last_transition_time=Time(self.clock.truncated()))
-            yield from self._patch(cached, condition, client)
+        if nomination is None:
+            nomination = cached.status.nominated_node_name
+        if not _says(cached, condition) or nomination != cached.status.nominated_node_name:
+            yield from self._patch(cached, condition, nomination, client)
 
-    def _patch(self, pod: Pod, condition: Condition, client: Client) -> Steps:
+    def _patch(self, pod: Pod, condition: Condition | None, nomination: str, client: Client) -> Steps:
+        """Patch a pod's condition and nomination; an error is logged by the real scheduler, no more."""
+        now = Time(self.clock.truncated())
+
+        def change(stored: Pod) -> Pod:
+            conditions = stored.status.conditions
+            if condition is not None:
+                conditions = set_condition(conditions, replace(condition, last_transition_time=now))
+            return replace(stored, status=replace(stored.status, conditions=conditions, nominated_node_name=nomination))
+
+        with suppress(ApiError):
+            yield from client.patch_status(Pod, *pod.key, change)
+
+    def _say(self, pod: Pod, plugins: Sequence[str], message: str, cause: int) -> None:
+        """Leave a row that says why the pod waits, if that has changed."""
+        condition = condition_of(pod.status.conditions, POD_SCHEDULED)
+        if condition is None or condition.message != message:
+            detail = {"object": f"Pod/{pod.name}", "reason": message, "plugins": list(plugins)}
+            self.sim.trace.append(self.clock.now, "Scheduler", pod.name, "Waiting", detail, cause, pod.namespace)
+
+    # ---- the binding cycle ----------------------------------------------------------------------------------
+
+    def _bind(self, queued: QueuedPod, node: str, assumed: PodVolumes | None, client: Client) -> Steps:
+        pod = queued.pod
+        try:
+            if assumed is not None:
+                yield from self._patch(pod, None, node, client)  # gate NominatedNodeNameForExpectation
+                yield from self.binder.bind(pod, node, assumed, client)
+            yield from client.bind(pod, node)
+        except (ApiError, BindingFailed) as error:
+            message = (
+                error.message if isinstance(error, ApiError) else f'running PreBind plugin "VolumeBinding": {error}'
+            )
+            if assumed is not None:
+                self.binder.unreserve(assumed)
+            self.handlers.forget(pod, client.cause)
+            yield from self._fail(queued, (), "SchedulerError", message, NO_NOMINATION, client)
+        else:
+            client.event(pod, "Normal", "Scheduled", f"Successfully assigned {pod.namespace}/{pod.name} to {node}")
+
+    # ---- preemption -----------------------------------------------------------------------------------------
+
+    def _preempt(self, pod: Pod, result: NotFound) -> Candidate | str | None:
+        if result.diagnosis.nodes == 0:
+            return None
+        return find_candidate(
+            pod,
+            self.cache.nodes,
+            result.diagnosis,
+            self.nominator.node_of(pod.uid),
+            self.listers.disruption_budgets(),
+            lambda n: self.sim.streams.choice(pod.uid, "preemptionOffset", n),
+            lambda info: self.algorithm.why_not(result.cycle, result.asked, info),
+        )
+
+    def _carry_out(self, queued: QueuedPod, candidate: Candidate, cause: int) -> Steps:
+        """Make room (Executor.prepareCandidateAsync): the pod is held back until the last victim is told to go."""
+        pod = queued.pod
+        client = Client(self.server, ACTOR, rank(ACTOR, f"{pod.uid}/preemption"), entity=f"{pod.uid}/preemption")
+        client.cause = cause
+        for other in self.nominator.pods_of(candidate.node):
+            if priority_of(other) < priority_of(pod):
+                self.nominator.delete(other.uid)
+                yield from self._patch(other, None, NO_NOMINATION, client)
+        failed = False
+        for i, victim in enumerate(candidate.victims):
+            if i == len(candidate.victims) - 1:
+                self._preempting.discard(pod.uid)
+            try:
+                yield from self._evict(pod, victim, candidate.node, client)
+            except ApiError:
+                failed = True
+        self._preempting.discard(pod.uid)
+        if failed:
+            self.queue.activate(pod.uid, self.clock.now, cause)
+            self._kick()
+
+    def _evict(self, pod: Pod, victim: Pod, node: str, client: Client) -> Steps:
+        now = Time(self.clock.truncated())
+        condition = Condition(
+            type=DISRUPTION_TARGET,
+            status="True",
+            reason=PREEMPTION_BY_SCHEDULER,
+            message="default-scheduler: preempting to accommodate a higher priority pod",
+            last_transition_time=now,
+        )
+
         def change(stored: Pod) -> Pod:
             conditions = set_condition(stored.status.conditions, condition)
             return replace(stored, status=replace(stored.status, conditions=conditions))
 
-        try:
-            yield from client.patch_status(Pod, *pod.key, change)
-        except NotFound:
-            pass
-        except ApiError:
-            pass  # logged by the real scheduler, no more
-
-    def _say(self, pod: Pod, plugins: tuple[str, ...], message: str, cause: int) -> None:
-        """Leave a row that says why the pod waits, if that has changed."""
-        if self._reasons.get(pod.uid) != message:
-            self._reasons[pod.uid] = message
-            detail = {"object": f"Pod/{pod.name}", "reason": message, "plugins": plugins}
-            self.sim.trace.append(self.clock.now, "Scheduler", pod.name, "Waiting", detail, cause, pod.namespace)
-
-
-def node_events(old: Node, new: Node) -> list[fw.Event]:
-    """Return what has changed of a node that may matter (framework.NodeSchedulingPropertiesChange)."""
-    events = []
-    if old.status.allocatable != new.status.allocatable:
-        events.append(fw.NODE_ALLOCATABLE)
-    if old.metadata.labels != new.metadata.labels:
-        events.append(fw.NODE_LABEL)
-    if old.spec.taints != new.spec.taints or old.spec.unschedulable != new.spec.unschedulable:
-        events.append(fw.NODE_TAINT)
-    return events
-
-
-def pod_events(old: Pod, new: Pod) -> list[fw.Event]:
-    """Return what has changed of a waiting pod that may matter (framework.PodSchedulingPropertiesChange)."""
-    events = []
-    if old.metadata.labels != new.metadata.labels:
-        events.append(fw.POD_LABEL)
-    if old.spec.tolerations != new.spec.tolerations:
-        events.append(fw.POD_TOLERATION)
-    if old.spec.scheduling_gates and not new.spec.scheduling_gates:
-        events.append(fw.POD_GATES_ELIMINATED)
-    return events
+        if victim.deleting:
+            return
+        yield from client.patch_status(Pod, *victim.key, change)
+        yield from client.delete(Pod, *victim.key, uid=victim.uid)
+        client.event(victim, "Normal", "Preempted", f"Preempted by pod {pod.uid} on node {node}")
 
 
 def _says(pod: Pod, condition: Condition) -> bool:

@@ -1,1 +1,1 @@
-"""The scheduler's rules, one file per plug-in, pure: they know API objects and the node table, no clock and no server."""
+"""The scheduler's rules, one file per plug-in. They are pure: they know API objects and the node table, no clock."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Final
 
 import msgspec
@@ -12,17 +12,19 @@ from k8sim.api.selectors import labels_match, node_selector_matches, node_term_m
 from k8sim.scheduler.framework import (
     NODE_ADD,
     NODE_LABEL,
+    SKIP,
     Code,
     Cycle,
     Event,
     Hint,
     Plugin,
     Scores,
+    Skip,
     Slots,
     Status,
-    Verdicts,
     normalize,
 )
+from k8sim.scheduler.nodes import NodeInfo
 
 REJECTED: Final = Status(Code.UNRESOLVABLE, ("node(s) didn't match Pod's node affinity/selector",), "NodeAffinity")
 
@@ -42,12 +44,6 @@ def node_matches(pod: Pod, node: Node) -> bool:
     affinity = spec.affinity.node_affinity if spec.affinity else None
     required = affinity.required_during_scheduling_ignored_during_execution if affinity else None
     return node_selector_matches(required, node)
-
-
-def affinity_key(pod: Pod) -> bytes:
-    """Return what pods with equal node requirements have in common."""
-    affinity = pod.spec.affinity.node_affinity if pod.spec.affinity else None
-    return msgspec.msgpack.encode((pod.spec.node_selector, affinity))
 
 
 def preferred_terms(pod: Pod) -> tuple[PreferredSchedulingTerm, ...]:
@@ -71,23 +67,30 @@ class NodeAffinity(Plugin):
 
     name = "NodeAffinity"
     weight = 2
+    local = True
 
     def events(self) -> Mapping[Event, Hint]:
         """See `Plugin`."""
         return {NODE_ADD: after_node_change, NODE_LABEL: after_node_change}
 
-    def filter(self, cycle: Cycle) -> Verdicts | None:
+    def pre_filter(self, cycle: Cycle) -> Status | Skip | None:
         """See `Plugin`."""
-        pod = cycle.pod
-        if not has_required_affinity(pod):
-            return None
-        key = (self.name, affinity_key(pod))
-        return cycle.nodes.verdicts(key, lambda node: None if node_matches(pod, node) else REJECTED)
+        return None if has_required_affinity(cycle.pod) else SKIP
+
+    def signature(self, cycle: Cycle) -> Hashable:
+        """See `Plugin`."""
+        affinity = cycle.pod.spec.affinity
+        return msgspec.msgpack.encode((cycle.pod.spec.node_selector, affinity.node_affinity if affinity else None))
+
+    def filter_node(self, cycle: Cycle, info: NodeInfo) -> Status | None:
+        """See `Plugin`."""
+        assert info.node is not None
+        return None if node_matches(cycle.pod, info.node) else REJECTED
 
     def score(self, cycle: Cycle, slots: Slots) -> Scores | None:
         """See `Plugin`."""
         terms = preferred_terms(cycle.pod)
         if not terms:
             return None
-        key = (self.name, "score", msgspec.msgpack.encode(terms))
+        key = (self.name, msgspec.msgpack.encode(terms))
         return normalize(cycle.nodes.column(key, lambda node: preference(terms, node))[slots])

@@ -1,13 +1,8 @@
-"""NodeResourcesFit and NodeResourcesBalancedAllocation: room for what a pod requests (plugins/noderesources).
-
-The sums are kept in the node table, so a pod costs a handful of array operations.
-"""
+"""NodeResourcesFit and NodeResourcesBalancedAllocation: room for what a pod requests (plugins/noderesources)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import numpy as np
+from collections.abc import Hashable, Mapping, Sequence
 
 from k8sim.api.core import Node, Pod
 from k8sim.api.resources import CPU, MEMORY, PODS, Amounts, amounts, pod_non_zero_requests, pod_requests
@@ -17,85 +12,58 @@ from k8sim.scheduler.framework import (
     NODE_ADD,
     NODE_ALLOCATABLE,
     Code,
-    Codes,
     Cycle,
     Event,
     Hint,
     Plugin,
-    Scores,
-    Slots,
     Status,
-    Verdicts,
     always,
 )
-from k8sim.scheduler.nodes import NodeTable
-
-ROW_CPU, ROW_MEMORY, ROW_PODS = 0, 1, 2
+from k8sim.scheduler.nodes import NodeInfo
 
 
-def insufficient(requests: Amounts, table: NodeTable) -> tuple[Codes, tuple[str, ...]]:
-    """Find out on which nodes what is short (noderesources.fitsRequest).
+def insufficient(requests: Amounts, info: NodeInfo) -> list[str]:
+    """Return the resources that are short on a node (noderesources.fitsRequest).
 
-    Returns
-    -------
-    codes, resources
-        Per slot a sum of 2**i for each resource i that is short. A resource of which the pod requests nothing is never
-        short; a place among the node's pods is always needed.
+    Each pod needs a place; a resource of which it requests nothing is never short.
     """
-    names = (PODS, *(name for name, amount in requests.items() if amount > 0 and name != PODS))
-    codes: Codes = np.zeros(table.size, dtype=np.int64)
-    free = table.allocatable[:, : table.size] - table.requested[:, : table.size]
-    for i, name in enumerate(names):
-        row = table.resources.get(name)
-        if row is None:
-            codes += 1 << i
-        else:
-            codes += (free[row] < (1 if name == PODS else requests[name])) * (1 << i)
-    return codes, names
+    short = [PODS] if len(info.pods) + 1 > info.allocatable.get(PODS, 0) else []
+    allocatable, requested = info.allocatable, info.requested
+    for name, amount in requests.items():
+        if amount > 0 and amount > allocatable.get(name, 0) - requested.get(name, 0):
+            short.append(name)
+    return short
 
 
-def shortage(code: int, slot: int, names: tuple[str, ...], requests: Amounts, table: NodeTable) -> Status:
-    """Return the status behind a code; more than the whole node has cannot be resolved by preemption."""
-    reasons, resolvable = [], True
-    for i, name in enumerate(names):
-        if code >> i & 1:
-            reasons.append("Too many pods" if name == PODS else f"Insufficient {name}")
-            row = table.resources.get(name)
-            whole = 0 if row is None else int(table.allocatable[row, slot])
-            if name != PODS and requests[name] > whole:
-                resolvable = False
-    return Status(Code.UNSCHEDULABLE if resolvable else Code.UNRESOLVABLE, tuple(reasons), "NodeResourcesFit")
+def shortage(short: Sequence[str], requests: Amounts, info: NodeInfo) -> Status:
+    """Say what is short; if the whole node has less than the pod requests, preemption does not help."""
+    hopeless = any(name != PODS and requests[name] > info.allocatable.get(name, 0) for name in short)
+    reasons = tuple("Too many pods" if name == PODS else f"Insufficient {name}" for name in short)
+    return Status(Code.UNRESOLVABLE if hopeless else Code.UNSCHEDULABLE, reasons, NodeResourcesFit.name)
 
 
-def least_allocated(guess: Amounts, table: NodeTable, slots: Slots) -> Scores:
-    """Score free cpu and memory after the pod, in hundredths of the node (leastResourceScorer)."""
-    total: Scores = np.zeros(len(slots), dtype=np.int64)
-    weights: Scores = np.zeros(len(slots), dtype=np.int64)
-    for row, name in ((ROW_CPU, CPU), (ROW_MEMORY, MEMORY)):
-        allocatable = table.allocatable[row, slots]
-        free = np.maximum(allocatable - table.non_zero[row, slots] - guess.get(name, 0), 0)
-        total += free * MAX_NODE_SCORE // np.maximum(allocatable, 1)
-        weights += allocatable > 0
-    return total // np.maximum(weights, 1)
+def least_allocated(used: Sequence[int], allocatable: Sequence[int]) -> int:
+    """Score what is left of cpu and memory, in hundredths of the node (leastResourceScorer)."""
+    score = weights = 0
+    for use, whole in zip(used, allocatable, strict=True):
+        if whole > 0:
+            score += (whole - use) * MAX_NODE_SCORE // whole if use <= whole else 0
+            weights += 1
+    return score // weights if weights else 0
 
 
-def balanced_allocation(requests: Amounts, table: NodeTable, slots: Slots) -> Scores:
+def balanced_allocation(before: Sequence[int], after: Sequence[int], allocatable: Sequence[int]) -> int:
     """Score how much the pod evens out the use of cpu and memory (balancedResourceScorer)."""
-    before = _balance({}, table, slots)
-    after = _balance(requests, table, slots)
     half = MAX_NODE_SCORE // 2
-    change = half + after - before
-    return half + np.where(change >= 0, change // 2, -(-change // 2))  # Go divides towards zero
+    change = half + balance(after, allocatable) - balance(before, allocatable)
+    return half + (change // 2 if change >= 0 else -(-change // 2))  # Go divides towards zero
 
 
-def _balance(requests: Amounts, table: NodeTable, slots: Slots) -> Scores:
-    fractions = []
-    for row, name in ((ROW_CPU, CPU), (ROW_MEMORY, MEMORY)):
-        allocatable = table.allocatable[row, slots]
-        used = table.requested[row, slots] + requests.get(name, 0)
-        fractions.append(np.where(allocatable > 0, np.minimum(used / np.maximum(allocatable, 1), 1.0), np.nan))
-    deviation = np.nan_to_num(np.abs((fractions[0] - fractions[1]) / 2), nan=0.0)
-    return ((1 - deviation) * float(MAX_NODE_SCORE)).astype(np.int64)
+def balance(used: Sequence[int], allocatable: Sequence[int]) -> int:
+    """Return 100 for equal fractions of cpu and memory in use, less the further they are apart."""
+    fractions = [min(use / whole, 1.0) for use, whole in zip(used, allocatable, strict=True) if whole > 0]
+    deviation = abs((fractions[0] - fractions[1]) / 2) if len(fractions) == 2 else 0.0
+    return int((1 - deviation) * MAX_NODE_SCORE)
 
 
 def could_fit(pod: Pod, node: Node) -> bool:
@@ -116,24 +84,31 @@ def after_node_change(pod: Pod, old: Node | None, new: Node) -> bool:
 
 
 class NodeResourcesFit(Plugin):
-    """See the module."""
+    """See the module; scores by LeastAllocated."""
 
     name = "NodeResourcesFit"
     weight = 1
+    local = True
 
     def events(self) -> Mapping[Event, Hint]:
         """See `Plugin`; any pod that goes may have made room."""
         return {ASSIGNED_POD_DELETE: always, NODE_ADD: after_node_change, NODE_ALLOCATABLE: after_node_change}
 
-    def filter(self, cycle: Cycle) -> Verdicts | None:
+    def signature(self, cycle: Cycle) -> Hashable:
         """See `Plugin`."""
-        requests, table = pod_requests(cycle.pod), cycle.nodes
-        codes, names = insufficient(requests, table)
-        return Verdicts(codes, lambda code, slot: shortage(code, slot, names, requests, table))
+        return (tuple(pod_requests(cycle.pod).items()), tuple(pod_non_zero_requests(cycle.pod).items()))
 
-    def score(self, cycle: Cycle, slots: Slots) -> Scores | None:
+    def filter_node(self, cycle: Cycle, info: NodeInfo) -> Status | None:
         """See `Plugin`."""
-        return least_allocated(pod_non_zero_requests(cycle.pod), cycle.nodes, slots)
+        requests = pod_requests(cycle.pod)
+        short = insufficient(requests, info)
+        return shortage(short, requests, info) if short else None
+
+    def score_node(self, cycle: Cycle, info: NodeInfo) -> int:
+        """See `Plugin`."""
+        guess, whole = pod_non_zero_requests(cycle.pod), info.allocatable
+        used = (info.non_zero_cpu + guess.get(CPU, 0), info.non_zero_memory + guess.get(MEMORY, 0))
+        return least_allocated(used, (whole.get(CPU, 0), whole.get(MEMORY, 0)))
 
 
 class NodeResourcesBalancedAllocation(Plugin):
@@ -141,10 +116,14 @@ class NodeResourcesBalancedAllocation(Plugin):
 
     name = "NodeResourcesBalancedAllocation"
     weight = 1
+    local = True
 
-    def score(self, cycle: Cycle, slots: Slots) -> Scores | None:
-        """See `Plugin`; pods that request neither cpu nor memory are skipped."""
+    def score_node(self, cycle: Cycle, info: NodeInfo) -> int:
+        """See `Plugin`; a pod that requests neither cpu nor memory is not scored. `NodeResourcesFit` signs for both."""
         requests = pod_requests(cycle.pod)
-        if not requests.get(CPU) and not requests.get(MEMORY):
-            return None
-        return balanced_allocation(requests, cycle.nodes, slots)
+        cpu, memory = requests.get(CPU, 0), requests.get(MEMORY, 0)
+        if not cpu and not memory:
+            return 0
+        before = (info.requested.get(CPU, 0), info.requested.get(MEMORY, 0))
+        whole = (info.allocatable.get(CPU, 0), info.allocatable.get(MEMORY, 0))
+        return balanced_allocation(before, (before[0] + cpu, before[1] + memory), whole)

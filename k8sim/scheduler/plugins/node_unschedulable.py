@@ -6,18 +6,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from k8sim.api.core import Node, Pod, Taint
-from k8sim.scheduler.framework import (
-    NODE_ADD,
-    NODE_TAINT,
-    POD_TOLERATION,
-    Code,
-    Cycle,
-    Event,
-    Hint,
-    Plugin,
-    Status,
-    Verdicts,
-)
+from k8sim.scheduler.framework import NODE_ADD, NODE_TAINT, POD_TOLERATION, Code, Cycle, Event, Hint, Plugin, Status
+from k8sim.scheduler.nodes import NodeInfo
 from k8sim.scheduler.plugins.taint_toleration import tolerates_taint
 
 UNSCHEDULABLE_TAINT: Final = Taint(key="node.kubernetes.io/unschedulable", effect="NoSchedule")
@@ -27,11 +17,6 @@ REJECTED: Final = Status(Code.UNRESOLVABLE, ("node(s) were unschedulable",), "No
 def tolerates_unschedulable(pod: Pod) -> bool:
     """Tell whether a pod may go to a cordoned node."""
     return tolerates_taint(pod.spec.tolerations, UNSCHEDULABLE_TAINT)
-
-
-def judge(node: Node) -> Status | None:
-    """Reject a cordoned node."""
-    return REJECTED if node.spec.unschedulable else None
 
 
 def after_node_change(pod: Pod, old: Node | None, new: Node) -> bool:
@@ -50,11 +35,13 @@ class NodeUnschedulable(Plugin):
     """See the module."""
 
     name = "NodeUnschedulable"
+    local = True
 
     def events(self) -> Mapping[Event, Hint]:
         """See `Plugin`; a cordon counts as a taint."""
         return {NODE_ADD: after_node_change, NODE_TAINT: after_node_change, POD_TOLERATION: after_toleration}
 
-    def filter(self, cycle: Cycle) -> Verdicts | None:
-        """See `Plugin`."""
-        return None if tolerates_unschedulable(cycle.pod) else cycle.nodes.verdicts(self.name, judge)
+    def filter_node(self, cycle: Cycle, info: NodeInfo) -> Status | None:
+        """See `Plugin`; what it depends on of the pod, `TaintToleration` signs for."""
+        assert info.node is not None
+        return REJECTED if info.node.spec.unschedulable and not tolerates_unschedulable(cycle.pod) else None

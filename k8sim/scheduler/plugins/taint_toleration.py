@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -20,9 +20,9 @@ from k8sim.scheduler.framework import (
     Scores,
     Slots,
     Status,
-    Verdicts,
     normalize,
 )
+from k8sim.scheduler.nodes import NodeInfo
 
 REJECTED: Final = Status(Code.UNRESOLVABLE, ("node(s) had untolerated taint(s)",), "TaintToleration")
 
@@ -72,20 +72,26 @@ class TaintToleration(Plugin):
 
     name = "TaintToleration"
     weight = 3
+    local = True
 
     def events(self) -> Mapping[Event, Hint]:
         """See `Plugin`."""
         return {NODE_ADD: after_node_change, NODE_TAINT: after_node_change, POD_TOLERATION: after_toleration}
 
-    def filter(self, cycle: Cycle) -> Verdicts | None:
+    def signature(self, cycle: Cycle) -> Hashable:
         """See `Plugin`."""
-        tolerations = cycle.pod.spec.tolerations
-        key = (self.name, msgspec.msgpack.encode(tolerations))
-        return cycle.nodes.verdicts(key, lambda node: REJECTED if untolerated_taint(node, tolerations) else None)
+        return msgspec.msgpack.encode(cycle.pod.spec.tolerations)
+
+    def filter_node(self, cycle: Cycle, info: NodeInfo) -> Status | None:
+        """See `Plugin`."""
+        assert info.node is not None
+        return REJECTED if untolerated_taint(info.node, cycle.pod.spec.tolerations) else None
 
     def score(self, cycle: Cycle, slots: Slots) -> Scores | None:
         """See `Plugin`."""
+        if not cycle.nodes.prefer_no_schedule:
+            return None
         tolerations = cycle.pod.spec.tolerations
-        key = (self.name, "score", msgspec.msgpack.encode(tolerations))
+        key = (self.name, self.signature(cycle))
         raw = cycle.nodes.column(key, lambda node: intolerable_prefer_no_schedule(node, tolerations))[slots]
-        return normalize(raw, reverse=True) if raw.any() else None
+        return normalize(raw, reverse=True)
