@@ -15,7 +15,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -92,7 +92,7 @@ def parse_objective(text: str) -> Objective:
     confidence = 0.95 if part["confidence"] is None else _number(part["confidence"])
     if not 0.5 <= confidence < 1:
         raise ValueError(f"a confidence is at least 0.5 and below 1, not {part['confidence']}")
-    relation: Relation = part["relation"]
+    relation = cast("Relation", part["relation"])
     bound = _number(part["bound"])
     if part["event"] is not None:
         threshold = _number(part["threshold"])

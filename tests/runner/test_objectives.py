@@ -29,7 +29,8 @@ def test_forms(text: str, metric: str, statistic: object, relation: str, bound: 
     "text",
     [
         "", "db.availability", "db.availability = 1", "availability >= fast", "P(db.lost) < 1",
-        "__import__('os').system('x') > 0", "p100(x) < 1", "x < 1 with confidence 2", "x < 1 y", "P(x > 0 or y > 0) < 1",
+        "__import__('os').system('x') > 0", "p100(x) < 1", "x < 1 with confidence 2", "x < 1 y",
+        "P(x > 0 or y > 0) < 1",
     ],
 )  # fmt: skip
 def test_anything_else_is_refused(text: str) -> None:
