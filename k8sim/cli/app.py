@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from k8sim.cli import run, trace, validate, version
+from k8sim.cli import get, run, trace, validate, version
 from k8sim.cli.failures import Commands
 
 HELP = """Try a Kubernetes cluster's stateful workloads [bold]without a cluster[/bold].
@@ -32,5 +32,6 @@ app = typer.Typer(
 )
 app.command(epilog=run.EPILOG, no_args_is_help=True)(run.run)
 app.command(epilog=trace.EPILOG, no_args_is_help=True)(trace.trace)
+app.command(epilog=get.EPILOG, no_args_is_help=True)(get.get)
 app.command(epilog=validate.EPILOG, no_args_is_help=True)(validate.validate)
 app.command()(version.version)

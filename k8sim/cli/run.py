@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from k8sim.cli.trace import MAX_SEED, to_json
+from k8sim.cli.options import Seed
+from k8sim.cli.trace import to_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -44,17 +45,11 @@ def run(
             "Without it nothing is written.",
         ),
     ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", min=0, max=MAX_SEED, show_default=False,
-            help="Address of all chance [dim](default: the file's seed)[/dim].",
-        ),
-    ] = None,
+    seed: Seed = None,
     replicates: Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=1, max=10_000_000, show_default=False,
+            metavar="N", min=1, show_default=False,
             help="Repeat with other draws under the same seed [dim](default: the file's number, mostly 1)[/dim].",
         ),
     ] = None,

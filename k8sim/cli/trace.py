@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from k8sim.cli.failures import UsageProblem
+from k8sim.cli.options import Replicate, Seed
 
 if TYPE_CHECKING:
     from k8sim.scenario import Scenario
-
-MAX_SEED = 2**63 - 1
 
 EPILOG = """
 [bold]Examples[/bold]
@@ -43,18 +42,12 @@ def trace(
             "as [bold]NAME.SEED.json[/bold].",
         ),
     ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", min=0, max=MAX_SEED, show_default=False,
-            help="Address of all chance [dim](default: the file's seed)[/dim].",
-        ),
-    ] = None,
+    seed: Seed = None,
     seeds: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, max=1_000_000, show_default=False, help="Run with the seeds 0 to N-1."),
+        typer.Option(metavar="N", min=1, show_default=False, help="Run with the seeds 0 to N-1."),
     ] = None,
-    replicate: Annotated[int, typer.Option(min=0, help="Which repetition under the same seed.")] = 0,
+    replicate: Replicate = 0,
 ) -> None:  # fmt: skip
     r"""Show [bold]what happened[/bold], event by event.
 
