@@ -12,25 +12,6 @@ import k8sim as package
 from k8sim.cluster import Cluster
 from tests.cli.conftest import Run
 
-SCENARIO = """
-apiVersion: k8sim.dev/v1alpha1
-kind: Scenario
-metadata: {name: small}
-spec: {duration: 5s, nodes: [{name: node}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {clusterIP: None, selector: {app: web}, ports: [{port: 80}]}
-"""
-
-
-@pytest.fixture
-def scenario(tmp_path: Path) -> Path:
-    path = tmp_path / "small.yaml"
-    path.write_text(SCENARIO)
-    return path
-
 
 @pytest.mark.parametrize("command", [(), ("run",), ("trace",), ("get",), ("validate",)])
 def test_every_help_has_an_example(k8sim: Run, command: tuple[str, ...]) -> None:
