@@ -181,7 +181,7 @@ class World:
     def settled(self) -> World:
         """Sync, with every pod Ready as soon as it is there, until nothing more happens."""
         for _ in range(100):
-            before = len(self.log)
+            before = self.server.resource_version
             self.sync()
             for pod in self.server.list(Pod):
                 if pod.deleting:
@@ -189,7 +189,7 @@ class World:
                 else:
                     self.ready(int(pod.name.rpartition("-")[2]))
             self._settle()
-            if len(self.log) == before:
+            if self.server.resource_version == before:
                 self.log.clear()
                 return self
         raise AssertionError("does not settle")
