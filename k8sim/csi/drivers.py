@@ -1,0 +1,154 @@
+"""Storage drivers as data: abilities by family, and the provisioner names that belong to each.
+
+How long each call takes is a named latency (`k8sim.sim.latencies`), which a scenario may set.
+
+Sources of the abilities are given with each family; storage.md 3.1, 5.4, appendix C4 and D.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal
+
+Topology = Literal["", "zone", "region", "node"]
+Expansion = Literal["online", "offline", "none"]
+Source = Literal["csi", "hostPath", "local", "nfs"]
+
+SINGLE_NODE: Final = frozenset({"ReadWriteOnce", "ReadWriteOncePod"})
+ALL_MODES: Final = SINGLE_NODE | {"ReadOnlyMany", "ReadWriteMany"}
+IN_TREE: Final = "kubernetes.io/"
+
+
+@dataclass(frozen=True)
+class Driver:
+    """What a driver can do.
+
+    Parameters
+    ----------
+    source
+        The kind of volume that it makes; only "csi" is a CSI driver with all its sidecars.
+    attach
+        Volumes have to be attached to a node (CSIDriver.spec.attachRequired), and the driver does it.
+    topology
+        From where a volume can be reached: its zone, two zones of its region, its node, or anywhere.
+    access_modes
+        CreateVolume refuses a claim with any other mode.
+    expansion, node_expansion
+        Whether volumes grow (offline: only while no pod uses them), and whether the node has to grow the file system.
+    volumes_per_node
+        Limit of attachments of one node; None: no limit.
+    second_publish
+        A volume for one node can be attached to another one while it is still attached: the driver does not refuse.
+    fences
+        Detaching takes the old node's access away, even if that node still has the volume mounted.
+    snapshots_survive_volume
+        A snapshot outlives the volume that it was taken from.
+    capacity_bytes
+        Free space of each topology segment when the run begins; None: no limit.
+    known
+        The name is one of a driver that we know; else its abilities are assumed.
+    """
+
+    name: str
+    family: str
+    source: Source = "csi"
+    attach: bool = True
+    topology: Topology = "zone"
+    access_modes: frozenset[str] = SINGLE_NODE
+    expansion: Expansion = "online"
+    node_expansion: bool = True
+    snapshots: bool = True
+    clones: bool = True
+    volumes_per_node: int | None = None
+    fs_type: str = "ext4"
+    second_publish: bool = False
+    fences: bool = True
+    snapshots_survive_volume: bool = True
+    capacity_bytes: int | None = None
+    known: bool = True
+    latencies: Mapping[str, str] = field(default_factory=dict)
+
+    def latency(self, call: str) -> str:
+        """Return the named latency of a call, e.g. "volumeAttach"."""
+        return self.latencies.get(call, call)
+
+
+# A block device in one zone: Amazon EBS, Google persistent disk, Azure managed disk, Cinder, vSphere.
+# docs: kubernetes.io, "Storage Classes" (topology, expansion), "Volume Snapshots"; the drivers' README files.
+ZONAL_DISK: Final = Driver("", "zonal-disk")
+# A block device in two zones: Google regional persistent disk, Azure disk with zone-redundant storage.
+# docs: cloud.google.com "About regional Persistent Disk"; learn.microsoft.com "Redundancy options for managed disks".
+REGIONAL_DISK: Final = Driver("", "regional-disk", topology="region")
+# A disk of the node itself: local-path and TopoLVM kinds of provisioner. Never attached, dies with its node.
+LOCAL_VOLUME: Final = Driver(
+    "", "local-volume", attach=False, topology="node", expansion="none", node_expansion=False, snapshots=False, clones=False,
+)  # fmt: skip
+# A file server: NFS, Amazon EFS, Azure Files, Filestore. Never attached, so one node does not shut out another.
+SHARED_FILES: Final = Driver(
+    "", "shared-files", attach=False, topology="", access_modes=ALL_MODES, node_expansion=False, clones=False, fs_type="",
+)  # fmt: skip
+# A FlexVolume-like legacy driver: attaches, and does nothing newer than that.
+FLEX_LEGACY: Final = Driver(
+    "", "flex-legacy", topology="", expansion="none", node_expansion=False, snapshots=False, clones=False
+)
+# A replicated block store inside the cluster: Ceph RBD, Longhorn. Reached from every node.
+CLUSTER_BLOCK: Final = Driver("", "cluster-block", topology="", access_modes=SINGLE_NODE | {"ReadOnlyMany"})
+
+FAMILIES: Final[Mapping[str, Driver]] = {
+    d.family: d for d in (ZONAL_DISK, REGIONAL_DISK, LOCAL_VOLUME, SHARED_FILES, FLEX_LEGACY, CLUSTER_BLOCK)
+}
+DEFAULT_FAMILY: Final = ZONAL_DISK
+"""What an unknown provisioner is taken for (and the report says so)."""
+
+# Limits of attachments: kubernetes.io, "Node-specific Volume Limits" (EBS 39, GCE PD 16, Azure Disk 16).
+WELL_KNOWN: Final[Mapping[str, Driver]] = {
+    d.name: d
+    for d in (
+        replace(ZONAL_DISK, name="ebs.csi.aws.com", clones=False, volumes_per_node=39),
+        replace(ZONAL_DISK, name="pd.csi.storage.gke.io", volumes_per_node=16),
+        replace(ZONAL_DISK, name="disk.csi.azure.com", volumes_per_node=16),
+        replace(ZONAL_DISK, name="cinder.csi.openstack.org"),
+        replace(ZONAL_DISK, name="csi.vsphere.vmware.com"),
+        replace(ZONAL_DISK, name="dobs.csi.digitalocean.com", topology="region", clones=False, volumes_per_node=7),
+        replace(ZONAL_DISK, name="csi.hetzner.cloud", snapshots=False, clones=False, volumes_per_node=16),
+        replace(ZONAL_DISK, name="linodebs.csi.linode.com", snapshots=False, volumes_per_node=7),
+        replace(CLUSTER_BLOCK, name="rbd.csi.ceph.com"),
+        replace(CLUSTER_BLOCK, name="driver.longhorn.io"),
+        replace(CLUSTER_BLOCK, name="pxd.portworx.com"),
+        replace(SHARED_FILES, name="efs.csi.aws.com", expansion="none", snapshots=False),
+        replace(SHARED_FILES, name="filestore.csi.storage.gke.io"),
+        replace(SHARED_FILES, name="file.csi.azure.com"),
+        replace(SHARED_FILES, name="nfs.csi.k8s.io"),
+        replace(SHARED_FILES, name="cephfs.csi.ceph.com", clones=True),
+        replace(
+            SHARED_FILES,
+            name="cluster.local/nfs-subdir-external-provisioner", source="nfs", snapshots=False, expansion="none",
+        ),
+        replace(LOCAL_VOLUME, name="rancher.io/local-path", source="hostPath"),
+        replace(LOCAL_VOLUME, name="openebs.io/local", source="local"),
+        replace(LOCAL_VOLUME, name="topolvm.io", expansion="online", node_expansion=True, snapshots=True, clones=True),
+        replace(LOCAL_VOLUME, name="k8s.io/minikube-hostpath", source="hostPath", topology=""),
+        replace(LOCAL_VOLUME, name="docker.io/hostpath", source="hostPath", topology=""),
+        replace(LOCAL_VOLUME, name="hostpath.csi.k8s.io", snapshots=True, clones=True, expansion="online"),
+    )
+}  # fmt: skip
+
+_REGIONAL_PARAMETERS: Final[Mapping[str, tuple[str, str]]] = {
+    "pd.csi.storage.gke.io": ("replication-type", "regional-pd"),
+    "disk.csi.azure.com": ("skuName", "_ZRS"),
+}
+
+
+def find_driver(name: str, overrides: Mapping[str, Driver] = {}) -> Driver:
+    """Return the driver of a provisioner's name; an unknown name gets the default family, marked as not known."""
+    driver = overrides.get(name) or WELL_KNOWN.get(name)
+    return driver or replace(DEFAULT_FAMILY, name=name, known=False)
+
+
+def with_parameters(driver: Driver, parameters: Mapping[str, str]) -> Driver:
+    """Return the driver as a class with these parameters uses it: some make regional volumes on request."""
+    key, value = _REGIONAL_PARAMETERS.get(driver.name, ("", ""))
+    if key and any(k.lower() == key.lower() and v.endswith(value) for k, v in parameters.items()):
+        return replace(driver, family=REGIONAL_DISK.family, topology="region")
+    return driver

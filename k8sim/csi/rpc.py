@@ -1,0 +1,95 @@
+"""Calls to a storage system: they take time, go on when the caller gives up, and fail as gRPC does.
+
+Source: CSI specification (codes and idempotency), kubernetes-csi sidecars (timeouts); storage.md 0.2, 4.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+from k8sim.csi.drivers import Driver
+from k8sim.machines.disks import Storage
+from k8sim.sim.clock import Event, rank
+from k8sim.sim.units import SECOND
+
+T = TypeVar("T")
+
+IN_BACKGROUND: Final = frozenset({"Canceled", "DeadlineExceeded", "Unavailable", "Aborted"})
+"""Codes after which the call may still be at work."""
+
+
+class RpcError(Exception):
+    """A call failed with a gRPC code."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"rpc error: code = {code} desc = {message}")
+        self.code = code
+        self.message = message
+
+
+@dataclass
+class _Call(Generic[T]):
+    """A call at work in the storage system."""
+
+    ends_ns: int
+    result: T | None = None
+    error: RpcError | None = None
+
+
+class Backend:
+    """The storage system of one driver, as its sidecars call it.
+
+    A call that takes longer than its caller waits goes on; the next call of that name and object finds it at work, or
+    gets its result.
+    """
+
+    def __init__(self, driver: Driver, storage: Storage) -> None:
+        self.driver = driver
+        self.storage = storage
+        self.clock = storage.sim.clock
+        self._rank = rank("world", driver.name)
+        self._calls: dict[tuple[str, str], _Call[Any]] = {}
+
+    def call(self, name: str, target: str, effect: Callable[[], T], timeout_ns: int) -> Generator[Event, Any, T]:
+        """Make a call: ``effect`` happens when it ends, and may raise RpcError.
+
+        Parameters
+        ----------
+        name
+            Its named latency.
+        target
+            What it is about; calls with the same name and target are one call.
+        """
+        key = (name, target)
+        call: _Call[T] | None = self._calls.get(key)
+        if call is None:
+            duration = self.storage.sim.latencies.draw(self.driver.latency(name), f"{self.driver.name}/{target}")
+            call = self._calls[key] = _Call(self.clock.now + duration)
+            self.clock.call_at(call.ends_ns, self._end, key, call, effect, rank=self._rank)
+        remaining = call.ends_ns - self.clock.now
+        if remaining > timeout_ns:
+            yield self.clock.sleep(timeout_ns, self._rank)
+            raise RpcError("DeadlineExceeded", "context deadline exceeded")
+        if remaining >= 0:
+            yield self.clock.sleep(remaining, self._rank | 1)
+        self._calls.pop(key, None)
+        if call.error is not None:
+            raise call.error
+        return call.result  # type: ignore[return-value]
+
+    def _end(self, key: tuple[str, str], call: _Call[T], effect: Callable[[], T]) -> None:
+        failure = self.storage.failure_of(self.driver.name, key[0])
+        try:
+            if failure:
+                raise RpcError(failure, "the storage system does not answer")
+            call.result = effect()
+        except RpcError as error:
+            call.error = error
+
+
+CREATE_TIMEOUT_NS: Final = 10 * SECOND
+ATTACH_TIMEOUT_NS: Final = 15 * SECOND
+EXPAND_TIMEOUT_NS: Final = 10 * SECOND
+SNAPSHOT_TIMEOUT_NS: Final = 60 * SECOND

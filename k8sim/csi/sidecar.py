@@ -1,0 +1,87 @@
+"""What the sidecars have in common: a program of its own with its own caches, queues and slow retries.
+
+Source: kubernetes-csi/*/cmd/*/main.go; storage.md 0.2 (retry 1 s x 2^n, at most 5 min).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any, ClassVar, Final
+
+from k8sim.api.meta import Object
+from k8sim.apiserver.client import Client
+from k8sim.apiserver.errors import ApiError, Conflict
+from k8sim.apiserver.informer import SharedInformers
+from k8sim.apiserver.server import APIServer
+from k8sim.csi.rpc import Backend, RpcError
+from k8sim.sim.clock import Event, Task, rank
+from k8sim.sim.units import MINUTE, SECOND
+from k8sim.sim.workqueue import WorkQueue
+
+Key = tuple[str, str]
+Steps = Generator[Event, Any, None]
+
+FIRST_RETRY_NS: Final = SECOND
+LAST_RETRY_NS: Final = 5 * MINUTE
+
+
+class NotYet(Exception):
+    """What a sync waits for is not there: tried again with back-off, like an error."""
+
+
+class Sidecar:
+    """One program beside a driver. Subclasses add queues with `loop` and handlers on ``informers``."""
+
+    name: ClassVar[str] = "sidecar"
+    workers: ClassVar[int] = 10
+
+    def __init__(self, server: APIServer, backend: Backend) -> None:
+        self.server = server
+        self.sim = server.sim
+        self.clock = server.sim.clock
+        self.backend = backend
+        self.driver = backend.driver
+        self.program = f"{self.name}/{self.driver.name}"
+        self.informers = SharedInformers(server, self.program)
+        self._tasks: list[Task] = []
+        self._loops: list[tuple[WorkQueue[Key], Callable[[Key, Client], Steps]]] = []
+
+    def queue(self, sync: Callable[[Key, Client], Steps]) -> WorkQueue[Key]:
+        """Return a queue whose keys are synced by a function."""
+        made: WorkQueue[Key] = WorkQueue(self.clock, rank("csi", self.program), FIRST_RETRY_NS, LAST_RETRY_NS)
+        self._loops.append((made, sync))
+        return made
+
+    def start(self) -> None:
+        """Start the workers of all queues."""
+        for queue, sync in self._loops:
+            for i in range(self.workers):
+                client = Client(self.server, self.name, rank("csi", f"{self.program}/{i}"), entity=self.program)
+                self._tasks.append(self.clock.spawn(self._work(queue, sync, client)))
+
+    def stop(self) -> None:
+        """Kill the program."""
+        for task in self._tasks:
+            task.kill()
+
+    def _work(self, queue: WorkQueue[Key], sync: Callable[[Key, Client], Steps], client: Client) -> Steps:
+        while True:
+            while (wait := queue.ready()) is not None:
+                yield wait
+            key, client.cause = queue.take()
+            try:
+                yield from sync(key, client)
+            except (ApiError, RpcError, NotYet) as error:
+                queue.add_rate_limited(key, client.cause)
+                if not isinstance(error, Conflict):
+                    self.on_error(key, error, client)
+            else:
+                queue.forget(key)
+            queue.done(key)
+
+    def on_error(self, key: Key, error: Exception, client: Client) -> None:
+        """Hook: say something about a failed sync."""
+
+    def say(self, client: Client, obj: Object, type_: str, reason: str, message: str) -> None:
+        """Record an Event."""
+        client.event(obj, type_, reason, message)
