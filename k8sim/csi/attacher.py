@@ -115,8 +115,7 @@ class Attacher(Sidecar):
             raise RpcError("FailedPrecondition", f"volume {handle} is attached to {others[0]}")
         limit = self.driver.volumes_per_node
         if limit is not None and node not in disk.attached:
-            here = sum(node in d.attached for d in self.backend.storage.disks.values() if d.driver == self.driver.name)
-            if here >= limit:
+            if len(self.backend.storage.attached_to(node, self.driver.name)) >= limit:
                 raise RpcError("ResourceExhausted", f"node {node} has no room for another volume")
         self.backend.storage.attach(handle, node, cause)
 

@@ -82,12 +82,26 @@ ZONAL_DISK: Final = Driver("", "zonal-disk")
 REGIONAL_DISK: Final = Driver("", "regional-disk", topology="region")
 # A disk of the node itself: local-path and TopoLVM kinds of provisioner. Never attached, dies with its node.
 LOCAL_VOLUME: Final = Driver(
-    "", "local-volume", attach=False, topology="node", expansion="none", node_expansion=False, snapshots=False, clones=False,
-)  # fmt: skip
+    "",
+    "local-volume",
+    attach=False,
+    topology="node",
+    expansion="none",
+    node_expansion=False,
+    snapshots=False,
+    clones=False,
+)
 # A file server: NFS, Amazon EFS, Azure Files, Filestore. Never attached, so one node does not shut out another.
 SHARED_FILES: Final = Driver(
-    "", "shared-files", attach=False, topology="", access_modes=ALL_MODES, node_expansion=False, clones=False, fs_type="",
-)  # fmt: skip
+    "",
+    "shared-files",
+    attach=False,
+    topology="",
+    access_modes=ALL_MODES,
+    node_expansion=False,
+    clones=False,
+    fs_type="",
+)
 # A FlexVolume-like legacy driver: attaches, and does nothing newer than that.
 FLEX_LEGACY: Final = Driver(
     "", "flex-legacy", topology="", expansion="none", node_expansion=False, snapshots=False, clones=False

@@ -127,9 +127,13 @@ class Provisioner(Sidecar):
         )
         name = provisioned_name(claim)
         disk = Disk(
-            name, self.driver.name, storage_request(claim), chosen, chosen[0] if driver.topology == "node" and chosen else "",
-            born_from=source.content if source is not None else (),
-        )  # fmt: skip
+            name,
+            self.driver.name,
+            storage_request(claim),
+            zones=chosen,
+            node=chosen[0] if driver.topology == "node" and chosen else "",
+            born_from=source,
+        )
         self._in_progress[name] = None
         try:
             made = yield from self.backend.call(

@@ -12,7 +12,7 @@ from k8sim.api.core import PersistentVolumeClaim
 from k8sim.api.storage import StorageClass
 from k8sim.apiserver.client import Client
 from k8sim.apiserver.watch import Change
-from k8sim.machines.disks import Snapshot
+from k8sim.machines.disks import Prefix
 from k8sim.sim.clock import Event
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class DataSources:
 
     def check(
         self, claim: PersistentVolumeClaim, storage_class: StorageClass, client: Client
-    ) -> Generator[Event, Any, Snapshot | None]:
-        """Return the content to begin with, or None."""
-        return None
-        yield
+    ) -> Generator[Event, Any, Prefix]:
+        """Return the content to begin with; empty for an empty volume."""
+        yield from ()
+        return ()

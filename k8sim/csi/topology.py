@@ -56,7 +56,7 @@ def fnv32a(text: str) -> int:
 
 
 def name_hash_and_offset(claim_name: str) -> tuple[int, int]:
-    """Return the hash of a claim's name and its ordinal, so that the claims of one StatefulSet spread (and stay put)."""
+    """Return the hash of a claim's name and its ordinal: the claims of one StatefulSet spread, and stay put."""
     base, dash, ordinal = claim_name.rpartition("-")
     if dash and ordinal.isdigit():
         return fnv32a(base), int(ordinal)
@@ -83,7 +83,7 @@ def choose_segments(
     """
     if not driver.topology:
         return ()
-    candidates = [s for s in (allowed if allowed is not None else available)]
+    candidates = list(available if allowed is None else allowed)
     if selected:
         ordered = [selected, *(s for s in candidates if s != selected)]
     elif candidates:

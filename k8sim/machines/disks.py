@@ -98,6 +98,7 @@ class Storage:
         self.sim = sim
         self.disks: dict[str, Disk] = {}
         self.snapshots: dict[str, Snapshot] = {}
+        self._attached_to: dict[str, dict[str, None]] = {}
         self._outages: list[tuple[str, frozenset[str], str, int]] = []
 
     def _note(self, name: str, event: str, cause: int, **detail: object) -> int:
@@ -138,6 +139,7 @@ class Storage:
         disk = self.disk(name)
         if node not in disk.attached:
             disk.attached[node] = self._note(name, "Attached", cause, node=node)
+            self._attached_to.setdefault(node, {})[name] = None
             if len(disk.attached) > 1:
                 self._note(name, "SharedByNodes", cause, nodes=sorted(disk.attached))
 
@@ -147,7 +149,12 @@ class Storage:
         if node in disk.attached and fenced:
             self.lose_cache(name, node, "L21", cause)
         if disk.attached.pop(node, None) is not None:
+            del self._attached_to[node][name]
             self._note(name, "Detached", cause, node=node)
+
+    def attached_to(self, node: str, driver: str) -> list[str]:
+        """Return a driver's volumes that are attached to a machine."""
+        return [n for n in self._attached_to.get(node, ()) if self.disks[n].driver == driver]
 
     # ---- content ----------------------------------------------------------------------------------------------------
 
