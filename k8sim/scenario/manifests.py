@@ -20,6 +20,7 @@ MINIMAL_SCENARIO: Final = (
 )
 MAX_REPLICAS: Final = 100_000
 _PODS_REFUSED: Final = "a cluster would accept the StatefulSet, and then refuse each of its pods"
+_KUSTOMIZE: Final = "input of kustomize, not an object: include what `kubectl kustomize` prints"
 _CUSTOM: Final = "custom resource: an operator would create the pods; bring its output instead"
 
 
@@ -99,7 +100,8 @@ def check_manifest(manifest: Manifest) -> list[NotSimulated]:
         if is_simulated(data["kind"], data["apiVersion"]):
             return []
         what = f"{data['apiVersion']} {manifest.label}"
-        return [NotSimulated(what, _CUSTOM, manifest.source)]
+        is_kustomize = data["apiVersion"].startswith("kustomize.config.k8s.io/")
+        return [NotSimulated(what, _KUSTOMIZE if is_kustomize else _CUSTOM, manifest.source)]
     # Each stage may rely on the one before.
     if errors := check(data, kind) or validate_create(data):
         raise _error(manifest, errors)

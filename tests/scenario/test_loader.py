@@ -203,6 +203,12 @@ def test_fields_without_effect_are_listed_once() -> None:
     assert [(note.what, note.source.line) for note in notes] == [("Pod spec.dnsPolicy", 6)]
 
 
+def test_input_of_kustomize_is_pointed_out() -> None:
+    kustomization = "---\n{apiVersion: kustomize.config.k8s.io/v1beta1, kind: Kustomization, resources: [a.yaml]}\n"
+    (note,) = loads(HEAD + "spec: {nodes: []}\n" + kustomization).not_simulated
+    assert "kubectl kustomize" in note.why
+
+
 def test_includes_come_at_the_place_of_the_scenario(tmp_path: Path) -> None:
     namespace = "---\n{apiVersion: v1, kind: Namespace, metadata: {name: %s}}\n"
     (tmp_path / "deep" / "er").mkdir(parents=True)
