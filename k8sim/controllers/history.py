@@ -13,33 +13,12 @@ from k8sim.api.scheme import encode_part
 from k8sim.api.struct import replace
 from k8sim.apiserver.client import Client
 from k8sim.apiserver.errors import AlreadyExists, ApiError
+from k8sim.controllers.hashing import fnv1_32, safe_encode_string
 from k8sim.controllers.retry import DEFAULT_BACKOFF, retry_on_conflict
 from k8sim.sim.clock import Event
 
 HASH_LABEL = "controller.kubernetes.io/hash"
-_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _PREFIX_MAX = 223
-
-
-def fnv1_32(data: bytes) -> int:
-    """Return the 32-bit FNV-1 hash (Go's hash/fnv New32)."""
-    h = 0x811C9DC5
-    for byte in data:
-        h = (h * 0x01000193) & 0xFFFFFFFF ^ byte
-    return h
-
-
-def fnv1a_32(data: bytes) -> int:
-    """Return the 32-bit FNV-1a hash (Go's hash/fnv New32a)."""
-    h = 0x811C9DC5
-    for byte in data:
-        h = ((h ^ byte) * 0x01000193) & 0xFFFFFFFF
-    return h
-
-
-def safe_encode_string(text: str) -> str:
-    """Map every character into an alphabet without vowels (apimachinery/pkg/util/rand SafeEncodeString)."""
-    return "".join(_ALPHABET[ord(c) % len(_ALPHABET)] for c in text)
 
 
 def hash_controller_revision(data: bytes, collision_count: int) -> str:

@@ -15,7 +15,7 @@ from k8sim.api.meta import LabelSelector, ObjectMeta, controller_ref, with_meta
 from k8sim.api.scheme import encode_part
 from k8sim.api.struct import replace
 from k8sim.controllers.deployment.rounding import max_surge
-from k8sim.controllers.history import fnv1a_32, safe_encode_string
+from k8sim.controllers.hashing import fnv1a_32, safe_encode_string
 
 HASH_LABEL = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"

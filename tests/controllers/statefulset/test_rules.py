@@ -8,7 +8,8 @@ from k8sim.api.apps import ControllerRevision, StatefulSetUpdateStrategy
 from k8sim.api.core import Container, PersistentVolumeClaim, Pod, PodSpec, Volume
 from k8sim.api.meta import ObjectMeta, OwnerReference, controller_of, with_meta
 from k8sim.api.struct import replace
-from k8sim.controllers.history import fnv1_32, hash_controller_revision, safe_encode_string
+from k8sim.controllers.hashing import fnv1_32, safe_encode_string
+from k8sim.controllers.history import hash_controller_revision
 from k8sim.controllers.statefulset.control import batch_of, max_unavailable
 from k8sim.controllers.statefulset.identity import new_stateful_set_pod, parent_and_ordinal
 from tests.controllers.statefulset.test_statements import requests
