@@ -11,7 +11,7 @@ from typing import Any
 
 from k8sim.api.meta import Object
 from k8sim.api.scheme import decode, kind_class
-from k8sim.apiserver.errors import ApiError, BadRequest, NotFound
+from k8sim.apiserver.errors import AlreadyExists, ApiError, BadRequest, NotFound
 from k8sim.kubectl.process import CommandError, Process, Steps
 from k8sim.kubectl.strategic import three_way_merge
 from k8sim.kubectl.wire import rewritten
@@ -40,8 +40,11 @@ def applied(live: Mapping[str, Any], manifest: Mapping[str, Any], kind: str) -> 
     return three_way_merge(last, wanted, live, kind)
 
 
-def apply(process: Process, manifest: Mapping[str, Any]) -> Steps[None]:
-    """Apply one object, and say what became of it."""
+def apply(process: Process, manifest: Mapping[str, Any], known_absent: bool = False) -> Steps[None]:
+    """Apply one object, and say what became of it.
+
+    ``known_absent`` saves the GET that asks whether the object is there (it may be there nevertheless).
+    """
     kind, metadata = str(manifest.get("kind", "")), manifest.get("metadata") or {}
     cls = kind_class(kind)
     if not metadata.get("name"):
@@ -55,15 +58,24 @@ def apply(process: Process, manifest: Mapping[str, Any]) -> Steps[None]:
     namespace = (metadata.get("namespace") or process.namespace) if cls.namespaced else ""
     wanted = annotated(manifest, namespace)
     try:
-        try:
-            live = yield from process.client.get(cls, namespace, name)
-        except NotFound:
-            process.report((yield from process.client.create(_decoded(wanted))), "created")
-            return
+        live = None if known_absent else (yield from _find(process, cls, namespace, name))
+        if live is None:
+            try:
+                process.report((yield from process.client.create(_decoded(wanted))), "created")
+                return
+            except AlreadyExists:
+                live = yield from process.client.get(cls, namespace, name)
         new = yield from _merge(process, cls, live, wanted)
         process.report(live, "unchanged" if new == live else "configured")
     except ApiError as error:
         process.fail(error, cls, name)
+
+
+def _find(process: Process, cls: type[Object], namespace: str, name: str) -> Steps[Object | None]:
+    try:
+        return (yield from process.client.get(cls, namespace, name))
+    except NotFound:
+        return None
 
 
 def _merge(process: Process, cls: type[Object], live: Object, wanted: Mapping[str, Any]) -> Steps[Object]:

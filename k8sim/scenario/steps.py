@@ -67,14 +67,14 @@ def apply_manifests(server: APIServer, scenario: Scenario) -> Steps[None]:
         if manifest.get("kind") == "Node":
             continue
         process.code = 0
-        yield from _apply_one(process, manifest)
+        yield from _apply_one(process, manifest, known_absent=True)
         if process.code:
             _done(process, "apply", -1, process.result)
 
 
-def _apply_one(process: Process, manifest: Mapping[str, Any]) -> Steps[None]:
+def _apply_one(process: Process, manifest: Mapping[str, Any], known_absent: bool = False) -> Steps[None]:
     try:
-        yield from apply(process, manifest)
+        yield from apply(process, manifest, known_absent)
     except (ApiError, CommandError) as error:
         process.fail(error)
 
