@@ -100,6 +100,15 @@ class Informer(Generic[T]):
             self._connected = True
             self._clock.call_after(self._lag(), self._after_relist, self._epoch, rank=self._rank)
 
+    def restart(self) -> None:
+        """Begin anew, as a process does that has just started: the cache is empty until the list arrives."""
+        self.disconnect()
+        self._objects.clear()
+        for index in self._indexes.values():
+            index.clear()
+        self.resource_version = 0
+        self.reconnect()
+
     def _after_relist(self, epoch: int) -> None:
         if epoch == self._epoch and self._connected:
             self._relist()

@@ -1,0 +1,1 @@
+"""The kubelet: pod workers, container lifecycle, probes, images, volumes, status, node status."""

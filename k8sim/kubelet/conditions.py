@@ -1,0 +1,105 @@
+"""The conditions of a pod that the kubelet owns (pkg/kubelet/status/generate.go; node.md 1.9)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from k8sim.api.core import ContainerStatus, Pod
+from k8sim.api.meta import Condition, condition_of
+from k8sim.api.pods import is_sidecar
+from k8sim.api.struct import Time, replace
+from k8sim.kubelet.phase import has_any_regular_container_started
+
+OWNED = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+"""Condition types of the kubelet alone (kubetypes.PodConditionByKubelet)."""
+SHARED = ("DisruptionTarget",)
+"""Condition types that the kubelet may set among others (kubetypes.PodConditionSharedByKubelet)."""
+
+Info = Mapping[str, ContainerStatus]
+
+
+def ready_to_start_containers(has_sandbox: bool) -> Condition:
+    """Return PodReadyToStartContainers: True while a ready sandbox with its network exists."""
+    return Condition(type="PodReadyToStartContainers", status="True" if has_sandbox else "False")
+
+
+def initialized(pod: Pod, info: Info, phase: str) -> Condition:
+    """Return Initialized: True once init containers are through; it stays when a container has started."""
+    unknown, incomplete = [], []
+    for container in pod.spec.init_containers:
+        status = info.get(container.name)
+        if status is None:
+            unknown.append(container.name)
+        elif not (status.started if is_sidecar(container.restart_policy) else status.ready):
+            incomplete.append(container.name)
+    if phase == "Succeeded" and not unknown:
+        return Condition(type="Initialized", status="True", reason="PodCompleted")
+    if has_any_regular_container_started(pod, info.values()):
+        return Condition(type="Initialized", status="True")
+    if unknown or incomplete:
+        return Condition(
+            type="Initialized",
+            status="False",
+            reason="ContainersNotInitialized",
+            message=_names("with incomplete status", incomplete, unknown),
+        )
+    return Condition(type="Initialized", status="True")
+
+
+def containers_ready(pod: Pod, info: Info, phase: str) -> Condition:
+    """Return ContainersReady: all containers, sidecars among them, are ready."""
+    unknown, unready = [], []
+    sidecars = [c for c in pod.spec.init_containers if is_sidecar(c.restart_policy)]
+    for container in (*sidecars, *pod.spec.containers):
+        status = info.get(container.name)
+        if status is None:
+            unknown.append(container.name)
+        elif not status.ready:
+            unready.append(container.name)
+    if phase == "Succeeded" and not unknown:
+        return Condition(type="ContainersReady", status="False", reason="PodCompleted")
+    if phase == "Failed":
+        return Condition(type="ContainersReady", status="False", reason="PodFailed")
+    if unknown or unready:
+        message = _names("with unready status", unready, unknown)
+        return Condition(type="ContainersReady", status="False", reason="ContainersNotReady", message=message)
+    return Condition(type="ContainersReady", status="True")
+
+
+def ready(pod: Pod, info: Info, phase: str, conditions: tuple[Condition, ...]) -> Condition:
+    """Return Ready: ContainersReady, and every readiness gate's condition is True."""
+    base = containers_ready(pod, info, phase)
+    if base.status != "True":
+        return replace(base, type="Ready")
+    missing = []
+    for gate in pod.spec.readiness_gates:
+        condition = condition_of(conditions, gate.condition_type)
+        if condition is None or condition.status != "True":
+            missing.append(gate.condition_type)
+    if missing:
+        message = f"readiness gates not True: {', '.join(missing)}"
+        return Condition(type="Ready", status="False", reason="ReadinessGatesNotReady", message=message)
+    return replace(base, type="Ready")
+
+
+def with_transition_times(new: tuple[Condition, ...], old: tuple[Condition, ...], now: Time) -> tuple[Condition, ...]:
+    """Give every owned condition the time of its last change of status (updateLastTransitionTime)."""
+    result = []
+    for condition in new:
+        if condition.type in OWNED or condition.type in SHARED:
+            before = condition_of(old, condition.type)
+            same = before is not None and before.status == condition.status
+            since = before.last_transition_time if same and before is not None else now
+            if since != condition.last_transition_time:
+                condition = replace(condition, last_transition_time=since)
+        result.append(condition)
+    return tuple(result)
+
+
+def _names(what: str, names: list[str], unknown: list[str]) -> str:
+    parts = []
+    if unknown:
+        parts.append(f"containers with unknown status: [{' '.join(unknown)}]")
+    if names:
+        parts.append(f"containers {what}: [{' '.join(names)}]")
+    return ", ".join(parts)

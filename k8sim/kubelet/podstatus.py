@@ -1,0 +1,100 @@
+"""The whole status of a pod as the kubelet computes it, before probes are consulted for started and ready.
+
+Source: pkg/kubelet/kubelet_pods.go (generateAPIPodStatus, convertStatusToAPIStatus); node.md 1.7-1.9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from k8sim.api.core import Pod, PodIP, PodStatus
+from k8sim.api.meta import Condition
+from k8sim.api.resources import qos_class
+from k8sim.api.struct import replace
+from k8sim.kubelet import conditions
+from k8sim.kubelet.actions import pod_sandbox_changed
+from k8sim.kubelet.conditions import OWNED
+from k8sim.kubelet.containerstatus import StartError, Truncate, container_statuses
+from k8sim.kubelet.phase import TERMINAL, get_phase
+from k8sim.machines.records import RuntimePodStatus
+
+FillFromProbes = Callable[[PodStatus], PodStatus]
+
+
+def generate_api_pod_status(
+    pod: Pod,
+    runtime: RuntimePodStatus,
+    previous: PodStatus,
+    start_errors: Mapping[str, StartError],
+    truncate: Truncate,
+    host_ip: str,
+    pod_is_terminal: bool,
+    eviction: tuple[str, str] | None,
+    fill_from_probes: FillFromProbes,
+) -> PodStatus:
+    """Return the status to publish; times of conditions are the status manager's.
+
+    Parameters
+    ----------
+    previous
+        The last status of the cache, or the API's.
+    pod_is_terminal
+        All containers have been stopped for good.
+    eviction
+        Reason and message if the kubelet wants the pod to fail (a deadline).
+    fill_from_probes
+        Sets the started and ready flags; called once the phase is known.
+    """
+    regular = container_statuses(
+        pod, runtime, previous.container_statuses, pod.spec.containers, False, start_errors, truncate
+    )
+    inits = container_statuses(
+        pod, runtime, previous.init_container_statuses, pod.spec.init_containers, True, start_errors, truncate
+    )
+    ip = host_ip if pod.spec.host_network else runtime.ip
+    status = PodStatus(
+        container_statuses=regular,
+        init_container_statuses=inits,
+        qos_class=previous.qos_class or qos_class(pod),
+        host_ip=host_ip,
+        pod_ip=ip,
+        pod_ips=(PodIP(ip=ip),) if ip else (),
+        start_time=previous.start_time,
+    )
+    status = fill_from_probes(status)
+    phase, reason, message = _phase(pod, status, previous, pod_is_terminal, eviction)
+    status = replace(status, phase=phase, reason=reason, message=message)
+    return replace(status, conditions=_conditions(pod, runtime, status))
+
+
+def _phase(
+    pod: Pod, status: PodStatus, previous: PodStatus, pod_is_terminal: bool, eviction: tuple[str, str] | None
+) -> tuple[str, str, str]:
+    phase = get_phase(pod, (*status.container_statuses, *status.init_container_statuses), pod_is_terminal)
+    if phase not in TERMINAL:
+        for earlier in (previous.phase, pod.status.phase):
+            if earlier in TERMINAL:
+                phase = earlier
+                break
+    reason = message = ""
+    if phase == previous.phase:
+        reason, message = previous.reason or pod.status.reason, previous.message or pod.status.message
+    if eviction is not None:
+        phase, (reason, message) = "Failed", eviction
+    if pod.status.phase in TERMINAL:
+        phase = pod.status.phase
+    return phase, reason, message
+
+
+def _conditions(pod: Pod, runtime: RuntimePodStatus, status: PodStatus) -> tuple[Condition, ...]:
+    info = {s.name: s for s in (*status.container_statuses, *status.init_container_statuses)}
+    foreign = tuple(c for c in pod.status.conditions if c.type not in OWNED)
+    has_sandbox = not pod_sandbox_changed(pod, runtime)[0]
+    return (
+        *foreign,
+        conditions.ready_to_start_containers(has_sandbox),
+        conditions.initialized(pod, info, status.phase),
+        conditions.ready(pod, info, status.phase, foreign),
+        conditions.containers_ready(pod, info, status.phase),
+        Condition(type="PodScheduled", status="True"),
+    )

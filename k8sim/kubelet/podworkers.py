@@ -1,0 +1,297 @@
+"""Pod workers: one per pod UID, busy with one sync at a time, with one slot for what comes next.
+
+A worker goes from syncing to terminating to terminated to finished, and never back. While it is busy only the latest
+update is kept. Before each sync it waits until the PLEG's cache is newer than the end of its last sync.
+
+Source: pkg/kubelet/pod_workers.go; node.md 1.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from k8sim.api.core import Pod, PodStatus
+from k8sim.kubelet.grace import effective_grace_period
+from k8sim.kubelet.phase import TERMINAL
+from k8sim.kubelet.pleg import PLEG
+from k8sim.kubelet.settings import BACK_OFF_PERIOD, JITTER, MAX_BACK_OFF_WAIT, SYNC_TICK, KubeletSettings
+from k8sim.sim.clock import Clock, Event, Steps
+from k8sim.sim.streams import Streams
+from k8sim.sim.trace import NO_CAUSE
+
+UpdateKind = Literal["create", "update", "sync", "kill"]
+Stage = Literal["syncing", "terminating", "terminated", "finished"]
+StatusFunction = Callable[[PodStatus], PodStatus]
+LONG_AGO = -(2**60)
+
+
+class SyncError(Exception):
+    """A sync has failed and is tried again; ``expiry_ns`` says when a back-off ends that was the only reason."""
+
+    def __init__(self, message: str, expiry_ns: int | None = None) -> None:
+        super().__init__(message)
+        self.expiry_ns = expiry_ns
+
+
+class Cancelled(Exception):
+    """A sync has been given up because the pod is to be terminated; the next update is already there."""
+
+
+@dataclass(slots=True)
+class Update:
+    """A request for a sync.
+
+    Parameters
+    ----------
+    grace_override
+        Shorter grace of a kill that the kubelet itself wants (an eviction).
+    status_function
+        What such a kill makes of the pod's status.
+    cause
+        The trace row that led to it.
+    """
+
+    kind: UpdateKind
+    pod: Pod
+    cause: int = NO_CAUSE
+    grace_override: int | None = None
+    status_function: StatusFunction | None = None
+
+
+@dataclass(slots=True, eq=False)
+class PodWorker:
+    """The state of one pod's worker (podSyncStatus)."""
+
+    uid: str
+    pod: Pod
+    stage: Stage = "syncing"
+    busy: bool = False
+    deleted: bool = False
+    evicted: bool = False
+    grace_s: int = 0
+    status_function: StatusFunction | None = None
+    pending: Update | None = None
+    active: Update | None = None
+    cancel: Event | None = None
+    last_sync_ns: int = LONG_AGO
+    on_stopped: list[Event] = field(default_factory=list)
+
+    @property
+    def termination_requested(self) -> bool:
+        """Whether the worker has turned to terminating."""
+        return self.stage != "syncing"
+
+
+class PodSyncer(Protocol):
+    """What a worker does in each stage (the kubelet)."""
+
+    def sync_pod(self, worker: PodWorker, update: Update) -> Generator[Event, Any, bool]:
+        """Bring the pod closer to its spec; True if its phase is terminal."""
+
+    def sync_terminating_pod(self, worker: PodWorker, update: Update) -> Generator[Event, Any, None]:
+        """Stop all containers."""
+
+    def sync_terminated_pod(self, worker: PodWorker, update: Update) -> Generator[Event, Any, None]:
+        """Clean up after the containers."""
+
+    def pod_finished(self, worker: PodWorker) -> None:
+        """The worker has nothing left to do."""
+
+    def is_settled(self, uid: str) -> bool:
+        """Whether a further sync of the pod would do nothing at all."""
+
+
+class PodWorkers:
+    """All pod workers of a kubelet.
+
+    Parameters
+    ----------
+    tick_phase_ns
+        Where the sync loop's 1 s tick lies: retries are picked up on it.
+    spawn
+        Starts a process of the kubelet.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        rank: int,
+        streams: Streams,
+        pleg: PLEG,
+        settings: KubeletSettings,
+        syncer: PodSyncer,
+        tick_phase_ns: int,
+        spawn: Callable[[Steps], Event],
+    ) -> None:
+        self._clock = clock
+        self._rank = rank
+        self._streams = streams
+        self._pleg = pleg
+        self._settings = settings
+        self._syncer = syncer
+        self._tick_phase_ns = tick_phase_ns
+        self._spawn = spawn
+        self._workers: dict[str, PodWorker] = {}
+        self._due: dict[str, int] = {}
+        self._stopped = False
+
+    # ---- what others ask ----------------------------------------------------------------------------------------
+
+    def get(self, uid: str) -> PodWorker | None:
+        """Return the worker of a pod."""
+        return self._workers.get(uid)
+
+    def could_have_running_containers(self, uid: str) -> bool:
+        """Tell whether containers of the pod may run (CouldHaveRunningContainers)."""
+        worker = self._workers.get(uid)
+        return worker is not None and worker.stage in ("syncing", "terminating")
+
+    def forget(self, uid: str) -> None:
+        """Drop the worker of a pod that is finished and gone."""
+        self._workers.pop(uid, None)
+        self._due.pop(uid, None)
+
+    def stop(self) -> None:
+        """The kubelet's process ends."""
+        self._stopped = True
+
+    # ---- updates ------------------------------------------------------------------------------------------------
+
+    def update_pod(self, update: Update) -> None:
+        """Hand an update to the pod's worker (UpdatePod)."""
+        pod = update.pod
+        worker = self._workers.get(pod.uid)
+        if worker is None:
+            worker = self._workers[pod.uid] = PodWorker(pod.uid, pod)
+        if worker.stage == "finished":
+            return
+        worker.pod = pod
+        became_terminating = not worker.termination_requested and self._begins_termination(worker, update)
+        shortened = False
+        if worker.stage == "terminating":
+            grace = effective_grace_period(worker.grace_s, pod, update.grace_override)
+            shortened = worker.grace_s not in (0, grace)
+            worker.grace_s = grace
+        worker.pending = update
+        if (became_terminating or shortened) and worker.cancel is not None:
+            cancel, worker.cancel = worker.cancel, None
+            self._clock.fire(cancel, None, self._rank)
+        if not worker.busy:
+            self._begin(worker)
+
+    def _begins_termination(self, worker: PodWorker, update: Update) -> bool:
+        pod = update.pod
+        if pod.deleting:
+            worker.deleted = True
+        elif update.kind == "kill":
+            worker.evicted = update.status_function is not None
+        elif pod.status.phase not in TERMINAL:
+            return False
+        if update.status_function is not None:
+            worker.status_function = update.status_function
+        worker.stage = "terminating"
+        return True
+
+    # ---- the worker ---------------------------------------------------------------------------------------------
+
+    def _begin(self, worker: PodWorker) -> None:
+        """Run the worker as far as it gets at this instant; only if it has to wait it needs a process."""
+        worker.busy = True
+        steps = self._loop(worker)
+        try:
+            event = next(steps)
+        except StopIteration:
+            return
+        self._spawn(_resume(steps, event))
+
+    def _loop(self, worker: PodWorker) -> Steps:
+        """Process updates until there is none (podWorkerLoop)."""
+        while worker.pending is not None:
+            update, worker.pending = worker.pending, None
+            worker.active = update
+            worker.cancel = self._clock.event()
+            stage = worker.stage
+            while (renewed := self._pleg.newer_than(worker.uid, worker.last_sync_ns)) is not None:
+                yield renewed
+            error: Exception | None = None
+            terminal = False
+            try:
+                if stage == "syncing":
+                    terminal = yield from self._syncer.sync_pod(worker, update)
+                elif stage == "terminating":
+                    yield from self._syncer.sync_terminating_pod(worker, update)
+                else:
+                    yield from self._syncer.sync_terminated_pod(worker, update)
+            except (SyncError, Cancelled) as failure:
+                error = failure
+            worker.last_sync_ns = self._clock.now
+            worker.cancel = None
+            if isinstance(error, SyncError):
+                self._retry(worker, error)
+            elif error is None:
+                self._complete(worker, stage, terminal)
+        worker.busy = False
+
+    def _complete(self, worker: PodWorker, stage: Stage, terminal: bool) -> None:
+        """Move the worker on after a sync without an error; a change of stage runs it again at once."""
+        if stage == "syncing" and not terminal:
+            if not worker.termination_requested and not self._syncer.is_settled(worker.uid):
+                jitter = self._jitter(worker.uid, "resync", self._settings.sync_frequency_ns)
+                self._enqueue(worker.uid, jitter)
+            return
+        if stage == "syncing":
+            worker.stage = "terminating"
+        elif stage == "terminating":
+            worker.stage = "terminated"
+            for event in worker.on_stopped:
+                self._clock.fire(event, None, self._rank)
+        elif stage == "terminated":
+            worker.stage = "finished"
+            worker.pending = None
+            self._due.pop(worker.uid, None)
+            self._syncer.pod_finished(worker)
+            return
+        if worker.pending is None and worker.active is not None:
+            worker.pending = worker.active
+
+    def _retry(self, worker: PodWorker, error: SyncError) -> None:
+        """Queue another try: at the end of a back-off if that was the reason, else in 10 to 15 s (completeWork)."""
+        wait = BACK_OFF_PERIOD
+        if error.expiry_ns is not None:
+            wait = min(max(error.expiry_ns - self._clock.now, 0), MAX_BACK_OFF_WAIT)
+        self._enqueue(worker.uid, self._jitter(worker.uid, "retry", wait))
+
+    def _jitter(self, uid: str, purpose: str, duration_ns: int) -> int:
+        return self._streams.jitter_ns(uid, purpose, duration_ns, JITTER)
+
+    # ---- the work queue -----------------------------------------------------------------------------------------
+
+    def _enqueue(self, uid: str, delay_ns: int) -> None:
+        """Ask for a sync at the first tick after a delay; it replaces an earlier request."""
+        due = self._clock.next_on_grid(self._tick_phase_ns, SYNC_TICK, self._clock.now + delay_ns)
+        self._due[uid] = due
+        self._clock.call_at(due, self._tick, uid, due, rank=self._rank)
+
+    def _tick(self, uid: str, due: int) -> None:
+        if self._stopped or self._due.get(uid) != due:
+            return
+        del self._due[uid]
+        worker = self._workers.get(uid)
+        if worker is not None and worker.stage != "finished":
+            cause = worker.active.cause if worker.active is not None else NO_CAUSE
+            self.update_pod(Update("sync", worker.pod, cause))
+
+
+def _resume(steps: Steps, event: Event) -> Steps:
+    """Go on with a generator that has already been started."""
+    try:
+        while True:
+            value = yield event
+            try:
+                event = steps.send(value)
+            except StopIteration:
+                return
+    finally:
+        steps.close()

@@ -1,0 +1,325 @@
+"""Probe workers without ticks: each waits only for the next tick that matters (`probeticks`).
+
+A worker belongs to (pod, container, kind) and outlives the container's instances. It sees the pod through the status
+manager's cache, asks the container in the runtime, and stores results by container ID; a change of a result reaches
+the kubelet's sync loop.
+
+Source: pkg/kubelet/prober/{prober_manager,worker}.go, results/results_manager.go; node.md 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from copy import copy
+from dataclasses import dataclass
+from typing import Final
+
+from k8sim.api.core import Container, ContainerStatus, Pod, PodStatus, Probe
+from k8sim.api.pods import is_sidecar
+from k8sim.api.struct import replace
+from k8sim.kubelet.phase import TERMINAL
+from k8sim.kubelet.probeticks import Ticks, View, effect_of_tick, next_event
+from k8sim.kubelet.restart import container_should_restart
+from k8sim.machines.answers import FOR_EVER, NEVER, Answers, ProbeKind
+from k8sim.machines.machine import Machine
+from k8sim.sim.clock import rank
+from k8sim.sim.simulation import Simulation
+from k8sim.sim.units import SECOND
+
+GRACE_AROUND_RESTART: Final = 10 * SECOND
+"""Containers that started longer than this before the kubelet keep the readiness they had (prober_manager.go)."""
+
+_REFUSES: Final = Answers(started_from=NEVER, ready_from=NEVER, hang_from=0)
+"""Nobody listens: what network probes of an ended container meet."""
+
+_NO_VIEW: Final = View()
+Result = bool | None
+OnResult = Callable[[str, ProbeKind, str, Result], None]
+"""(pod UID, kind, container ID, result): a result has changed."""
+OnUnhealthy = Callable[[str, Container, ProbeKind], None]
+
+
+@dataclass(slots=True, eq=False)
+class Worker:
+    """One probe of one container of one pod."""
+
+    pod: Pod
+    container: Container
+    probe: Probe
+    ticks: Ticks
+    begins_ns: int
+    view: View = _NO_VIEW
+    answers: Answers | None = None
+    due: int | None = None
+    alive: bool = True
+
+
+class ProbeManager:
+    """All probe workers of a kubelet.
+
+    Parameters
+    ----------
+    started_ns
+        When the kubelet's process started.
+    on_result, on_unhealthy
+        Called when a result changes, and for the first failed attempt in a row.
+    """
+
+    def __init__(
+        self, sim: Simulation, machine: Machine, started_ns: int, on_result: OnResult, on_unhealthy: OnUnhealthy
+    ) -> None:
+        self._sim = sim
+        self._clock = sim.clock
+        self._machine = machine
+        self._started_ns = started_ns
+        self._on_result = on_result
+        self._on_unhealthy = on_unhealthy
+        self._rank = rank("kubelet", f"{machine.name}/prober")
+        self._workers: dict[str, dict[tuple[str, ProbeKind], Worker]] = {}
+        self.results: dict[ProbeKind, dict[str, Result]] = {"startup": {}, "readiness": {}, "liveness": {}}
+
+    def verdicts(self, kind: ProbeKind) -> Mapping[str, bool]:
+        """Return the known results of a kind by container ID."""
+        return self.results[kind]  # type: ignore[return-value]  # None reads like an absent key
+
+    # ---- life of workers ----------------------------------------------------------------------------------------
+
+    def add_pod(self, pod: Pod, status: PodStatus) -> None:
+        """Start the pod's workers, if it has none (AddPod)."""
+        if pod.uid in self._workers:
+            return
+        workers: dict[tuple[str, ProbeKind], Worker] = {}
+        sidecars = [c for c in pod.spec.init_containers if is_sidecar(c.restart_policy)]
+        for container in (*pod.spec.containers, *sidecars):
+            kinds: tuple[tuple[ProbeKind, Probe | None], ...] = (
+                ("startup", container.startup_probe),
+                ("readiness", container.readiness_probe),
+                ("liveness", container.liveness_probe),
+            )
+            for kind, probe in kinds:
+                if probe is not None:
+                    delay = self._start_delay(pod, container, kind, probe)
+                    # An attempt at once finds no container yet; the ticks count from it.
+                    first = self._clock.now + (delay or probe.period_seconds * SECOND)
+                    begins = self._clock.now + delay
+                    workers[container.name, kind] = Worker(pod, container, probe, Ticks.of(kind, probe, first), begins)
+        if not workers:
+            return
+        self._workers[pod.uid] = workers
+        self.status_changed(pod.uid, status)
+        for worker in list(workers.values()):
+            self._plan(worker)
+
+    def _start_delay(self, pod: Pod, container: Container, kind: ProbeKind, probe: Probe) -> int:
+        """A kubelet younger than the period spreads the probes' starts, lest all come at once after its restart."""
+        period = probe.period_seconds * SECOND
+        if period <= self._clock.now - self._started_ns:
+            return 0
+        return int(self._sim.streams.uniform(f"{pod.uid}/{container.name}", f"{kind} probe start") * period)
+
+    def stop_liveness_and_startup(self, pod: Pod) -> None:
+        """Stop those workers of regular containers: the pod terminates; sidecars are still watched."""
+        regular = {c.name for c in pod.spec.containers}
+        for (name, kind), worker in list(self._workers.get(pod.uid, {}).items()):
+            if name in regular and kind != "readiness":
+                self._stop(worker)
+
+    def remove_pod(self, uid: str) -> None:
+        """Stop all workers of a pod."""
+        for worker in list(self._workers.pop(uid, {}).values()):
+            self._stop(worker)
+
+    def _stop(self, worker: Worker) -> None:
+        worker.alive = False
+        self.results[worker.ticks.kind].pop(worker.ticks.container_id, None)
+        workers = self._workers.get(worker.pod.uid)
+        if workers is not None:
+            workers.pop((worker.container.name, worker.ticks.kind), None)
+
+    # ---- what workers see ---------------------------------------------------------------------------------------
+
+    def status_changed(self, uid: str, status: PodStatus) -> None:
+        """Note that the pod's cached status has changed: some workers' next tick that matters is another one."""
+        workers = self._workers.get(uid)
+        if not workers:
+            return
+        statuses = {s.name: s for s in (*status.init_container_statuses, *status.container_statuses)}
+        over = status.phase in TERMINAL
+        for worker in list(workers.values()):
+            view = _view(worker, statuses.get(worker.container.name), over)
+            if view != worker.view:
+                self._settle(worker)
+                worker.view = view
+                self._plan(worker)
+
+    def answers_changed(self, uid: str) -> None:
+        """Note that the pod's containers answer differently from now on."""
+        for worker in list(self._workers.get(uid, {}).values()):
+            self._settle(worker)
+            worker.answers = self._answers(worker)
+            self._plan(worker)
+
+    def update_pod_status(
+        self, pod: Pod, status: PodStatus, previous: PodStatus
+    ) -> tuple[PodStatus, list[tuple[str, ProbeKind]]]:
+        """Fill in started and ready (UpdatePodStatus); also return the readiness workers to run at once."""
+        triggers: list[tuple[str, ProbeKind]] = []
+        old = {s.name: s for s in (*previous.init_container_statuses, *previous.container_statuses)}
+        regular = tuple(self._filled(pod, s, old.get(s.name), True, triggers) for s in status.container_statuses)
+        restartable = {c.name for c in pod.spec.init_containers if is_sidecar(c.restart_policy)}
+        inits = tuple(
+            self._filled(pod, s, old.get(s.name), s.name in restartable, triggers)
+            for s in status.init_container_statuses
+        )
+        return replace(status, container_statuses=regular, init_container_statuses=inits), triggers
+
+    def _filled(
+        self,
+        pod: Pod,
+        status: ContainerStatus,
+        old: ContainerStatus | None,
+        probed: bool,
+        triggers: list[tuple[str, ProbeKind]],
+    ) -> ContainerStatus:
+        started = self._is_started(pod, status, old)
+        if not probed:
+            ended = status.state.terminated
+            return replace(status, started=started, ready=ended is not None and ended.exit_code == 0)
+        return replace(status, started=started, ready=started and self._is_ready(pod, status, old, triggers))
+
+    def _is_started(self, pod: Pod, status: ContainerStatus, old: ContainerStatus | None) -> bool:
+        if status.state.running is None:
+            return False
+        results = self.results["startup"]
+        if status.container_id in results:
+            return results[status.container_id] is True
+        if old is not None and old.started:
+            return True  # nothing known yet of this instance: the last status of the name counts
+        return (status.name, "startup") not in self._workers.get(pod.uid, {})
+
+    def _is_ready(
+        self, pod: Pod, status: ContainerStatus, old: ContainerStatus | None, triggers: list[tuple[str, ProbeKind]]
+    ) -> bool:
+        results = self.results["readiness"]
+        if results.get(status.container_id):
+            return True
+        if (status.name, "readiness") not in self._workers.get(pod.uid, {}):
+            return True
+        if (
+            old is not None
+            and old.ready
+            and old.container_id == status.container_id
+            and status.container_id not in results
+            and self._before_this_kubelet(status)
+        ):
+            return True
+        triggers.append((status.name, "readiness"))
+        return False
+
+    def _before_this_kubelet(self, status: ContainerStatus) -> bool:
+        running = status.state.running
+        since = running.started_at if running is not None else None
+        return since is not None and since < self._started_ns - GRACE_AROUND_RESTART
+
+    # ---- attempts -----------------------------------------------------------------------------------------------
+
+    def run_now(self, uid: str, triggers: Iterable[tuple[str, ProbeKind]]) -> None:
+        """Run workers at once; their ticks count from here (the manual trigger)."""
+        for key in triggers:
+            worker = self._workers.get(uid, {}).get(key)
+            if worker is not None and worker.begins_ns <= self._clock.now:
+                self._settle(worker)
+                self._attempt(worker)
+
+    def _tick(self, worker: Worker, due: int) -> None:
+        if worker.alive and worker.due == due:
+            self._settle(worker)
+            self._attempt(worker)
+
+    def _attempt(self, worker: Worker) -> None:
+        """Do what a tick does (doProbe), and wait for the next one that matters."""
+        worker.ticks.next_ns = self._clock.now + worker.ticks.period_ns
+        worker.due = None
+        self._probe(worker)
+        if worker.alive:
+            self._plan(worker)
+
+    def _probe(self, worker: Worker) -> None:
+        ticks, view, now = worker.ticks, worker.view, self._clock.now
+        effect = effect_of_tick(ticks, view, now)
+        if effect == "end":
+            self._stop(worker)
+            return
+        if effect == "new-container":
+            self._meet(worker)
+            effect = effect_of_tick(ticks, view, now)
+        if effect == "not-running":
+            self._store(worker, False)
+            if not view.may_restart:
+                self._stop(worker)
+            return
+        if effect != "attempt" or worker.answers is None:
+            return
+        outcome = worker.answers.passes(ticks.kind, now)
+        if not outcome and ticks.last is not False:
+            self._on_unhealthy(worker.pod.uid, worker.container, ticks.kind)
+        if ticks.note(outcome):
+            # Set before storing: a sync may follow at once.
+            if ticks.kind == "startup" or (ticks.kind == "liveness" and not outcome):
+                ticks.on_hold = True
+                ticks.run = 0
+            self._store(worker, outcome)
+
+    def _meet(self, worker: Worker) -> None:
+        """Turn to a new container: forget the old one's result, begin with the initial one."""
+        ticks = worker.ticks
+        if ticks.container_id:
+            self.results[ticks.kind].pop(ticks.container_id, None)
+        ticks.container_id = worker.view.container_id
+        ticks.on_hold = False
+        ticks.stored = None
+        worker.answers = self._answers(worker)
+        since = worker.view.running_since
+        if since is None or since >= self._started_ns - GRACE_AROUND_RESTART:
+            self._store(worker, ticks.initial)
+
+    def _store(self, worker: Worker, result: Result) -> None:
+        ticks = worker.ticks
+        ticks.stored = result
+        results = self.results[ticks.kind]
+        if ticks.container_id not in results or results[ticks.container_id] != result:
+            results[ticks.container_id] = result
+            self._on_result(worker.pod.uid, ticks.kind, ticks.container_id, result)
+
+    # ---- arithmetic ---------------------------------------------------------------------------------------------
+
+    def _settle(self, worker: Worker) -> None:
+        """Bring the worker's counters up to now."""
+        next_event(worker.ticks, worker.view, worker.answers, self._clock.now)
+
+    def _plan(self, worker: Worker) -> None:
+        """Wait for the next tick that matters."""
+        due = next_event(copy(worker.ticks), worker.view, worker.answers, FOR_EVER)
+        if due != worker.due:
+            worker.due = due
+            if due is not None:
+                self._clock.call_at(due, self._tick, worker, due, rank=self._rank)
+
+    def _answers(self, worker: Worker) -> Answers | None:
+        container = self._machine.find_container(worker.pod.uid, worker.ticks.container_id)
+        if container is not None and container.running:
+            return container.answers
+        return None if worker.probe.exec is not None else _REFUSES
+
+
+def _view(worker: Worker, status: ContainerStatus | None, over: bool) -> View:
+    if status is None:
+        return View(over=over)
+    running, ended = status.state.running, status.state.terminated
+    return View(
+        container_id=status.container_id,
+        running_since=None if running is None else running.started_at,
+        started=bool(status.started),
+        may_restart=ended is None or container_should_restart(worker.container, worker.pod.spec, ended.exit_code),
+        over=over,
+    )

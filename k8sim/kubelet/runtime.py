@@ -1,0 +1,270 @@
+"""The runtime manager: makes a pod's sandbox and containers what a sync has decided, one step after the other.
+
+Source: pkg/kubelet/kuberuntime/{kuberuntime_manager,kuberuntime_container}.go; node.md 1.5, 1.11, 3, 4.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import Any
+
+from k8sim.api.core import Container, LifecycleHandler, Pod
+from k8sim.api.pods import is_sidecar
+from k8sim.kubelet import grace
+from k8sim.kubelet.actions import KillReason, PodActions, compute_pod_actions
+from k8sim.kubelet.backoff import Backoff
+from k8sim.kubelet.hooks import hook_course
+from k8sim.kubelet.images import ImageManager, RecordEvent, StartFailure
+from k8sim.kubelet.prober import ProbeManager
+from k8sim.kubelet.settings import KubeletSettings
+from k8sim.kubelet.termination import TerminationOrder
+from k8sim.kubelet.waiting import first_of
+from k8sim.machines.container import Container as Process
+from k8sim.machines.machine import Machine
+from k8sim.machines.records import RUNNING, ContainerRecord, RuntimePodStatus
+from k8sim.sim.clock import Clock, Event, Steps
+from k8sim.sim.distributions import Constant
+from k8sim.sim.trace import NO_CAUSE
+from k8sim.sim.units import SECOND
+
+Spawn = Callable[[Steps], Event]
+
+
+@dataclass
+class SyncResult:
+    """What a sync of the runtime came to.
+
+    Parameters
+    ----------
+    acted
+        Something was done.
+    starts
+        For each container whose start was tried: why it failed, or None.
+    """
+
+    acted: bool = False
+    starts: dict[str, StartFailure | None] = field(default_factory=dict)
+
+    @property
+    def failures(self) -> list[StartFailure]:
+        """The failed starts."""
+        return [f for f in self.starts.values() if f is not None]
+
+
+class RuntimeManager:
+    """Acts on the machine's runtime for the pod workers.
+
+    Parameters
+    ----------
+    record
+        Records an Event.
+    spawn
+        Starts a process of the kubelet and returns the event of its end.
+    sandbox_ready
+        Called with the pod when its new sandbox stands.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        rank: int,
+        machine: Machine,
+        settings: KubeletSettings,
+        images: ImageManager,
+        prober: ProbeManager,
+        record: RecordEvent,
+        spawn: Spawn,
+        sandbox_ready: Callable[[Pod], None],
+    ) -> None:
+        self._clock = clock
+        self._rank = rank
+        self._machine = machine
+        self._images = images
+        self._prober = prober
+        self._record = record
+        self._spawn = spawn
+        self._sandbox_ready = sandbox_ready
+        self.backoff = Backoff(max_ns=settings.max_container_restart_period_ns)
+
+    # ---- a sync -------------------------------------------------------------------------------------------------
+
+    def sync_pod(self, pod: Pod, status: RuntimePodStatus, cause: int = NO_CAUSE) -> Generator[Event, Any, SyncResult]:
+        """Bring the runtime in line with the spec (SyncPod)."""
+        verdicts = self._prober.verdicts
+        actions = compute_pod_actions(pod, status, verdicts("liveness"), verdicts("startup"))
+        result = SyncResult(acted=not actions.nothing)
+        if actions.nothing:
+            return result
+        if actions.kill_pod:
+            if actions.create_sandbox and actions.attempt:
+                self._record(pod, "Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
+            yield from self.kill_pod(pod, status, None, cause)
+        else:
+            for kill in actions.containers_to_kill:
+                spec = _spec_of(pod, kill.record.name)
+                yield from self.kill_container(pod, spec, kill.record, kill.reason, kill.message, cause=cause)
+        if actions.create_sandbox:
+            yield from self._machine.run_sandbox(pod.uid, pod.key, actions.attempt)
+            self._sandbox_ready(pod)
+        yield from self._start_containers(pod, status, actions, result, cause)
+        return result
+
+    def _start_containers(
+        self, pod: Pod, status: RuntimePodStatus, actions: PodActions, result: SyncResult, cause: int
+    ) -> Generator[Event, Any, None]:
+        """Start init containers, then the others, strictly in the order of the spec."""
+        for index in actions.init_containers_to_start:
+            container = pod.spec.init_containers[index]
+            failure = yield from self._start(pod, container, status, cause)
+            result.starts[container.name] = failure
+            if failure is not None and not is_sidecar(container.restart_policy):
+                return
+        for index in actions.containers_to_start:
+            container = pod.spec.containers[index]
+            result.starts[container.name] = yield from self._start(pod, container, status, cause)
+
+    def _start(
+        self, pod: Pod, container: Container, status: RuntimePodStatus, cause: int
+    ) -> Generator[Event, Any, StartFailure | None]:
+        """Start one container unless it is in back-off."""
+        now = self._clock.now
+        last = next((c for c in status.containers if c.name == container.name and c.state == "exited"), None)
+        if last is not None:
+            key = f"{pod.uid}/{container.name}/{container.image}"
+            expiry = self.backoff.expiry_since(key, last.finished_ns, now)
+            if expiry is not None:
+                message = f"Back-off restarting failed container {container.name} in pod {pod.name}"
+                self._record(pod, "Warning", "BackOff", message)
+                delay = self.backoff.delay_ns(key) // SECOND
+                message = f"back-off {delay}s restarting failed container={container.name} pod={pod.name}"
+                return StartFailure("CrashLoopBackOff", message, expiry)
+            self.backoff.next(key, last.finished_ns, now)
+        failure = yield from self._images.ensure_image_exists(pod, container)
+        if failure is not None:
+            self._record(pod, "Warning", "Failed", f"Error: {failure.reason}")
+            return failure
+        restarts = self._restart_count(pod, container, status)
+        process: Process = yield from self._machine.start_container(
+            pod.uid, container.name, container.image, restarts, cause
+        )
+        self._record(pod, "Normal", "Created", f"Created container: {container.name}")
+        self._record(pod, "Normal", "Started", f"Started container {container.name}")
+        hook = container.lifecycle.post_start if container.lifecycle is not None else None
+        if hook is not None and not (yield from self._run_hook(process, hook, "postStart")):
+            self._record(pod, "Warning", "FailedPostStartHook", "PostStartHook failed")
+            yield from self.kill_container(pod, container, process.record, "", "FailedPostStartHook", cause=cause)
+            return StartFailure("PostStartHookError", f"PostStartHook of {container.name} failed")
+        return None
+
+    def _restart_count(self, pod: Pod, container: Container, status: RuntimePodStatus) -> int:
+        """Count on from the runtime's record, or from the log files when a reboot has wiped the records."""
+        record = status.find(container.name)
+        if record is not None:
+            return record.restart_count + 1
+        logged = self._machine.restart_counts.get(pod.uid, {}).get(container.name)
+        return 0 if logged is None else logged + 1
+
+    # ---- hooks --------------------------------------------------------------------------------------------------
+
+    def _run_hook(self, process: Process, handler: LifecycleHandler, which: str) -> Generator[Event, Any, bool]:
+        """Run a hook to its end; tell whether it went well. An exec dies with its container."""
+        course = hook_course(handler)
+        duration = course.duration_ns
+        if duration is None:
+            duration = self._assumed(process, which)
+        ends = self._clock.now + duration
+        if not course.in_container:
+            if duration > 0:
+                yield self._clock.sleep(duration, self._rank)
+            return course.succeeds
+        if not process.running:
+            return False
+        if duration > 0:
+            yield first_of(self._clock, self._rank, process.ended(), until_ns=ends)
+        return course.succeeds and self._clock.now >= ends
+
+    def _assumed(self, process: Process, which: str) -> int:
+        law = self._machine.registry.behaviour(process.record.image).hooks.get(which)
+        if law is None:
+            return 0
+        if isinstance(law, Constant):
+            return law.ns
+        streams = self._machine.sim.streams
+        return law.quantile(streams.uniform_at(process.identity, which, process.record.restart_count))
+
+    def _pre_stop(self, pod: Pod, process: Process, handler: LifecycleHandler, grace_s: int) -> Steps:
+        """Run a preStop hook, at most as long as the grace period; what outlasts it is left to die."""
+        start = self._clock.now
+        over = self._clock.event()
+        done = {"waiting": True}
+
+        def hook() -> Steps:
+            if not (yield from self._run_hook(process, handler, "preStop")):
+                self._record(pod, "Warning", "FailedPreStopHook", "PreStopHook failed")
+            if done["waiting"]:
+                self._clock.fire(over, None, self._rank)
+
+        self._spawn(hook())
+        if not over.processed:
+            yield first_of(self._clock, self._rank, over, until_ns=start + grace_s * SECOND)
+        done["waiting"] = False
+        return self._clock.now - start
+
+    # ---- kills --------------------------------------------------------------------------------------------------
+
+    def kill_container(
+        self,
+        pod: Pod,
+        spec: Container,
+        record: ContainerRecord,
+        reason: KillReason,
+        message: str = "",
+        override: int | None = None,
+        order: TerminationOrder | None = None,
+        cause: int = NO_CAUSE,
+    ) -> Generator[Event, Any, None]:
+        """Stop one container: preStop, its turn, SIGTERM, SIGKILL (killContainer)."""
+        process = self._machine.find_container(pod.uid, record.id)
+        if process is None:
+            return
+        grace_s = grace.container_grace_period(pod, spec, reason) if override is None else override
+        self._record(pod, "Normal", "Killing", message or f"Stopping container {spec.name}")
+        hook = spec.lifecycle.pre_stop if spec.lifecycle is not None else None
+        if hook is not None and grace_s > 0:
+            used = yield from self._pre_stop(pod, process, hook, grace_s)
+            grace_s = grace.after(grace_s, used)
+        if order is not None and grace_s > 0:
+            used = yield from order.wait_for_turn(spec.name, grace_s)
+            grace_s = grace.after(grace_s, used)
+        yield from self._machine.stop_container(pod.uid, process, grace.stop_timeout(grace_s), cause)
+        if order is not None:
+            order.ended(spec.name)
+
+    def kill_pod(
+        self, pod: Pod, status: RuntimePodStatus, override: int | None, cause: int = NO_CAUSE
+    ) -> Generator[Event, Any, None]:
+        """Stop all containers at the same time, then the sandbox (killPodWithSyncResult)."""
+        running = [c for c in status.containers if c.state == RUNNING]
+        order = None
+        if any(is_sidecar(c.restart_policy) for c in pod.spec.init_containers):
+            order = TerminationOrder(self._clock, self._rank, pod, [c.name for c in running])
+        kills = [
+            self.kill_container(pod, _spec_of(pod, c.name), c, "", override=override, order=order, cause=cause)
+            for c in running
+        ]
+        if len(kills) == 1:
+            yield from kills[0]
+        else:
+            for ended in [self._spawn(kill) for kill in kills]:
+                if not ended.processed:
+                    yield ended
+        yield from self._machine.stop_sandbox(pod.uid)
+
+
+def _spec_of(pod: Pod, name: str) -> Container:
+    """Return a container's spec; what is unknown is stopped as if it had no hooks."""
+    for container in (*pod.spec.containers, *pod.spec.init_containers):
+        if container.name == name:
+            return container
+    return Container(name=name)

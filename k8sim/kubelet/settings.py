@@ -1,0 +1,54 @@
+"""The kubelet's own settings, under the names of KubeletConfiguration, with its defaults.
+
+Source: pkg/kubelet/apis/config/v1beta1/defaults.go; node.md 0.2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from k8sim.sim.units import DAY, MILLISECOND, MINUTE, SECOND
+
+
+@dataclass(frozen=True)
+class KubeletSettings:
+    """Settings of all kubelets of a cluster.
+
+    Parameters
+    ----------
+    started_before_ns
+        Age of the kubelets at t = 0. A kubelet that is younger than a probe's period delays the probe's start at
+        random.
+    sync_frequency_ns
+        Pods are synced at least this often (plus up to half of it).
+    max_container_restart_period_ns
+        Longest crash-loop back-off.
+    registry_pull_qps, registry_burst
+        Pulls beyond this rate fail at once; 0: no limit.
+    serialize_image_pulls, max_parallel_image_pulls
+        One pull at a time, or how many.
+    """
+
+    started_before_ns: int = DAY
+    sync_frequency_ns: int = MINUTE
+    node_status_update_frequency_ns: int = 10 * SECOND
+    node_status_report_frequency_ns: int = 5 * MINUTE
+    node_lease_duration_seconds: int = 40
+    max_pods: int = 110
+    max_container_restart_period_ns: int = 300 * SECOND
+    registry_pull_qps: int = 5
+    registry_burst: int = 10
+    serialize_image_pulls: bool = True
+    max_parallel_image_pulls: int | None = None
+
+
+# What the kubelet's code fixes (pkg/kubelet/kubelet.go, pleg/generic.go, status/status_manager.go).
+RELIST_PERIOD = 1 * SECOND
+SYNC_TICK = 1 * SECOND
+HOUSEKEEPING_PERIOD = 2 * SECOND
+STATUS_RECONCILE_PERIOD = 10 * SECOND
+BACK_OFF_PERIOD = 10 * SECOND
+MAX_BACK_OFF_WAIT = 60 * SECOND
+JITTER = 0.5
+VOLUME_POLL = 300 * MILLISECOND
+VOLUME_TIMEOUT = 2 * MINUTE + 3 * SECOND

@@ -1,0 +1,321 @@
+"""The status manager: one versioned status per pod, sent to the API server one after the other.
+
+A new version is sent at once if nothing else is under way; every 10 s all are compared with what the API shows, which
+is computed only when there is a difference. A send is GET, merge, PATCH, and, for a deleted pod whose containers and
+volumes are gone, DELETE with grace 0.
+
+Source: pkg/kubelet/status/status_manager.go; node.md 1.10.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from k8sim.api.core import ContainerStatus, Pod, PodStatus
+from k8sim.api.meta import set_condition
+from k8sim.api.struct import Time, replace
+from k8sim.apiserver.client import Client
+from k8sim.apiserver.errors import ApiError, Conflict, NotFound
+from k8sim.kubelet import conditions
+from k8sim.kubelet.conditions import with_transition_times
+from k8sim.kubelet.phase import TERMINAL
+from k8sim.kubelet.settings import STATUS_RECONCILE_PERIOD
+from k8sim.kubelet.statusmerge import merge_pod_status, same_for_kubelet, terminated_status, transition_allowed
+from k8sim.sim.clock import Clock
+from k8sim.sim.trace import NO_CAUSE
+
+
+@dataclass(slots=True)
+class Entry:
+    """The status of one pod, as the kubelet sees it."""
+
+    pod: Pod
+    status: PodStatus
+    version: int = 0
+    sent: int = 0
+    finished: bool = False
+    cause: int = NO_CAUSE
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """A version that is to be sent."""
+
+    uid: str
+    status: PodStatus
+    version: int
+    finished: bool
+    cause: int
+
+
+class StatusManager:
+    """Publishes pods' statuses.
+
+    Parameters
+    ----------
+    client
+        The kubelet's connection.
+    phase_ns
+        Where the 10 s reconciliation lies.
+    could_have_running_containers
+        Tells of a pod UID whether its worker has not stopped all containers yet.
+    on_change
+        Called with (UID, status) when a cached status changes.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        clock: Clock,
+        rank: int,
+        draw: Callable[[], int],
+        phase_ns: int,
+        could_have_running_containers: Callable[[str], bool],
+        on_change: Callable[[str, PodStatus], None],
+    ) -> None:
+        self._client = client
+        self._server = client.server
+        self._clock = clock
+        self._rank = rank
+        self._draw = draw
+        self._phase_ns = phase_ns
+        self._could_have_running_containers = could_have_running_containers
+        self._on_change = on_change
+        self._entries: dict[str, Entry] = {}
+        self._batch: deque[Send] = deque()
+        self._sending: Send | None = None
+        self._blocked_since: int | None = None
+        self._reconcile_at: int | None = None
+        self._stopped = False
+
+    # ---- the cache ----------------------------------------------------------------------------------------------
+
+    def get(self, uid: str) -> PodStatus | None:
+        """Return the cached status of a pod."""
+        entry = self._entries.get(uid)
+        return None if entry is None else entry.status
+
+    def set_pod_status(self, pod: Pod, status: PodStatus, cause: int = NO_CAUSE) -> None:
+        """Take a new status (SetPodStatus); that of a deleted pod is sent even if nothing has changed."""
+        self._update(pod, status, pod.deleting, False, cause)
+
+    def set_container_readiness(self, pod: Pod, container_id: str, ready: bool, cause: int = NO_CAUSE) -> None:
+        """Change a container's ready flag, and with it Ready and ContainersReady (SetContainerReadiness)."""
+        entry = self._entries.get(pod.uid)
+        if entry is not None:
+            self._flag(entry, pod, container_id, "ready", ready, cause)
+
+    def set_container_startup(self, pod: Pod, container_id: str, started: bool, cause: int = NO_CAUSE) -> None:
+        """Change a container's started flag (SetContainerStartup)."""
+        entry = self._entries.get(pod.uid)
+        if entry is not None:
+            self._flag(entry, pod, container_id, "started", started, cause)
+
+    def set_ready_to_start(self, pod: Pod, ready: bool, cause: int = NO_CAUSE) -> None:
+        """Push PodReadyToStartContainers at once: the sandbox stands, whatever else the sync is still to do."""
+        entry = self._entries.get(pod.uid)
+        if entry is not None:
+            new = set_condition(entry.status.conditions, conditions.ready_to_start_containers(ready))
+            self._update(pod, replace(entry.status, conditions=new), False, False, cause)
+
+    def _flag(self, entry: Entry, pod: Pod, container_id: str, flag: str, value: bool, cause: int) -> None:
+        status = entry.status
+        groups: list[tuple[ContainerStatus, ...]] = []
+        changed = False
+        for group in (status.init_container_statuses, status.container_statuses):
+            new = []
+            for s in group:
+                if s.container_id == container_id and getattr(s, flag) is not value:
+                    s = replace(s, **{flag: value})
+                    changed = True
+                new.append(s)
+            groups.append(tuple(new))
+        if not changed:
+            return
+        info = {s.name: s for s in (*groups[0], *groups[1])}
+        new_conditions = status.conditions
+        if flag == "ready":
+            now = Time(self._clock.truncated())
+            for condition in (
+                conditions.ready(pod, info, status.phase, status.conditions),
+                conditions.containers_ready(pod, info, status.phase),
+            ):
+                new_conditions = set_condition(new_conditions, replace(condition, last_transition_time=now))
+        status = replace(
+            status, init_container_statuses=groups[0], container_statuses=groups[1], conditions=new_conditions
+        )
+        self._update(pod, status, False, False, cause)
+
+    def terminate_pod(self, pod: Pod, cause: int = NO_CAUSE) -> None:
+        """Note that nothing of the pod is left: its phase is terminal, its object may be removed (TerminatePod)."""
+        entry = self._entries.get(pod.uid)
+        status = pod.status if entry is None else entry.status
+        self._update(pod, terminated_status(pod, status), True, True, cause)
+
+    def forget(self, uid: str) -> None:
+        """Drop a pod whose object is gone (RemoveOrphanedStatuses)."""
+        self._entries.pop(uid, None)
+
+    def _update(self, pod: Pod, status: PodStatus, force: bool, finished: bool, cause: int) -> None:
+        entry = self._entries.get(pod.uid)
+        old = pod.status if entry is None else entry.status
+        if not transition_allowed(old, status, pod):
+            return
+        now = Time(self._clock.truncated())
+        status = replace(
+            status,
+            conditions=with_transition_times(status.conditions, old.conditions, now),
+            start_time=old.start_time if old.start_time is not None else status.start_time or now,
+        )
+        if entry is None:
+            entry = self._entries[pod.uid] = Entry(pod, status)
+        else:
+            finished = finished or entry.finished
+            if not force and same_for_kubelet(entry.status, status):
+                return
+        changed = status != entry.status or entry.version == 0
+        entry.pod = pod
+        entry.status = status
+        entry.version += 1
+        entry.finished = finished
+        entry.cause = cause
+        if changed:
+            self._on_change(pod.uid, status)
+        self._wake()
+
+    # ---- sending ------------------------------------------------------------------------------------------------
+
+    def pod_seen(self, pod: Pod) -> None:
+        """Compare what the API shows with the cache: a difference is repaired at the next reconciliation."""
+        entry = self._entries.get(pod.uid)
+        if entry is None:
+            return
+        if entry.version <= entry.sent and not same_for_kubelet(pod.status, entry.status):
+            self._reconcile_later()
+
+    def _reconcile_later(self) -> None:
+        when = self._clock.next_on_grid(self._phase_ns, STATUS_RECONCILE_PERIOD, self._clock.now + 1)
+        if self._reconcile_at is None or self._reconcile_at < self._clock.now:
+            self._reconcile_at = when
+            self._clock.call_at(when, self._reconcile, when, rank=self._rank)
+
+    def _reconcile(self, when: int) -> None:
+        """Send whatever differs from what the API shows (syncBatch with all = true)."""
+        if self._stopped or self._reconcile_at != when:
+            return
+        self._reconcile_at = None
+        if self._sending is not None:
+            self._reconcile_later()
+            return
+        for uid, entry in self._entries.items():
+            shown = self._server.find(Pod, *entry.pod.key) if self._client.connected else None
+            differs = shown is not None and shown.uid == uid and not same_for_kubelet(shown.status, entry.status)
+            if entry.version > entry.sent or differs:
+                self._batch.append(Send(uid, entry.status, entry.version, entry.finished, entry.cause))
+        self._next()
+
+    def _wake(self) -> None:
+        if self._sending is None and not self._batch:
+            self._take_batch()
+            self._next()
+
+    def _take_batch(self) -> None:
+        for uid, entry in self._entries.items():
+            if entry.version > entry.sent:
+                self._batch.append(Send(uid, entry.status, entry.version, entry.finished, entry.cause))
+
+    def _next(self) -> None:
+        """Begin the next send, or go idle."""
+        if self._stopped or not self._batch:
+            return
+        self._sending = self._batch.popleft()
+        if not self._client.connected:
+            self._blocked_since = self._clock.now  # the request hangs until the connection is closed
+            return
+        delay = self._draw() + self._draw()
+        self._clock.call_after(delay, self._arrive, self._sending, rank=self._rank)
+
+    def link_restored(self) -> None:
+        """The connection is back: a request that hung fails now; what is due is sent again."""
+        if self._blocked_since is None or self._sending is None:
+            return
+        since, self._blocked_since = self._blocked_since, None
+        self._sending = None
+        self._batch.clear()
+        if self._clock.next_on_grid(self._phase_ns, STATUS_RECONCILE_PERIOD, since + 1) <= self._clock.now:
+            self._reconcile_at = self._clock.now
+            self._reconcile(self._clock.now)
+        else:
+            self._reconcile_later()
+
+    def stop(self) -> None:
+        """The kubelet's process ends."""
+        self._stopped = True
+
+    def _arrive(self, send: Send) -> None:
+        """Merge and store (syncPod)."""
+        if self._stopped:
+            return
+        if not self._client.connected:
+            self._blocked_since = self._clock.now
+            return
+        entry = self._entries.get(send.uid)
+        deletable = None
+        if not self._server.available:
+            self._reconcile_later()
+        elif entry is not None:
+            deletable = self._store(entry, send)
+        if deletable is not None:
+            self._clock.call_after(self._draw(), self._delete, send, deletable, rank=self._rank)
+        else:
+            self._done()
+
+    def _store(self, entry: Entry, send: Send) -> Pod | None:
+        """Write one version; return the pod if its object can now be removed."""
+        namespace, name = entry.pod.key
+
+        def change(pod: Pod) -> Pod:
+            if pod.uid != send.uid:
+                return pod
+            could_run = self._could_have_running_containers(send.uid)
+            now = Time(self._clock.truncated())
+            return replace(pod, status=merge_pod_status(pod.status, send.status, could_run, now))
+
+        try:
+            pod = self._server.patch_status(Pod, namespace, name, change, self._client.actor, send.cause)
+        except NotFound:
+            return None
+        except ApiError:
+            self._reconcile_later()
+            return None
+        if pod.uid != send.uid:
+            return None
+        entry.sent = max(entry.sent, send.version)
+        if not same_for_kubelet(pod.status, entry.status) and entry.version <= entry.sent:
+            self._reconcile_later()
+        return pod if pod.deleting and pod.status.phase in TERMINAL and send.finished else None
+
+    def _delete(self, send: Send, pod: Pod) -> None:
+        if self._stopped:
+            return
+        if not self._client.connected:
+            self._blocked_since = self._clock.now
+            return
+        try:
+            self._server.delete(
+                Pod, *pod.key, grace_period_seconds=0, uid=send.uid, actor=self._client.actor, cause=send.cause
+            )
+        except (NotFound, Conflict):
+            pass
+        except ApiError:
+            self._reconcile_later()
+        self._done()
+
+    def _done(self) -> None:
+        self._sending = None
+        if self._batch:
+            self._next()
+        else:
+            self._wake()

@@ -1,0 +1,102 @@
+"""A container as the runtime runs it: one process that starts, answers, ends by itself, or is made to end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from k8sim.machines.answers import FOR_EVER, NEVER, Answers
+from k8sim.machines.image import ImageBehaviour
+from k8sim.machines.records import EXITED, RUNNING, ContainerRecord
+from k8sim.sim.clock import Clock, Event
+from k8sim.sim.distributions import Constant, Distribution
+from k8sim.sim.streams import Streams
+from k8sim.sim.trace import NO_CAUSE
+
+KILLED: Final = 137
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """What chance has decided about one instance of a container. None: never."""
+
+    start_ns: int
+    started_ns: int | None
+    ready_ns: int | None
+    hang_ns: int | None
+    exit_ns: int | None
+    exit_code: int
+    stop_ns: int | None
+
+
+def draw_lifetime(behaviour: ImageBehaviour, streams: Streams, entity: str, instance: int) -> Lifetime:
+    """Draw all durations of one instance; each has a stream of its own, addressed by the instance's number."""
+
+    def draw(law: Distribution | None, purpose: str) -> int | None:
+        if law is None:
+            return None
+        if isinstance(law, Constant):
+            return law.ns
+        return law.quantile(streams.uniform_at(entity, purpose, instance))
+
+    return Lifetime(
+        start_ns=draw(behaviour.start, "start") or 0,
+        started_ns=draw(behaviour.started, "started"),
+        ready_ns=draw(behaviour.ready, "ready"),
+        hang_ns=draw(behaviour.hang, "hang"),
+        exit_ns=draw(behaviour.exit_after, "exit"),
+        exit_code=behaviour.exit_code,
+        stop_ns=draw(behaviour.stop, "stop"),
+    )
+
+
+class Container:
+    """One instance. ``record`` is what the runtime says of it; ``answers`` what it says to probes.
+
+    ``row`` is the trace row that stands for its start, then for its end.
+    """
+
+    __slots__ = ("_clock", "_ended", "answers", "identity", "kill_at_ns", "lifetime", "record", "row", "term_at_ns")
+
+    def __init__(self, clock: Clock, identity: str, record: ContainerRecord, lifetime: Lifetime) -> None:
+        self._clock = clock
+        self.identity = identity
+        self.record = record
+        self.lifetime = lifetime
+        self.answers = Answers()
+        self.row = NO_CAUSE
+        self.term_at_ns: int | None = None
+        self.kill_at_ns = FOR_EVER
+        self._ended: Event | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the process lives."""
+        return self.record.state == RUNNING
+
+    def begin(self) -> None:
+        """Let the process begin now."""
+        now = self._clock.now
+        life = self.lifetime
+        self.record = replace(self.record, state=RUNNING, started_ns=now)
+        self.answers = Answers(
+            started_from=NEVER if life.started_ns is None else now + life.started_ns,
+            ready_from=NEVER if life.ready_ns is None else now + life.ready_ns,
+            hang_from=NEVER if life.hang_ns is None else now + life.hang_ns,
+        )
+
+    def end(self, code: int) -> None:
+        """Note that the process has ended, and wake who waits for it."""
+        reason = "Completed" if code == 0 else "Error"
+        self.record = replace(self.record, state=EXITED, finished_ns=self._clock.now, exit_code=code, reason=reason)
+        ended, self._ended = self._ended, None
+        if ended is not None:
+            self._clock.fire(ended)
+
+    def ended(self) -> Event:
+        """Return an event of the process' end; one event serves all who wait."""
+        if self._ended is None:
+            self._ended = self._clock.event()
+            if not self.running:
+                self._clock.fire(self._ended)
+        return self._ended

@@ -1,0 +1,332 @@
+"""One node's machine: power, network link, images on disk, and a container runtime.
+
+The runtime follows the scripted CRI runtime of the recordings: StopContainer waits for the shorter of the process'
+stop time and the timeout, and gives exit code 0 or 137; a second stop with a shorter timeout kills at its own deadline;
+stopping a sandbox kills what is left in it; every sandbox has its own address.
+
+Everything here is truth, not knowledge: the kubelet learns of it by looking (`snapshot`), or by being told that it is
+worth looking (`Agent`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from k8sim.machines.answers import FOR_EVER
+from k8sim.machines.container import KILLED, Container, draw_lifetime
+from k8sim.machines.records import CREATED, EXITED, RUNNING, ContainerRecord, RuntimePodStatus, SandboxRecord
+from k8sim.machines.registry import Registry
+from k8sim.sim.clock import Steps, rank
+from k8sim.sim.simulation import Simulation
+from k8sim.sim.trace import NO_CAUSE
+from k8sim.sim.units import SECOND
+
+Key = tuple[str, str]
+Window = tuple[int, int]
+
+
+class Agent(Protocol):
+    """What runs on the machine and reacts to it: the kubelet."""
+
+    def runtime_changed(self, uid: str) -> None:
+        """Something in the runtime has changed for a pod."""
+
+    def answers_changed(self, uid: str) -> None:
+        """A container of the pod answers probes differently from now on."""
+
+    def power_lost(self) -> None:
+        """The machine is off."""
+
+    def booted(self) -> None:
+        """The machine is on again; its runtime is empty."""
+
+    def link_lost(self) -> None:
+        """The API server cannot be reached any more."""
+
+    def link_restored(self) -> None:
+        """The API server can be reached again."""
+
+    def restarted(self) -> None:
+        """The agent's process ends and begins anew; containers go on."""
+
+
+@dataclass
+class PodSandbox:
+    """A pod as the runtime knows it: its sandboxes and containers, the newest last."""
+
+    uid: str
+    key: Key
+    sandboxes: list[SandboxRecord] = field(default_factory=list)
+    containers: list[Container] = field(default_factory=list)
+    unready: Window = (0, 0)
+    hang: Window = (0, 0)
+
+
+class Machine:
+    """A node's machine.
+
+    Parameters
+    ----------
+    sim
+        The run.
+    name
+        The node's name.
+    registry
+        Where images come from, and how their software behaves.
+    index
+        The node's number: its address and its pods' addresses follow from it.
+    """
+
+    def __init__(self, sim: Simulation, name: str, registry: Registry, index: int = 0) -> None:
+        self.sim = sim
+        self.name = name
+        self.registry = registry
+        self.powered = True
+        self.connected = True
+        self.boot = 1
+        self.agent: Agent | None = None
+        self.images: dict[str, str] = {}
+        self.restart_counts: dict[str, dict[str, int]] = {}
+        self.host_ip = f"172.{16 + (index >> 16) % 16}.{(index >> 8) % 256}.{index % 256}"
+        self._index = index
+        self._addresses = 0
+        self._ids = 0
+        self._clock = sim.clock
+        self._rank = rank("world", name)
+        self._pods: dict[str, PodSandbox] = {}
+
+    @property
+    def boot_id(self) -> str:
+        """The identity of this boot."""
+        return f"{self.name}-boot-{self.boot}"
+
+    # ---- what the runtime does ----------------------------------------------------------------------------------
+
+    def snapshot(self, uid: str) -> RuntimePodStatus:
+        """Return what the runtime knows of a pod (kuberuntime GetPodStatus)."""
+        pod = self._pods.get(uid)
+        if pod is None:
+            return RuntimePodStatus(uid)
+        newest = pod.sandboxes[-1] if pod.sandboxes else None
+        return RuntimePodStatus(
+            uid,
+            tuple(c.record for c in reversed(pod.containers)),
+            tuple(reversed(pod.sandboxes)),
+            newest.ip if newest is not None and newest.ready else "",
+        )
+
+    def pods(self) -> list[PodSandbox]:
+        """Return all pods that the runtime knows."""
+        return list(self._pods.values())
+
+    def find_container(self, uid: str, container_id: str) -> Container | None:
+        """Return an instance of a container by its ID."""
+        pod = self._pods.get(uid)
+        if pod is not None:
+            for container in pod.containers:
+                if container.record.id == container_id:
+                    return container
+        return None
+
+    def run_sandbox(self, uid: str, key: Key, attempt: int) -> Steps:
+        """Make a sandbox and its network; returns its record."""
+        yield self._clock.sleep(self.sim.latencies.draw("runtimeSandboxStart", self.name), self._rank)
+        pod = self._pods.get(uid)
+        if pod is None:
+            pod = self._pods[uid] = PodSandbox(uid, key)
+        record = SandboxRecord(self._id(), True, self._address(), attempt)
+        pod.sandboxes.append(record)
+        self._changed(uid)
+        return record
+
+    def start_container(self, uid: str, name: str, image: str, restart_count: int, cause: int = NO_CAUSE) -> Steps:
+        """Create and start a container in the pod's newest sandbox; returns the `Container`."""
+        pod = self._pods[uid]
+        entity = f"{uid}/{name}"
+        lifetime = draw_lifetime(self.registry.behaviour(image), self.sim.streams, entity, restart_count)
+        record = ContainerRecord(self._id(), name, image, CREATED, restart_count, created_ns=self._clock.now)
+        delay = self.sim.latencies.draw("runtimeContainerStart", self.name) + lifetime.start_ns
+        yield self._clock.sleep(delay, self._rank)
+        container = Container(self._clock, entity, record, lifetime)
+        pod.containers.append(container)
+        self.restart_counts.setdefault(uid, {})[name] = restart_count
+        container.begin()
+        self._apply_windows(pod, container)
+        container.row = self._note(pod, "Started", {"container": name, "restart": restart_count}, cause)
+        if lifetime.exit_ns is not None:
+            self._clock.call_after(lifetime.exit_ns, self._end, pod, container, lifetime.exit_code, rank=self._rank)
+        self._changed(uid)
+        return container
+
+    def stop_container(self, uid: str, container: Container, timeout_s: int, cause: int = NO_CAUSE) -> Steps:
+        """Send SIGTERM, then SIGKILL after a timeout; returns when the process has ended (CRI StopContainer)."""
+        if container.running:
+            pod = self._pods[uid]
+            self._signal(pod, container, timeout_s * SECOND, cause)
+            if container.running:
+                yield container.ended()
+
+    def _signal(self, pod: PodSandbox, container: Container, timeout_ns: int, cause: int) -> None:
+        now = self._clock.now
+        stop = container.lifetime.stop_ns
+        if timeout_ns <= 0:
+            self._end(pod, container, KILLED, cause)
+            return
+        if container.term_at_ns is None:
+            container.term_at_ns = now
+            if stop is not None:
+                self._clock.call_after(stop, self._end, pod, container, 0, cause, rank=self._rank)
+        deadline = now + timeout_ns
+        ends = None if stop is None else container.term_at_ns + stop
+        if deadline < container.kill_at_ns:
+            container.kill_at_ns = deadline
+            if ends is None or deadline < ends:
+                self._clock.call_at(deadline, self._kill, pod, container, deadline, cause, rank=self._rank)
+
+    def _kill(self, pod: PodSandbox, container: Container, deadline: int, cause: int) -> None:
+        if container.kill_at_ns <= deadline:
+            self._end(pod, container, KILLED, cause)
+
+    def stop_sandbox(self, uid: str) -> Steps:
+        """Stop a pod's sandboxes and take down their network; what is left in them is killed."""
+        pod = self._pods.get(uid)
+        if pod is None or not any(s.ready for s in pod.sandboxes):
+            return
+        yield self._clock.sleep(self.sim.latencies.draw("runtimeSandboxStop", self.name), self._rank)
+        for container in pod.containers:
+            self._end(pod, container, KILLED)
+        pod.sandboxes = [replace(s, ready=False) for s in pod.sandboxes]
+        self._changed(uid)
+
+    def remove_containers(self, uid: str, ids: set[str]) -> None:
+        """Remove the records of ended containers."""
+        pod = self._pods.get(uid)
+        if pod is not None:
+            pod.containers = [c for c in pod.containers if c.record.state == RUNNING or c.record.id not in ids]
+
+    def remove_pod(self, uid: str) -> None:
+        """Remove all that the runtime keeps of a pod, killing what runs."""
+        self.restart_counts.pop(uid, None)
+        pod = self._pods.pop(uid, None)
+        if pod is not None:
+            for container in pod.containers:
+                self._end(pod, container, KILLED)
+
+    # ---- faults -------------------------------------------------------------------------------------------------
+
+    def crash(self) -> None:
+        """Lose power: the kubelet and all containers are gone at once; images and other files stay."""
+        if not self.powered:
+            return
+        self.powered = False
+        pods, self._pods = self._pods, {}
+        for pod in pods.values():
+            for container in pod.containers:
+                if container.running:
+                    container.record = replace(container.record, state=EXITED, finished_ns=self._clock.now)
+                    self._note(pod, "Lost", {"container": container.record.name}, container.row)
+        if self.agent is not None:
+            self.agent.power_lost()
+
+    def boot_up(self) -> None:
+        """Get power back: a new boot, with an empty runtime; the kubelet starts."""
+        if self.powered:
+            return
+        self.powered = True
+        self.boot += 1
+        if self.agent is not None:
+            self.agent.booted()
+
+    def partition(self) -> None:
+        """Cut the machine off from the API server; containers go on."""
+        if self.connected:
+            self.connected = False
+            if self.agent is not None:
+                self.agent.link_lost()
+
+    def heal(self) -> None:
+        """End a partition."""
+        if not self.connected:
+            self.connected = True
+            if self.agent is not None:
+                self.agent.link_restored()
+
+    def restart_kubelet(self) -> None:
+        """Restart the kubelet's process; containers go on."""
+        for pod in self._pods.values():
+            for container in pod.containers:
+                container.kill_at_ns = FOR_EVER  # the runtime drops a stop whose caller is gone; SIGTERM stays sent
+        if self.powered and self.agent is not None:
+            self.agent.restarted()
+
+    def exit_container(self, key: Key, container: str | None = None, code: int = 1) -> bool:
+        """Let the process of a pod's container (default: its first) end now; False if there is none."""
+        for pod in self._running(key):
+            for c in pod.containers:
+                if c.running and (container is None or c.record.name == container):
+                    self._end(pod, c, code)
+                    return True
+        return False
+
+    def set_unready(self, key: Key, until_ns: int | None = None) -> None:
+        """Let the readiness probes of a pod fail from now on, until a moment (None: for ever)."""
+        window = (self._clock.now, FOR_EVER if until_ns is None else until_ns)
+        for pod in self._running(key):
+            pod.unready = window
+            self._answers_changed(pod)
+
+    def set_hang(self, key: Key, until_ns: int | None = None) -> None:
+        """Let the liveness and readiness probes of a pod fail from now on, until a moment (None: for ever)."""
+        window = (self._clock.now, FOR_EVER if until_ns is None else until_ns)
+        for pod in self._running(key):
+            pod.hang = window
+            self._answers_changed(pod)
+
+    # ---- internals ----------------------------------------------------------------------------------------------
+
+    def _running(self, key: Key) -> Iterator[PodSandbox]:
+        """Yield the pods of that name that have a sandbox, the newest first."""
+        for pod in reversed(list(self._pods.values())):
+            if pod.key == key:
+                yield pod
+
+    def _apply_windows(self, pod: PodSandbox, container: Container) -> None:
+        if pod.unready[1] or pod.hang[1]:
+            container.answers = replace(container.answers, unready=pod.unready, hang=pod.hang)
+
+    def _answers_changed(self, pod: PodSandbox) -> None:
+        for container in pod.containers:
+            self._apply_windows(pod, container)
+        if self.agent is not None:
+            self.agent.answers_changed(pod.uid)
+
+    def _end(self, pod: PodSandbox, container: Container, code: int, cause: int | None = None) -> None:
+        if not container.running:
+            return
+        container.end(code)
+        name = container.record.name
+        cause = container.row if cause is None else cause
+        container.row = self._note(pod, "Exited", {"container": name, "code": code}, cause)
+        if self.agent is not None:
+            self.agent.answers_changed(pod.uid)
+        self._changed(pod.uid)
+
+    def _changed(self, uid: str) -> None:
+        if self.agent is not None:
+            self.agent.runtime_changed(uid)
+
+    def _note(self, pod: PodSandbox, event: str, detail: dict[str, object], cause: int) -> int:
+        namespace, name = pod.key
+        return self.sim.trace.append(self._clock.now, "Container", name, event, detail, cause, namespace)
+
+    def _id(self) -> str:
+        self._ids += 1
+        return f"{self.name}/{self._ids}"
+
+    def _address(self) -> str:
+        """Return the next address of the machine's range; one is used again only after 2000 others."""
+        self._addresses = self._addresses % 2000 + 1
+        number = self._index * 2048 + self._addresses
+        return f"10.{(number >> 16) % 256}.{(number >> 8) % 256}.{number % 256}"
