@@ -74,9 +74,7 @@ def kinds() -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for module in pkgutil.iter_modules(api_package.__path__):
         source = Path(f"{api_package.__path__[0]}/{module.name}.py").read_text()
-        bodies = dict(
-            re.findall(r"^    def (create_\w+)\(\n(?:        .*\n)*?        body: (\w+),\n", source, re.M)
-        )
+        bodies = dict(re.findall(r"^    def (create_\w+)\(\n(?:        .*\n)*?        body: (\w+),\n", source, re.M))
         paths = dict(re.findall(r"def _(create_\w+)_serialize\(.*?resource_path='([^']+)'", source, re.S))
         for method, path in paths.items():
             body = bodies.get(method)
@@ -116,9 +114,7 @@ def main() -> int:
     }
     text = json.dumps(document, separators=(",", ":"), sort_keys=False).encode()
     OUTPUT.write_bytes(gzip.compress(text, 9, mtime=0))
-    sys.stdout.write(
-        f"{OUTPUT}: {len(found)} kinds, {len(document['types'])} types, {OUTPUT.stat().st_size} bytes\n"
-    )
+    sys.stdout.write(f"{OUTPUT}: {len(found)} kinds, {len(document['types'])} types, {OUTPUT.stat().st_size} bytes\n")
     return 0
 
 
