@@ -475,6 +475,13 @@ class NodeSystemInfo(Struct, frozen=True):
     machine_id: str = msgspec.field(default="", name="machineID")
 
 
+class ContainerImage(Struct, frozen=True):
+    """An image on a node."""
+
+    names: tuple[str, ...] = ()
+    size_bytes: int = 0
+
+
 class NodeStatus(Struct, frozen=True):
     """What the kubelet and the controllers say of a node."""
 
@@ -484,6 +491,7 @@ class NodeStatus(Struct, frozen=True):
     node_info: NodeSystemInfo = NodeSystemInfo()
     volumes_in_use: tuple[str, ...] = ()
     volumes_attached: tuple[AttachedVolume, ...] = ()
+    images: tuple[ContainerImage, ...] = ()
 
 
 class Node(Object, frozen=True):
