@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from k8sim.api.core import Pod
-from k8sim.scheduler.framework import SKIP, Cycle, Diagnosis, Plugin, Scores, Slots, Status, Verdicts
+from k8sim.scheduler.framework import SKIP, Cycle, Diagnosis, Mask, Plugin, Scores, Slots, Status, Verdicts
 from k8sim.scheduler.listers import Listers
 from k8sim.scheduler.nodes import NodeInfo, NodeTable
 from k8sim.scheduler.nominator import Nominator
@@ -18,7 +17,6 @@ from k8sim.sim.streams import Streams
 
 MIN_FEASIBLE_NODES_TO_FIND: Final = 100
 MIN_FEASIBLE_NODES_PERCENTAGE: Final = 5
-Mask = npt.NDArray[np.bool_]
 _INFEASIBLE: Final = -1
 
 

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Sequence
 from typing import Generic, TypeVar
 
 from k8sim.api.apps import ReplicaSet, StatefulSet
-from k8sim.api.core import Namespace, PersistentVolume, PersistentVolumeClaim, Service
+from k8sim.api.core import Namespace, PersistentVolume, PersistentVolumeClaim, Pod, Service
 from k8sim.api.meta import LabelSelector, Object
 from k8sim.api.policy import PodDisruptionBudget
+from k8sim.api.selectors import labels_match
 from k8sim.api.storage import CSIDriver, CSINode, CSIStorageCapacity, StorageClass, VolumeAttachment
 from k8sim.api.volume_matching import claim_class, volume_class
 from k8sim.apiserver.informer import Informer, SharedInformers
@@ -32,6 +33,11 @@ def _places(volume: PersistentVolume) -> list[tuple[str, str]]:
 def _claim_of(volume: PersistentVolume) -> list[tuple[str, str]]:
     ref = volume.spec.claim_ref
     return [(ref.namespace, ref.name)] if ref is not None else []
+
+
+def _first_label(service: Service) -> list[tuple[str, tuple[str, str]]]:
+    """File a service under one of the labels that its pods have."""
+    return [(service.namespace, label) for label in list(service.spec.selector.items())[:1]]
 
 
 class AssumeCache(Generic[T]):
@@ -75,6 +81,7 @@ class Caches:
         self._capacities = informers.of(CSIStorageCapacity)
         self._namespaces = informers.of(Namespace)
         self._services = informers.of(Service)
+        self._services.add_index("label", _first_label)
         self._budgets = informers.of(PodDisruptionBudget)
         self._classes = informers.of(StorageClass)
         self._csi_nodes = informers.of(CSINode)
@@ -127,13 +134,15 @@ class Caches:
         """See `Listers`."""
         return self._attachments.by_index("node", node)
 
-    def namespaces(self) -> Iterable[Namespace]:
+    def namespaces(self) -> Sequence[Namespace]:
         """See `Listers`."""
         return self._namespaces.list()
 
-    def services(self, namespace: str) -> Iterable[Service]:
+    def services_of(self, pod: Pod) -> Sequence[Service]:
         """See `Listers`."""
-        return self._services.by_index("namespace", namespace)
+        labels = pod.metadata.labels
+        candidates = (s for label in labels.items() for s in self._services.by_index("label", (pod.namespace, label)))
+        return [s for s in candidates if labels_match(s.spec.selector, labels)]
 
     def disruption_budgets(self) -> Sequence[PodDisruptionBudget]:
         """See `Listers`."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Slots = npt.NDArray[np.intp]
 Codes = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 MAX_NODE_SCORE: Final = 100
 

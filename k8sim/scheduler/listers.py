@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from k8sim.api.core import Namespace, PersistentVolume, PersistentVolumeClaim, Service
+from k8sim.api.core import Namespace, PersistentVolume, PersistentVolumeClaim, Pod, Service
 from k8sim.api.meta import LabelSelector
 from k8sim.api.policy import PodDisruptionBudget
 from k8sim.api.storage import CSIDriver, CSINode, CSIStorageCapacity, StorageClass, VolumeAttachment
@@ -44,11 +44,11 @@ class Listers(Protocol):
     def attachments_of_node(self, node: str) -> Iterable[VolumeAttachment]:
         """Return the attachments of a node."""
 
-    def namespaces(self) -> Iterable[Namespace]:
+    def namespaces(self) -> Sequence[Namespace]:
         """Return all namespaces."""
 
-    def services(self, namespace: str) -> Iterable[Service]:
-        """Return the services of a namespace."""
+    def services_of(self, pod: Pod) -> Sequence[Service]:
+        """Return the services that select a pod."""
 
     def disruption_budgets(self) -> Sequence[PodDisruptionBudget]:
         """Return all disruption budgets."""

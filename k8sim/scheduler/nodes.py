@@ -17,6 +17,7 @@ import numpy.typing as npt
 from k8sim.api.core import Node, NodeSelector, Pod
 from k8sim.api.pods import claim_names
 from k8sim.api.resources import CPU, MEMORY, Amounts, amounts, pod_non_zero_requests, pod_requests
+from k8sim.scheduler.counters import PodCounts
 from k8sim.scheduler.framework import Codes, Slots
 
 HOSTNAME: Final = "kubernetes.io/hostname"
@@ -129,6 +130,10 @@ class NodeTable:
         """How many nodes have a PreferNoSchedule taint."""
         self.claim_users: dict[tuple[str, str], int] = {}
         """How many pods on nodes use each claim."""
+        self.pods = PodCounts(len(self.versions))
+        """Which pods are where."""
+        self.images: dict[str, dict[int, int]] = {}
+        """For each image its size on each slot that has it."""
         self.tree = NodeTree()
         self._free: list[int] = []
         self._columns: dict[Hashable, NodeColumn] = {}
@@ -195,6 +200,8 @@ class NodeTable:
         self.prefer_no_schedule += _prefers_none(node) - (old is not None and _prefers_none(old))
         if old is None or old.status.allocatable is not node.status.allocatable:
             info.allocatable = amounts(node.status.allocatable)
+        if (old is None and node.status.images) or (old is not None and old.status.images is not node.status.images):
+            self._set_images(info.slot, old, node)
         for column in (*self._columns.values(), *self._topologies.values()):
             column.update(info.slot, node)
 
@@ -204,12 +211,24 @@ class NodeTable:
         if info.node is not None:
             self.tree.remove(info.node)
             self.prefer_no_schedule -= _prefers_none(info.node)
+        self._set_images(info.slot, info.node, None)
         info.node = None
         info.allocatable = {}
         for column in (*self._columns.values(), *self._topologies.values()):
             column.clear(info.slot)
         self.versions[info.slot] += 1
         self._release(info)
+
+    def _set_images(self, slot: int, old: Node | None, new: Node | None) -> None:
+        for image in old.status.images if old is not None else ():
+            for name in image.names:
+                sizes = self.images.get(name, {})
+                sizes.pop(slot, None)
+                if not sizes:
+                    self.images.pop(name, None)
+        for image in new.status.images if new is not None else ():
+            for name in image.names:
+                self.images.setdefault(name, {})[slot] = image.size_bytes
 
     def _info(self, name: str) -> NodeInfo:
         info = self.by_name.get(name)
@@ -239,6 +258,7 @@ class NodeTable:
             array.resize(size)
         for memo in self._memos.values():
             memo.resize(size)
+        self.pods.resize(size)
 
     # ---- pods -----------------------------------------------------------------------------------------------
 
@@ -266,6 +286,7 @@ class NodeTable:
     def _account(self, pod: Pod, info: NodeInfo, sign: int) -> None:
         info.account(pod, sign)
         self.versions[info.slot] += 1
+        self.pods.account(pod, info.slot, sign)
         if pod.spec.volumes:
             for name in claim_names(pod):
                 key = (pod.namespace, name)

@@ -46,6 +46,12 @@ def node_matches(pod: Pod, node: Node) -> bool:
     return node_selector_matches(required, node)
 
 
+def requirements_key(pod: Pod) -> bytes:
+    """Return what pods with equal node requirements have in common."""
+    affinity = pod.spec.affinity
+    return msgspec.msgpack.encode((pod.spec.node_selector, affinity.node_affinity if affinity else None))
+
+
 def preferred_terms(pod: Pod) -> tuple[PreferredSchedulingTerm, ...]:
     """Return the preferred terms."""
     affinity = pod.spec.affinity.node_affinity if pod.spec.affinity else None
@@ -79,8 +85,7 @@ class NodeAffinity(Plugin):
 
     def signature(self, cycle: Cycle) -> Hashable:
         """See `Plugin`."""
-        affinity = cycle.pod.spec.affinity
-        return msgspec.msgpack.encode((cycle.pod.spec.node_selector, affinity.node_affinity if affinity else None))
+        return requirements_key(cycle.pod)
 
     def filter_node(self, cycle: Cycle, info: NodeInfo) -> Status | None:
         """See `Plugin`."""

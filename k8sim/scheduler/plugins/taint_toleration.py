@@ -42,6 +42,11 @@ def _covers(toleration: Toleration, taint: Taint) -> bool:
     return toleration.operator in ("", "Equal") and bool(toleration.key) and toleration.value == taint.value
 
 
+def tolerations_key(pod: Pod) -> bytes:
+    """Return what pods with equal tolerations have in common."""
+    return msgspec.msgpack.encode(pod.spec.tolerations)
+
+
 def untolerated_taint(node: Node, tolerations: Iterable[Toleration]) -> Taint | None:
     """Return the first NoSchedule or NoExecute taint that is not tolerated, if any."""
     for taint in node.spec.taints:
@@ -80,7 +85,7 @@ class TaintToleration(Plugin):
 
     def signature(self, cycle: Cycle) -> Hashable:
         """See `Plugin`."""
-        return msgspec.msgpack.encode(cycle.pod.spec.tolerations)
+        return tolerations_key(cycle.pod)
 
     def filter_node(self, cycle: Cycle, info: NodeInfo) -> Status | None:
         """See `Plugin`."""

@@ -1,0 +1,232 @@
+"""How many pods of a kind are on each node, kept up to date pod by pod.
+
+Two questions are answered, and neither costs more because more pods are there:
+
+* `PodCounts.matching`: how many pods that a selector selects are on each node;
+* `PodCounts.terms_matching`: which affinity terms of pods on nodes select a given pod, and how many such pods each node
+  has.
+
+Selectors are filed under one of the labels that they require, so a pod only meets those that may select it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, Literal, NamedTuple
+
+import msgspec
+import numpy as np
+
+from k8sim.api.core import Pod, PodAffinity, PodAffinityTerm
+from k8sim.api.meta import LabelSelector, LabelSelectorRequirement
+from k8sim.api.selectors import selector_matches
+from k8sim.api.struct import replace
+from k8sim.scheduler.framework import Codes
+
+Kind = Literal["required affinity", "required anti-affinity", "preferred affinity", "preferred anti-affinity"]
+Label = tuple[str, str]
+
+_MOST_COUNTERS: Final = 1024
+_ANY: Final = ("", "")
+
+
+class Term(NamedTuple):
+    """An affinity term of a pod. Without namespaces and without namespace selector it speaks of the pod's own."""
+
+    kind: Kind
+    weight: int
+    topology_key: str
+    namespaces: tuple[str, ...]
+    namespace_selector: LabelSelector | None
+    selector: LabelSelector | None
+
+    def key(self) -> tuple[object, ...]:
+        """Return what equal terms have in common."""
+        return (*self[:4], msgspec.msgpack.encode((self.namespace_selector, self.selector)))
+
+
+def terms_of(pod: Pod) -> list[Term]:
+    """Return all affinity terms of a pod (framework.PodInfo)."""
+    affinity = pod.spec.affinity
+    if affinity is None:
+        return []
+    return [*_terms(pod, affinity.pod_affinity, False), *_terms(pod, affinity.pod_anti_affinity, True)]
+
+
+def _terms(pod: Pod, rules: PodAffinity | None, anti: bool) -> Iterator[Term]:
+    if rules is None:
+        return
+    for term in rules.required_during_scheduling_ignored_during_execution:
+        yield _term(pod, term, "required anti-affinity" if anti else "required affinity", 1)
+    for weighted in rules.preferred_during_scheduling_ignored_during_execution:
+        if weighted.weight:
+            kind: Kind = "preferred anti-affinity" if anti else "preferred affinity"
+            yield _term(pod, weighted.pod_affinity_term, kind, weighted.weight)
+
+
+def _term(pod: Pod, term: PodAffinityTerm, kind: Kind, weight: int) -> Term:
+    namespaces = term.namespaces
+    if not namespaces and term.namespace_selector is None:
+        namespaces = (pod.namespace,)
+    selector = with_label_keys(term.label_selector, pod, term.match_label_keys, "In")
+    selector = with_label_keys(selector, pod, term.mismatch_label_keys, "NotIn")
+    return Term(kind, weight, term.topology_key, namespaces, term.namespace_selector, selector)
+
+
+def with_label_keys(
+    selector: LabelSelector | None, pod: Pod, keys: tuple[str, ...], operator: str
+) -> LabelSelector | None:
+    """Return the selector with the pod's own values of some keys required (matchLabelKeys) or ruled out."""
+    labels = pod.metadata.labels
+    more = tuple(LabelSelectorRequirement(key=k, operator=operator, values=(labels[k],)) for k in keys if k in labels)
+    if selector is None or not more:
+        return selector
+    return replace(selector, match_expressions=selector.match_expressions + more)
+
+
+class PodCounter:
+    """How many pods that a selector selects are on each slot. ``namespaces`` None: all."""
+
+    __slots__ = ("counts", "labels", "namespaces", "selector", "terminating")
+
+    def __init__(
+        self, selector: LabelSelector | None, namespaces: tuple[str, ...] | None, terminating: bool, size: int
+    ) -> None:
+        self.selector = selector
+        self.namespaces = namespaces
+        self.terminating = terminating
+        self.counts: Codes = np.zeros(size, dtype=np.int64)
+        self.labels = _filed_under(selector)
+
+    def selects(self, pod: Pod) -> bool:
+        """Tell whether a pod counts."""
+        if self.namespaces is not None and pod.namespace not in self.namespaces:
+            return False
+        return (self.terminating or not pod.deleting) and selector_matches(self.selector, pod.metadata.labels)
+
+
+class TermCounter:
+    """How many pods with a certain affinity term are on each slot."""
+
+    __slots__ = ("counts", "term", "total")
+
+    def __init__(self, term: Term, size: int) -> None:
+        self.term = term
+        self.total = 0
+        self.counts: Codes = np.zeros(size, dtype=np.int64)
+
+
+class PodCounts:
+    """Counters of the pods on nodes; `account` is told of every pod that comes or goes."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._pods: dict[Label, dict[str, tuple[Pod, int]]] = {_ANY: {}}
+        self._counters: dict[object, PodCounter] = {}
+        self._filed: dict[Label, list[PodCounter]] = {}
+        self._terms: dict[object, TermCounter] = {}
+        self._filed_terms: dict[Label, dict[object, TermCounter]] = {}
+        self._parsed: dict[tuple[int, str], tuple[object, list[tuple[object, Term]]]] = {}
+
+    # ---- reads ----------------------------------------------------------------------------------------------
+
+    def matching(self, selector: LabelSelector | None, namespaces: tuple[str, ...] | None, terminating: bool) -> Codes:
+        """Return how many pods that the selector selects are on each slot, terminating ones included or not."""
+        key = (namespaces, terminating, msgspec.msgpack.encode(selector))
+        counter = self._counters.get(key)
+        if counter is None:
+            if len(self._counters) >= _MOST_COUNTERS:
+                oldest = next(iter(self._counters))
+                dropped = self._counters.pop(oldest)
+                self._filed[dropped.labels].remove(dropped)
+            counter = PodCounter(selector, namespaces, terminating, self._size)
+            self._counters[key] = counter
+            self._filed.setdefault(counter.labels, []).append(counter)
+            for pod, slot in self._pods.get(counter.labels, {}).values():
+                if counter.selects(pod):
+                    counter.counts[slot] += 1
+        return counter.counts
+
+    def terms_matching(self, pod: Pod) -> Iterator[TermCounter]:
+        """Return the counters of all terms of pods on nodes that may select the pod; namespaces are not looked at."""
+        for label in (*pod.metadata.labels.items(), _ANY):
+            for counter in self._filed_terms.get(label, {}).values():
+                if selector_matches(counter.term.selector, pod.metadata.labels):
+                    yield counter
+
+    # ---- changes --------------------------------------------------------------------------------------------
+
+    def account(self, pod: Pod, slot: int, sign: int) -> None:
+        """Count a pod on a slot (sign 1), or no longer (-1)."""
+        for label in (*pod.metadata.labels.items(), _ANY):
+            if sign > 0:
+                self._pods.setdefault(label, {})[pod.uid] = (pod, slot)
+            else:
+                pods = self._pods[label]
+                del pods[pod.uid]
+                if not pods and label is not _ANY:
+                    del self._pods[label]
+            for counter in self._filed.get(label, ()):
+                if counter.selects(pod):
+                    counter.counts[slot] += sign
+        if pod.spec.affinity is not None:
+            for key, term in self._terms_of(pod):
+                self._account_term(key, term, slot, sign)
+
+    def _account_term(self, key: object, term: Term, slot: int, sign: int) -> None:
+        counter = self._terms.get(key)
+        label = _filed_under(term.selector)
+        if counter is None:
+            counter = self._terms[key] = TermCounter(term, self._size)
+            self._filed_terms.setdefault(label, {})[key] = counter
+        counter.counts[slot] += sign
+        counter.total += sign
+        if counter.total == 0:
+            del self._terms[key]
+            del self._filed_terms[label][key]
+            if not self._filed_terms[label]:
+                del self._filed_terms[label]
+
+    def _terms_of(self, pod: Pod) -> list[tuple[object, Term]]:
+        """Parse a pod's terms, once for all pods of a template that share them."""
+        affinity = pod.spec.affinity
+        key = (id(affinity), pod.namespace)
+        known = self._parsed.get(key)
+        if known is not None:
+            return known[1]
+        terms: list[tuple[object, Term]] = [(term.key(), term) for term in terms_of(pod)]
+        if not _depends_on_labels(pod):
+            if len(self._parsed) >= _MOST_COUNTERS:
+                self._parsed.clear()
+            self._parsed[key] = (affinity, terms)
+        return terms
+
+    def resize(self, size: int) -> None:
+        """Make room for more slots."""
+        counters: list[PodCounter | TermCounter] = [*self._counters.values(), *self._terms.values()]
+        for counter in counters:
+            wider: Codes = np.zeros(size, dtype=np.int64)
+            wider[: self._size] = counter.counts
+            counter.counts = wider
+        self._size = size
+
+
+def _filed_under(selector: LabelSelector | None) -> Label:
+    """Return a label that every selected pod has; ("", "") if the selector names none."""
+    if selector is None or not selector.match_labels:
+        return _ANY
+    return next(iter(selector.match_labels.items()))
+
+
+def _depends_on_labels(pod: Pod) -> bool:
+    affinity = pod.spec.affinity
+    rules = (affinity.pod_affinity, affinity.pod_anti_affinity) if affinity is not None else ()
+    for rule in rules:
+        if rule is not None:
+            terms = [
+                *rule.required_during_scheduling_ignored_during_execution,
+                *(w.pod_affinity_term for w in rule.preferred_during_scheduling_ignored_during_execution),
+            ]
+            if any(t.match_label_keys or t.mismatch_label_keys for t in terms):
+                return True
+    return False

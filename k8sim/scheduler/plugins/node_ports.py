@@ -1,0 +1,76 @@
+"""NodePorts: two pods cannot have the same port of a node (plugins/nodeports)."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Final
+
+from k8sim.api.core import Pod
+from k8sim.api.pods import is_sidecar
+from k8sim.scheduler.framework import (
+    ASSIGNED_POD_DELETE,
+    NODE_ADD,
+    SKIP,
+    Code,
+    Cycle,
+    Event,
+    Hint,
+    Plugin,
+    Skip,
+    Status,
+)
+from k8sim.scheduler.nodes import NodeInfo
+
+REJECTED: Final = Status(
+    Code.UNSCHEDULABLE, ("node(s) didn't have free ports for the requested pod ports",), "NodePorts"
+)
+ANY_IP: Final = "0.0.0.0"
+
+HostPort = tuple[str, str, int]
+"""IP, protocol, port."""
+
+
+def host_ports(pod: Pod) -> list[HostPort]:
+    """Return the ports of the node that a pod wants: of its containers and sidecars."""
+    containers = [*pod.spec.containers, *(c for c in pod.spec.init_containers if is_sidecar(c.restart_policy))]
+    return [(p.host_ip or ANY_IP, p.protocol, p.host_port) for c in containers for p in c.ports if p.host_port > 0]
+
+
+def conflict(a: HostPort, b: HostPort) -> bool:
+    """Tell whether two ports exclude each other; 0.0.0.0 means every address."""
+    return a[1:] == b[1:] and (a[0] == b[0] or ANY_IP in (a[0], b[0]))
+
+
+def fits(wanted: list[HostPort], info: NodeInfo) -> bool:
+    """Tell whether all wanted ports are free on a node."""
+    used = [port for pod in info.pods.values() for port in host_ports(pod)]
+    return not any(conflict(w, u) for w in wanted for u in used)
+
+
+def after_pod_delete(pod: Pod, old: Pod, new: None) -> bool:
+    """Hint: a pod that had one of the ports is gone."""
+    return any(conflict(w, u) for w in host_ports(pod) for u in host_ports(old))
+
+
+class NodePorts(Plugin):
+    """See the module."""
+
+    name = "NodePorts"
+    local = True
+
+    def events(self) -> Mapping[Event, Hint]:
+        """See `Plugin`."""
+        return {ASSIGNED_POD_DELETE: after_pod_delete, NODE_ADD: lambda pod, old, new: True}
+
+    def pre_filter(self, cycle: Cycle) -> Status | Skip | None:
+        """See `Plugin`."""
+        ports = cycle.state[self.name] = host_ports(cycle.pod)
+        return None if ports else SKIP
+
+    def signature(self, cycle: Cycle) -> Hashable:
+        """See `Plugin`."""
+        return tuple(cycle.state[self.name])
+
+    def filter_node(self, cycle: Cycle, info: NodeInfo) -> Status | None:
+        """See `Plugin`."""
+        return None if fits(cycle.state[self.name], info) else REJECTED
