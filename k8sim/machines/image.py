@@ -54,6 +54,12 @@ class ImageBehaviour:
 _INSTANT: Final = ImageBehaviour("*")
 
 
+def with_tag(image: str) -> str:
+    """Return the image's name as the registry knows it: without tag and digest it is the tag ``latest``."""
+    bare = "@" not in image and ":" not in image.rpartition("/")[2]
+    return f"{image}:latest" if bare else image
+
+
 class Images:
     """The behaviours of a scenario; of those whose pattern matches an image, the first counts."""
 
@@ -65,6 +71,7 @@ class Images:
         """Return how an image's software behaves; without a match everything happens at once."""
         known = self._known.get(image)
         if known is None:
-            matching = (b for b in self._behaviours if fnmatchcase(image, b.pattern))
+            names = {image, with_tag(image)}
+            matching = (b for b in self._behaviours if any(fnmatchcase(name, b.pattern) for name in names))
             known = self._known[image] = next(matching, _INSTANT)
         return known
