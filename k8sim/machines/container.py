@@ -85,9 +85,9 @@ class Container:
             hang_from=NEVER if life.hang_ns is None else now + life.hang_ns,
         )
 
-    def end(self, code: int) -> None:
+    def end(self, code: int, reason: str = "") -> None:
         """Note that the process has ended, and wake who waits for it."""
-        reason = "Completed" if code == 0 else "Error"
+        reason = reason or ("Completed" if code == 0 else "Error")
         self.record = replace(self.record, state=EXITED, finished_ns=self._clock.now, exit_code=code, reason=reason)
         ended, self._ended = self._ended, None
         if ended is not None:

@@ -25,6 +25,7 @@ from k8sim.sim.units import SECOND
 
 Key = tuple[str, str]
 Window = tuple[int, int]
+NO_WINDOW: Window = (0, 0)
 
 
 class Agent(Protocol):
@@ -60,8 +61,6 @@ class PodSandbox:
     key: Key
     sandboxes: list[SandboxRecord] = field(default_factory=list)
     containers: list[Container] = field(default_factory=list)
-    unready: Window = (0, 0)
-    hang: Window = (0, 0)
 
 
 class Machine:
@@ -96,6 +95,8 @@ class Machine:
         self._clock = sim.clock
         self._rank = rank("world", name)
         self._pods: dict[str, PodSandbox] = {}
+        self._unready: dict[Key, Window] = {}
+        self._hang: dict[Key, Window] = {}
 
     @property
     def boot_id(self) -> str:
@@ -261,27 +262,31 @@ class Machine:
         if self.powered and self.agent is not None:
             self.agent.restarted()
 
-    def exit_container(self, key: Key, container: str | None = None, code: int = 1) -> bool:
-        """Let the process of a pod's container (default: its first) end now; False if there is none."""
+    def exit_container(self, key: Key, container: str | None = None, code: int = 1, reason: str = "") -> bool:
+        """Let the process of a pod's container (default: its first) end now; False if there is none.
+
+        ``reason`` is what the runtime says of it; by default Completed or Error.
+        """
         for pod in self._running(key):
             for c in pod.containers:
                 if c.running and (container is None or c.record.name == container):
-                    self._end(pod, c, code)
+                    self._end(pod, c, code, reason=reason)
                     return True
         return False
 
     def set_unready(self, key: Key, until_ns: int | None = None) -> None:
-        """Let the readiness probes of a pod fail from now on, until a moment (None: for ever)."""
-        window = (self._clock.now, FOR_EVER if until_ns is None else until_ns)
+        """Let the readiness probes of a pod fail from now on, until a moment (None: for ever).
+
+        It is the name that counts: a pod that takes it meanwhile is unready, too.
+        """
+        self._unready[key] = (self._clock.now, FOR_EVER if until_ns is None else until_ns)
         for pod in self._running(key):
-            pod.unready = window
             self._answers_changed(pod)
 
     def set_hang(self, key: Key, until_ns: int | None = None) -> None:
         """Let the liveness and readiness probes of a pod fail from now on, until a moment (None: for ever)."""
-        window = (self._clock.now, FOR_EVER if until_ns is None else until_ns)
+        self._hang[key] = (self._clock.now, FOR_EVER if until_ns is None else until_ns)
         for pod in self._running(key):
-            pod.hang = window
             self._answers_changed(pod)
 
     # ---- internals ----------------------------------------------------------------------------------------------
@@ -293,8 +298,9 @@ class Machine:
                 yield pod
 
     def _apply_windows(self, pod: PodSandbox, container: Container) -> None:
-        if pod.unready[1] or pod.hang[1]:
-            container.answers = replace(container.answers, unready=pod.unready, hang=pod.hang)
+        unready, hang = self._unready.get(pod.key, NO_WINDOW), self._hang.get(pod.key, NO_WINDOW)
+        if unready[1] or hang[1]:
+            container.answers = replace(container.answers, unready=unready, hang=hang)
 
     def _answers_changed(self, pod: PodSandbox) -> None:
         for container in pod.containers:
@@ -302,10 +308,12 @@ class Machine:
         if self.agent is not None:
             self.agent.answers_changed(pod.uid)
 
-    def _end(self, pod: PodSandbox, container: Container, code: int, cause: int | None = None) -> None:
+    def _end(
+        self, pod: PodSandbox, container: Container, code: int, cause: int | None = None, reason: str = ""
+    ) -> None:
         if not container.running:
             return
-        container.end(code)
+        container.end(code, reason)
         name = container.record.name
         cause = container.row if cause is None else cause
         container.row = self._note(pod, "Exited", {"container": name, "code": code}, cause)
