@@ -25,7 +25,7 @@ class OperationFailed(Exception):
 
 
 class Operations:
-    """Running operations by name.
+    """Running operations by name. Different kinds of one name exclude each other, and have back-offs of their own.
 
     Parameters
     ----------
@@ -48,37 +48,37 @@ class Operations:
         self._on_end = on_end
         self._rank = rank
         self._running: dict[str, Task] = {}
-        self._backoff: dict[str, tuple[int, int]] = {}  # name -> (delay, not before)
+        self._backoff: dict[tuple[str, str], tuple[int, int]] = {}  # (name, kind) -> (delay, not before)
 
     def is_running(self, name: str) -> bool:
         """Tell whether an operation of that name is under way."""
         return name in self._running
 
-    def retry_at(self, name: str) -> int:
+    def retry_at(self, name: str, kind: str = "") -> int:
         """Return the time from which an operation may be tried: in the past unless it failed."""
-        return self._backoff.get(name, (0, 0))[1]
+        return self._backoff.get((name, kind), (0, 0))[1]
 
-    def run(self, name: str, steps: Operation) -> None:
-        """Start an operation, unless it is running or in back-off."""
+    def run(self, name: str, steps: Operation, kind: str = "") -> None:
+        """Start an operation, unless one of that name is running, or this kind of it is in back-off."""
         if name in self._running:
             return
-        if self._clock.now < self.retry_at(name):
-            self._on_end(name, self.retry_at(name), False)
+        if self._clock.now < self.retry_at(name, kind):
+            self._on_end(name, self.retry_at(name, kind), False)
             return
-        self._running[name] = self._clock.spawn(self._guard(name, steps()))
+        self._running[name] = self._clock.spawn(self._guard(name, kind, steps()))
 
-    def _guard(self, name: str, steps: Steps) -> Steps:
+    def _guard(self, name: str, kind: str, steps: Steps) -> Steps:
         yield self._clock.sleep(0, self._rank)  # the goroutine starts when its caller has gone on
         try:
             yield from steps
         except self._failures:
-            delay, _ = self._backoff.get(name, (0, 0))
+            delay, _ = self._backoff.get((name, kind), (0, 0))
             delay = min(2 * delay, MAX_BACKOFF_NS) or FIRST_BACKOFF_NS
-            self._backoff[name] = (delay, self._clock.now + delay)
+            self._backoff[name, kind] = (delay, self._clock.now + delay)
             del self._running[name]
             self._on_end(name, self._clock.now + delay, False)
         else:
-            self._backoff.pop(name, None)
+            self._backoff.pop((name, kind), None)
             del self._running[name]
             self._on_end(name, self._clock.now, True)
 

@@ -114,6 +114,8 @@ class AttachDetachController:
 
     def look_at(self, place: Place, cause: int = NO_CAUSE, not_before_ns: int = 0) -> None:
         """Have a place looked at in the next reconcile, or in the first one from some time on."""
+        if not self._started:
+            return
         if not_before_ns <= self.clock.now:
             self._check.setdefault(place, cause)
             self._reconcile_loop.arm()
@@ -247,11 +249,11 @@ class AttachDetachController:
         for node in nodes:
             self.clock.spawn(self._report(node, self.client()))
 
-    def _blocked(self, operation: str, place: Place, cause: int) -> bool:
+    def _blocked(self, operation: str, kind: str, place: Place, cause: int) -> bool:
         """Tell whether an operation is running (its end brings the place back) or must not be tried yet."""
         if self.operations.is_running(operation):
             return True
-        retry_at = self.operations.retry_at(operation)
+        retry_at = self.operations.retry_at(operation, kind)
         if self.clock.now < retry_at:
             self.look_at(place, cause, retry_at)
             return True
@@ -267,7 +269,7 @@ class AttachDetachController:
         attached = self.actual.attached[place]
         volume = self.volumes.get("", attached.volume_name)
         operation = self._operation(place, volume is not None and is_multi_attach_allowed(volume))
-        if self._blocked(operation, place, cause):
+        if self._blocked(operation, "detach", place, cause):
             return
         if attached.detach_requested_ns is None:
             attached.detach_requested_ns = self.clock.now
@@ -286,7 +288,7 @@ class AttachDetachController:
             if decision.until_ns is not None:
                 self.look_at(place, cause, decision.until_ns)
         else:
-            self.operations.run(operation, lambda: self._detach(place, decision, self.client(cause)))
+            self.operations.run(operation, lambda: self._detach(place, decision, self.client(cause)), "detach")
 
     def _consider_attach(self, place: Place, wanted: Wanted, cause: int) -> None:
         attached = self.actual.attached.get(place)
@@ -294,7 +296,7 @@ class AttachDetachController:
             attached.detach_requested_ns, attached.why_waiting = None, ""
             return
         operation = self._operation(place, wanted.multi_attach)
-        if self._blocked(operation, place, cause):
+        if self._blocked(operation, "attach", place, cause):
             return
         others = [] if wanted.multi_attach else self.actual.nodes_with(place[0])
         if others:
@@ -302,7 +304,7 @@ class AttachDetachController:
                 wanted.told = True
                 self._tell_multi_attach(place, wanted, others, cause)
             return
-        self.operations.run(operation, lambda: self._attach(place, wanted, self.client(cause)))
+        self.operations.run(operation, lambda: self._attach(place, wanted, self.client(cause)), "attach")
 
     def _tell_multi_attach(self, place: Place, wanted: Wanted, nodes: list[str], cause: int) -> None:
         holders = [p for n in nodes for p in self._pods_of(self.desired.wanted.get((place[0], n)))]
