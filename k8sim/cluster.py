@@ -13,7 +13,9 @@ from k8sim.apiserver.informer import SharedInformers
 from k8sim.apiserver.recorder import Recorder
 from k8sim.apiserver.server import APIServer
 from k8sim.controllers.controller import ControllerContext
+from k8sim.csi.installation import Installation
 from k8sim.machines.image import Images
+from k8sim.machines.disks import Storage
 from k8sim.machines.machine import Machine
 from k8sim.machines.registry import Registry
 from k8sim.result import Result
@@ -43,6 +45,10 @@ CONTROLLERS = [
     "k8sim.controllers.persistentvolume.controller:PersistentVolumeController",
     "k8sim.controllers.volumeprotection.controller:PVCProtectionController",
     "k8sim.controllers.volumeprotection.controller:PVProtectionController",
+    "k8sim.controllers.attachdetach.controller:AttachDetachController",
+    "k8sim.controllers.ephemeral.controller:EphemeralVolumeController",
+    "k8sim.controllers.expand.controller:ExpandController",
+    "k8sim.controllers.snapshot.controller:SnapshotController",
     "k8sim.controllers.resourcequota.controller:ResourceQuotaController",
     "k8sim.controllers.namespace.controller:NamespaceController",
 ]
@@ -124,6 +130,9 @@ class Cluster:
         self.controllers = [c(context) for c in map(optional, CONTROLLERS) if c is not None]
         for controller in self.controllers:
             controller.start()
+        self.storage = Storage(self.sim)
+        self.csi = Installation(self.server, self.storage)
+        self.csi.start()
         scheduler = optional("k8sim.scheduler.scheduler:Scheduler")
         if scheduler is not None:
             self.scheduler = scheduler(self.sim, self.server, SharedInformers(self.server, "kube-scheduler"))
