@@ -100,7 +100,7 @@ def _overlay(
             continue
         status = _convert(record, old.get(record.name), truncate)
         if n == 0:
-            statuses[record.name] = status
+            statuses[record.name] = replace(status, last_state=statuses[record.name].last_state)
         else:
             statuses[record.name] = replace(statuses[record.name], last_state=status.state)
         seen[record.name] = n + 1
