@@ -37,8 +37,8 @@ RECORDED = "recorded cases (time between consecutive events)"
 STORAGE = "storage.md appendix D (typical cloud disk); the spread, p99 = 3 x median, is assumed"
 
 LATENCIES: Mapping[str, Latency] = {
-    "apiWrite": Latency(_ms(2, 8), "a request to the API server, until it is stored", RECORDED + "; node.md 6.3"),
-    "watch": Latency(_ms(1, 6), "from a stored change to a watcher's cache", RECORDED + "; node.md 6.3"),
+    "apiWrite": Latency(_ms(1.5, 6), "a request to the API server, until it is stored", RECORDED + "; node.md 6.3"),
+    "watch": Latency(_ms(0.5, 3), "from a stored change to a watcher's cache", RECORDED + "; node.md 6.3"),
     "schedulingCycle": Latency(_ms(1, 4), "one scheduling cycle, until the binding is sent", RECORDED),
     "runtimeSandboxStart": Latency(_ms(1, 4), "make a sandbox and its network (CNI ADD)", RECORDED + "; real: 0.3-1 s"),
     "runtimeSandboxStop": Latency(_ms(1, 4), "stop a sandbox (CNI DEL)", RECORDED + "; real: 0.05-0.5 s, node.md 6.3"),
@@ -51,7 +51,7 @@ LATENCIES: Mapping[str, Latency] = {
     "nodeMonitorPass": Latency(_ms(2, 8), "a pass of the node health monitor that changes nothing", RECORDED),
     "podGCPass": Latency(_ms(1, 5), "a run of the pod garbage collector that deletes nothing", RECORDED),
     "kubectl": Latency(_ms(40, 90), "start of the kubectl program until its first request", RECORDED),
-    "kubectlRequest": Latency(_ms(4, 12), "one request of kubectl after the first", RECORDED),
+    "kubectlRequest": Latency(_ms(7, 18), "one request of kubectl after the first", RECORDED),
     "volumeCreate": Latency(_median(2), "a storage system makes a volume (CreateVolume)", STORAGE),
     "volumeDelete": Latency(_median(2), "a storage system deletes a volume (DeleteVolume)", STORAGE),
     "volumeAttach": Latency(_median(3), "attach a disk to a machine (ControllerPublishVolume)", STORAGE),
