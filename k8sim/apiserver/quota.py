@@ -171,6 +171,22 @@ def missing_requirements(quota: ResourceQuota, pod: Pod) -> str:
     return "; ".join(f"{resource} for: {','.join(names)}" for resource, names in missing.items())
 
 
+def concerns(quota: ResourceQuota, cls: type[Object]) -> bool:
+    """Tell whether a quota limits anything that objects of a kind are charged (Evaluator.MatchingResources)."""
+    return any(_is_charged_for(name, cls) for name in quota.spec.hard)
+
+
+def _is_charged_for(name: str, cls: type[Object]) -> bool:
+    if name in (count_name(cls), _LEGACY_COUNTS.get(cls)):
+        return True
+    if cls is Pod:
+        compute = name.startswith(("requests.", "limits.", "hugepages-")) and name != "requests.storage"
+        return compute or name in ("cpu", "memory", "ephemeral-storage")
+    if cls is PersistentVolumeClaim:
+        return name == "requests.storage" or ".storageclass.storage.k8s.io/" in name
+    return cls is Service and name.startswith("services.")
+
+
 # ---- whether it fits ----------------------------------------------------------------------------------------------
 
 

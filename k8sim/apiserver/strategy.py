@@ -6,18 +6,20 @@ from typing import TypeVar
 
 from k8sim.api import validation
 from k8sim.api.apps import Deployment, StatefulSet, StatefulSetStatus
-from k8sim.api.core import Pod
+from k8sim.api.core import Namespace, Pod
 from k8sim.api.fielderror import FieldError, invalid, invalid_message
 from k8sim.api.meta import Object, with_meta
 from k8sim.api.pods import is_pod_terminal
 from k8sim.api.scheme import encode, resource_name
 from k8sim.api.struct import Time, replace
-from k8sim.apiserver.errors import Invalid
+from k8sim.apiserver.errors import Forbidden, Invalid
 from k8sim.sim.clock import Clock
 from k8sim.sim.simulation import Simulation
 from k8sim.sim.units import SECOND
 
 T = TypeVar("T", bound=Object)
+
+IMMORTAL_NAMESPACES = ("default", "kube-system", "kube-public")
 
 
 def prepare_for_create(sim: Simulation, obj: T) -> T:
@@ -115,6 +117,11 @@ def _raise(obj: Object, errors: list[FieldError]) -> None:
         raise Invalid(invalid_message(kind, obj.name, errors), [e.message for e in errors])
 
 
+def is_held(obj: Object) -> bool:
+    """Tell whether something keeps an object that is being deleted: a finalizer, or the content of a namespace."""
+    return bool(obj.metadata.finalizers) or (isinstance(obj, Namespace) and bool(obj.spec.finalizers))
+
+
 def begin_deletion(obj: T, grace: int | None, now_ns: int, clock: Clock) -> tuple[T, bool]:
     """Decide what a DELETE does to an object (rest.BeforeDelete, pod strategy CheckGracefulDelete).
 
@@ -124,6 +131,10 @@ def begin_deletion(obj: T, grace: int | None, now_ns: int, clock: Clock) -> tupl
         The object as it is to be stored, and whether it is to be removed now if no finalizer holds it.
     """
     meta = obj.metadata
+    if isinstance(obj, Namespace):
+        if obj.name in IMMORTAL_NAMESPACES:
+            raise Forbidden(f'namespaces "{obj.name}" is forbidden: this namespace may not be deleted')
+        return replace(obj, status=replace(obj.status, phase="Terminating")), not obj.spec.finalizers
     if not isinstance(obj, Pod):
         return obj, True
     if meta.deletion_timestamp is not None:
