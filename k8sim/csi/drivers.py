@@ -46,6 +46,8 @@ class Driver:
         A snapshot outlives the volume that it was taken from.
     capacity_bytes
         Free space of each topology segment when the run begins; None: no limit.
+    max_volume_bytes
+        Size of the largest volume; None: no limit.
     known
         The name is one of a driver that we know; else its abilities are assumed.
     """
@@ -66,6 +68,7 @@ class Driver:
     fences: bool = True
     snapshots_survive_volume: bool = True
     capacity_bytes: int | None = None
+    max_volume_bytes: int | None = None
     known: bool = True
     latencies: Mapping[str, str] = field(default_factory=dict)
 

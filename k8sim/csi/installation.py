@@ -25,6 +25,7 @@ from k8sim.apiserver.watch import Change
 from k8sim.csi.attacher import Attacher
 from k8sim.csi.drivers import IN_TREE, Driver, find_driver
 from k8sim.csi.provisioner import Provisioner
+from k8sim.csi.resizer import Resizer
 from k8sim.csi.rpc import Backend
 from k8sim.csi.sidecar import Sidecar
 from k8sim.csi.topology import topology_key
@@ -104,6 +105,8 @@ class Installation:
         made: list[Sidecar] = [Provisioner(self.server, backend)]
         if driver.source == "csi" and driver.attach:
             made.append(Attacher(self.server, backend))
+        if driver.source == "csi" and driver.expansion != "none":
+            made.append(Resizer(self.server, backend))
         for sidecar in made:
             sidecar.start()
         self.sidecars += made

@@ -1,0 +1,1 @@
+"""Claims for the generic ephemeral volumes of pods."""

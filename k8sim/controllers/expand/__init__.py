@@ -1,0 +1,1 @@
+"""Growing of claims, the part of kube-controller-manager."""
