@@ -21,11 +21,12 @@ class Client:
     """Requests of one actor. Use with ``yield from``: the change is stored when the generator returns.
 
     ``cause`` is the trace row that the actor is reacting to; set it before a sync. ``connected`` False (a partition)
-    makes every request fail with Unreachable. ``entity`` names the stream of its delays (default: the actor).
+    makes every request fail with Unreachable. ``entity`` names the streams of its delays (default: the actor), and
+    ``latency`` a delay that takes the place of apiRead and apiWrite.
     """
 
     def __init__(
-        self, server: APIServer, actor: str, rank: int, latency: str = "apiWrite", entity: str | None = None
+        self, server: APIServer, actor: str, rank: int, latency: str | None = None, entity: str | None = None
     ) -> None:
         self.server = server
         self.actor = actor
@@ -33,10 +34,12 @@ class Client:
         self.connected = True
         self._clock = server.sim.clock
         self._rank = rank
-        self._draw = server.sim.latencies.sampler(latency, actor if entity is None else entity)
+        latencies, stream = server.sim.latencies, actor if entity is None else entity
+        self._write = latencies.sampler(latency or "apiWrite", stream)
+        self._read = self._write if latency else latencies.sampler("apiRead", stream)
 
-    def _travel(self) -> Generator[Event, Any, None]:
-        yield self._clock.sleep(self._draw(), self._rank)
+    def _travel(self, draw: Callable[[], int]) -> Generator[Event, Any, None]:
+        yield self._clock.sleep(draw(), self._rank)
         if not self.connected or not self.server.available:
             raise Unreachable("the API server cannot be reached")
 
@@ -46,65 +49,65 @@ class Client:
 
     def get(self, cls: type[T], namespace: str, name: str) -> Request[T]:
         """Read one object live."""
-        yield from self._travel()
+        yield from self._travel(self._read)
         return self.server.get(cls, namespace, name)
 
     def list(self, cls: type[T], namespace: str | None = None) -> Generator[Event, Any, list[T]]:
         """Read the objects of a kind live."""
-        yield from self._travel()
+        yield from self._travel(self._read)
         return self.server.list(cls, namespace)
 
     def ask(self, question: Callable[[APIServer], R]) -> Generator[Event, Any, R]:
         """Read live what a list would show, without making the list."""
-        yield from self._travel()
+        yield from self._travel(self._read)
         return question(self.server)
 
     def create(self, obj: T) -> Request[T]:
         """Create an object."""
         cause = self.cause
-        yield from self._travel()
+        yield from self._travel(self._write)
         return self.server.create(obj, self.actor, cause)
 
     def update(self, obj: T) -> Request[T]:
         """Update metadata and spec, at the version that the object carries."""
         cause = self.cause
-        yield from self._travel()
+        yield from self._travel(self._write)
         return self.server.update(obj, self.actor, cause)
 
     def update_status(self, obj: T) -> Request[T]:
         """Update the status, at the version that the object carries."""
         cause = self.cause
-        yield from self._travel()
+        yield from self._travel(self._write)
         return self.server.update_status(obj, self.actor, cause)
 
     def patch(self, cls: type[T], namespace: str, name: str, change: Callable[[T], T]) -> Request[T]:
         """Patch metadata and spec of whatever version is stored."""
         cause = self.cause
-        yield from self._travel()
+        yield from self._travel(self._write)
         return self.server.patch(cls, namespace, name, change, self.actor, cause)
 
     def patch_status(self, cls: type[T], namespace: str, name: str, change: Callable[[T], T]) -> Request[T]:
         """Patch the status of whatever version is stored."""
         cause = self.cause
-        yield from self._travel()
+        yield from self._travel(self._write)
         return self.server.patch_status(cls, namespace, name, change, self.actor, cause)
 
     def delete(self, cls: type[T], namespace: str, name: str, **options: Any) -> Request[T]:
         """Delete an object; options as in `APIServer.delete`."""
         cause = self.cause
-        yield from self._travel()
+        yield from self._travel(self._write)
         return self.server.delete(cls, namespace, name, actor=self.actor, cause=cause, **options)
 
     def evict(self, namespace: str, name: str, **options: Any) -> Request[Pod]:
         """Evict a pod; options as in `APIServer.evict`."""
         cause = self.cause
-        yield from self._travel()
+        yield from self._travel(self._write)
         return self.server.evict(namespace, name, actor=self.actor, cause=cause, **options)
 
     def bind(self, pod: Pod, node: str) -> Request[Pod]:
         """Bind a pod to a node."""
         cause = self.cause
-        yield from self._travel()
+        yield from self._travel(self._write)
         return self.server.bind(pod, node, self.actor, cause)
 
     def event(self, obj: Object, type_: str, reason: str, message: str = "") -> None:

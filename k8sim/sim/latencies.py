@@ -37,8 +37,9 @@ RECORDED = "recorded cases (time between consecutive events)"
 STORAGE = "storage.md appendix D (typical cloud disk); the spread, p99 = 3 x median, is assumed"
 
 LATENCIES: Mapping[str, Latency] = {
-    "apiWrite": Latency(_ms(1.5, 6), "a request to the API server, until it is stored", RECORDED + "; node.md 6.3"),
-    "watch": Latency(_ms(0.5, 3), "from a stored change to a watcher's cache", RECORDED + "; node.md 6.3"),
+    "apiWrite": Latency(_ms(1.5, 4), "a request that changes something, until it is stored", RECORDED + "; node.md 6.3"),
+    "apiRead": Latency(_ms(0.3, 1), "a request that reads one object or a list", RECORDED + "; node.md 6.3"),
+    "watch": Latency(_ms(1, 4), "from a stored change to a watcher's cache", RECORDED + "; node.md 6.3"),
     "schedulingCycle": Latency(_ms(1, 4), "one scheduling cycle, until the binding is sent", RECORDED),
     "runtimeSandboxStart": Latency(_ms(1, 4), "make a sandbox and its network (CNI ADD)", RECORDED + "; real: 0.3-1 s"),
     "runtimeSandboxStop": Latency(_ms(1, 4), "stop a sandbox (CNI DEL)", RECORDED + "; real: 0.05-0.5 s, node.md 6.3"),
