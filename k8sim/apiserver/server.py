@@ -61,6 +61,7 @@ class APIServer:
         self._incarnations: dict[tuple[str, str, str], int] = {}
         self._watchers: dict[str, list[Watcher]] = {k.kind: [] for k in KINDS}
         self._pod_watchers: dict[str, list[Watcher]] = {}
+        self._object_watchers: dict[tuple[str, str, str], list[Watcher]] = {}
 
     # ---- reads ----------------------------------------------------------------------------------------------
 
@@ -103,6 +104,20 @@ class APIServer:
     def watch_pods_of_node(self, node: str, watcher: Watcher) -> None:
         """Call the watcher on every change of pods bound to a node (field selector spec.nodeName)."""
         self._pod_watchers.setdefault(node, []).append(watcher)
+
+    def watch_object(self, cls: type[Object], namespace: str, name: str, watcher: Watcher) -> Callable[[], None]:
+        """Call the watcher on every change of one object (field selector metadata.name); return what ends the watch."""
+        key = (cls.kind, namespace, name)
+        self._object_watchers.setdefault(key, []).append(watcher)
+
+        def stop() -> None:
+            watchers = self._object_watchers.get(key, [])
+            if watcher in watchers:
+                watchers.remove(watcher)
+                if not watchers:
+                    del self._object_watchers[key]
+
+        return stop
 
     def preload(self, obj: T) -> T:
         """Put an object into the store that was there before t = 0: no admission, no defaults for its status."""
@@ -334,6 +349,9 @@ class APIServer:
             watcher(change)
         if isinstance(new, Pod) and new.spec.node_name in self._pod_watchers:
             for watcher in self._pod_watchers[new.spec.node_name]:
+                watcher(change)
+        if self._object_watchers:
+            for watcher in tuple(self._object_watchers.get((new.kind, *new.key), ())):
                 watcher(change)
         return new
 
