@@ -16,7 +16,7 @@ from k8sim.api.core import Pod
 from k8sim.api.meta import controller_of
 from k8sim.api.pods import is_pod_ready
 from k8sim.apiserver.watch import Change
-from k8sim.report.reasons import pod_state, why_deleted, why_not_ready
+from k8sim.report.reasons import REPLACED, REVISION, UPDATED, pod_state, why_deleted, why_not_ready
 
 BARE: Final = "Pod"
 """Kind of the group of all pods without a controller."""
@@ -52,6 +52,7 @@ class Identity:
     wanted: bool = True
     away_since_ns: int | None = None
     away_why: str = ""
+    revision: str = ""
 
     def leave(self, t: int, why: str) -> None:
         """Begin an absence, unless the identity is away already."""
@@ -193,6 +194,10 @@ class _Pass:
         if change.type == "ADDED":
             identity.made += 1
             identity.wanted = True
+            revision = pod.metadata.labels.get(REVISION, "")
+            if identity.away_why == REPLACED and revision != identity.revision:
+                identity.away_why = UPDATED  # the set's status did not yet name the new revision
+            identity.revision = revision
         ready = there and is_pod_ready(pod) and not pod.deleting
         before = self._pods.get(pod.key)
         was_ready = before is not None and is_pod_ready(before[0]) and not before[0].deleting

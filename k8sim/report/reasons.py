@@ -9,6 +9,9 @@ from k8sim.api.core import ContainerStatus, Pod
 from k8sim.api.pods import is_pod_ready, pod_condition
 from k8sim.apiserver.watch import Change
 
+REVISION: Final = "controller-revision-hash"
+UPDATED: Final = "updated"
+REPLACED: Final = "replaced by its set"
 DELETED_BY: Final = {
     "kubectl": "deleted with kubectl",
     "taint-eviction-controller": "evicted by a taint of its node",
@@ -25,8 +28,7 @@ def why_deleted(change: Change, pod: Pod, owner: StatefulSet | None) -> str:
     if target is not None and target.reason == "EvictionByEvictionAPI":
         return "evicted"
     if owner is not None and change.actor.startswith("statefulset"):
-        revision = pod.metadata.labels.get("controller-revision-hash")
-        return "updated" if revision != owner.status.update_revision else "replaced by its set"
+        return UPDATED if pod.metadata.labels.get(REVISION) != owner.status.update_revision else REPLACED
     return DELETED_BY.get(change.actor, f"deleted by {change.actor}" if change.actor else "deleted")
 
 
