@@ -6,16 +6,17 @@ import importlib
 from typing import Any
 
 from k8sim.api.core import Namespace, Node
-from k8sim.api.meta import Condition, ObjectMeta, with_meta
+from k8sim.api.meta import Condition, ObjectMeta
 from k8sim.api.scheme import decode
 from k8sim.api.struct import Time, replace
 from k8sim.apiserver.informer import SharedInformers
 from k8sim.apiserver.recorder import Recorder
 from k8sim.apiserver.server import APIServer
-from k8sim.controllers.controller import ControllerContext
+from k8sim.controllers.controller import Controller, ControllerContext
 from k8sim.csi.installation import Installation
-from k8sim.machines.image import Images
+from k8sim.faults.fault import World
 from k8sim.machines.disks import Storage
+from k8sim.machines.image import Images
 from k8sim.machines.machine import Machine
 from k8sim.machines.registry import Registry
 from k8sim.result import Result
@@ -59,7 +60,8 @@ def optional(path: str) -> Any:
     try:
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as e:
-        import os, sys
+        import os
+        import sys
 
         if os.environ.get("K8SIM_DEV"):
             print("missing", path, e, file=sys.stderr)
@@ -84,6 +86,31 @@ def ready_node(manifest: Any) -> Node:
         ),
         status=replace(node.status, allocatable=node.status.allocatable or capacity, conditions=conditions),
     )
+
+
+class ControllerManager:
+    """kube-controller-manager: all controllers, over one set of caches. A new process remembers nothing."""
+
+    def __init__(self, sim: Simulation, server: APIServer) -> None:
+        self._sim = sim
+        self._server = server
+        self._informers: SharedInformers | None = None
+        self.controllers: list[Controller] = []
+
+    def start(self) -> None:
+        """Start a process with all controllers."""
+        self._informers = SharedInformers(self._server, "kube-controller-manager")
+        context = ControllerContext(self._sim, self._server, self._informers)
+        self.controllers = [c(context) for c in map(optional, CONTROLLERS) if c is not None]
+        for controller in self.controllers:
+            controller.start()
+
+    def stop(self) -> None:
+        """End the process; what it had sent is at work still."""
+        for controller in self.controllers:
+            controller.stop()
+        if self._informers is not None:
+            self._informers.disconnect()
 
 
 class Cluster:
@@ -125,11 +152,8 @@ class Cluster:
             self.server.preload(Namespace(metadata=ObjectMeta(name=name, creation_timestamp=OLD)))
         for manifest in scenario.node_manifests():
             self.server.preload(ready_node(manifest))
-        self.manager_informers = SharedInformers(self.server, "kube-controller-manager")
-        context = ControllerContext(self.sim, self.server, self.manager_informers)
-        self.controllers = [c(context) for c in map(optional, CONTROLLERS) if c is not None]
-        for controller in self.controllers:
-            controller.start()
+        self.controller_manager = ControllerManager(self.sim, self.server)
+        self.controller_manager.start()
         self.storage = Storage(self.sim)
         self.csi = Installation(self.server, self.storage)
         self.csi.start()
@@ -146,7 +170,10 @@ class Cluster:
             if kubelet_class is not None:
                 kubelet = self.kubelets[node.name] = kubelet_class(self.sim, self.server, machine)
                 kubelet.start()
-        run_timeline(self.sim, self.server, scenario, self.machines)
+        world = World(
+            self.sim, self.server, self.machines, scenario.namespace, self.storage, self.controller_manager
+        )
+        run_timeline(world, scenario)
 
     def run(self) -> Result:
         """Run to the scenario's end and return what it leaves."""

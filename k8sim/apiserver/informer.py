@@ -15,6 +15,7 @@ from k8sim.api.meta import Object
 from k8sim.apiserver.server import APIServer
 from k8sim.apiserver.watch import Change, ChangeType
 from k8sim.sim.clock import rank
+from k8sim.sim.units import MILLISECOND, SECOND
 
 T = TypeVar("T", bound=Object)
 Key = tuple[str, str]
@@ -35,6 +36,7 @@ class Informer(Generic[T]):
         self._indexers: dict[str, IndexFunction[T]] = {}
         self._indexes: dict[str, dict[Hashable, dict[Key, T]]] = {}
         self._node = node
+        self._process = process
         self._lag = server.sim.latencies.sampler("watch", f"{process}/{cls.kind}")
         self._rank = rank("watch", f"{process}/{cls.kind}")
         self._last = 0
@@ -44,6 +46,7 @@ class Informer(Generic[T]):
             server.watch(cls, self._on_commit)
         else:
             server.watch_pods_of_node(node, self._on_commit)
+        server.on_outage(self._server_lost, self._server_found)
         self._relist()
 
     # ---- reads ----------------------------------------------------------------------------------------------
@@ -109,8 +112,25 @@ class Informer(Generic[T]):
         self.resource_version = 0
         self.reconnect()
 
+    def _server_lost(self) -> None:
+        self._epoch += 1
+
+    def _server_found(self, lost_ns: int) -> None:
+        """Watch again when the reflector's back-off lets it try (client-go/tools/cache/reflector.go).
+
+        0.8 s doubling to 30 s, each drawn out by up to its own length.
+        """
+        if not self._connected:
+            return
+        uniform = self._server.sim.streams.stream(f"{self._process}/{self.cls.kind}", "reflectorBackoff").uniform
+        again, delay = lost_ns, 800 * MILLISECOND
+        while again < self._clock.now:
+            again += int(delay * (1 + uniform()))
+            delay = min(2 * delay, 30 * SECOND)
+        self._clock.call_at(again + self._lag(), self._after_relist, self._epoch, rank=self._rank)
+
     def _after_relist(self, epoch: int) -> None:
-        if epoch == self._epoch and self._connected:
+        if epoch == self._epoch and self._connected and self._server.available:
             self._relist()
 
     def _relist(self) -> None:

@@ -62,6 +62,8 @@ class APIServer:
         self._watchers: dict[str, list[Watcher]] = {k.kind: [] for k in KINDS}
         self._pod_watchers: dict[str, list[Watcher]] = {}
         self._object_watchers: dict[tuple[str, str, str], list[Watcher]] = {}
+        self._lines: list[tuple[Callable[[], None], Callable[[int], None]]] = []
+        self._down_since = 0
 
     # ---- reads ----------------------------------------------------------------------------------------------
 
@@ -100,6 +102,25 @@ class APIServer:
     def unwatch(self, cls: type[Object], watcher: Watcher) -> None:
         """End a watch."""
         self._watchers[cls.kind].remove(watcher)
+
+    def on_outage(self, lost: Callable[[], None], found: Callable[[int], None]) -> None:
+        """Tell a watch when the server goes down, and when it is back (with the time when it went down)."""
+        self._lines.append((lost, found))
+
+    def go_down(self) -> None:
+        """Stop answering: requests fail, watches break. What is stored stays."""
+        if self.available:
+            self.available = False
+            self._down_since = self.sim.clock.now
+            for lost, _ in self._lines:
+                lost()
+
+    def come_back(self) -> None:
+        """Answer again."""
+        if not self.available:
+            self.available = True
+            for _, found in self._lines:
+                found(self._down_since)
 
     def watch_pods_of_node(self, node: str, watcher: Watcher) -> None:
         """Call the watcher on every change of pods bound to a node (field selector spec.nodeName)."""
@@ -321,7 +342,7 @@ class APIServer:
             raise Forbidden(f'{resource_name(type(old))} "{old.name}": no new finalizers can be added when deleting')
         if getattr(new, "spec", None) != getattr(old, "spec", None):
             new = with_meta(new, generation=was.generation + 1)
-        if new.deleting and not new.metadata.finalizers and not new.metadata.deletion_grace_period_seconds:
+        if new.deleting and not strategy.is_held(new) and not new.metadata.deletion_grace_period_seconds:
             if isinstance(new, Pod) and not was.finalizers:
                 return self._write(old, new, actor, cause)
             return self._commit("DELETED", old, new, actor, cause)

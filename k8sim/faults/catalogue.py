@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from k8sim.faults.containers import ContainerExit, Hang, Unready
+from k8sim.faults.containers import ContainerExit, Hang, OomKill, Unready
 from k8sim.faults.fault import ArgumentType, Fault, World
-from k8sim.faults.nodes import KubeletRestart, NodeCrash, NodePartition
+from k8sim.faults.nodes import KubeletRestart, NodeCrash, NodePartition, SpotReclaim, ZoneOutage, ZonePartition
+from k8sim.faults.services import APIServerOutage, ControllerManagerRestart, RegistryOutage
+from k8sim.faults.storage import DiskLoss, StorageOutage
 
 CLASSES: Final[tuple[type[Fault], ...]] = (
-    NodeCrash, NodePartition, KubeletRestart, ContainerExit, Unready, Hang,
+    NodeCrash, NodePartition, KubeletRestart, ContainerExit, Unready, Hang, OomKill, SpotReclaim, ZoneOutage,
+    ZonePartition, DiskLoss, StorageOutage, RegistryOutage, APIServerOutage, ControllerManagerRestart,
 )  # fmt: skip
 
 

@@ -25,6 +25,22 @@ class ContainerExit(Fault):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OomKill(Fault):
+    """The kernel kills a container that used too much memory: code 137, OOMKilled, neither hook nor SIGTERM."""
+
+    name: ClassVar[str] = "oom-kill"
+
+    pod: str = argument("name", "the pod")
+    container: str | None = argument("name", "the container; absent: the first", required=False)
+
+    def begin(self, world: World) -> None:
+        pod = world.pod(self.pod)
+        machine = world.machine(pod.spec.node_name)
+        if not machine.exit_container(pod.key, self.container, 137, "OOMKilled"):
+            raise FaultFailed(f'no container of pod "{self.pod}" runs')
+
+
+@dataclass(frozen=True, kw_only=True)
 class Unready(Fault):
     """Readiness probes of the pod fail; a pod that takes its name meanwhile is unready, too."""
 

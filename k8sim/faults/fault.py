@@ -6,10 +6,11 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 from k8sim.api.core import Pod
 from k8sim.apiserver.server import APIServer
+from k8sim.machines.disks import Storage
 from k8sim.machines.machine import Machine
 from k8sim.sim.clock import rank
 from k8sim.sim.simulation import Simulation
@@ -18,14 +19,36 @@ Key = tuple[str, str]
 ArgumentType = Literal["node", "name", "zone", "duration", "exit code"]
 
 
+class Program(Protocol):
+    """A program of the control plane that can be stopped and started again, with nothing remembered."""
+
+    def stop(self) -> None:
+        """End the process."""
+
+    def start(self) -> None:
+        """Start a new process."""
+
+
 @dataclass(frozen=True)
 class World:
-    """What faults can break. ``namespace`` is where pods are that a fault names without one."""
+    """What faults can break.
+
+    Parameters
+    ----------
+    namespace
+        Where pods and claims are that a fault names without one.
+    storage
+        The storage systems.
+    controller_manager
+        The kube-controller-manager.
+    """
 
     sim: Simulation
     server: APIServer
     machines: Mapping[str, Machine]
     namespace: str = "default"
+    storage: Storage | None = None
+    controller_manager: Program | None = None
 
     def machine(self, node: str) -> Machine:
         """Return the machine of a node."""

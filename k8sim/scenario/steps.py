@@ -23,18 +23,16 @@ from k8sim.kubectl.command import KubectlSyntaxError
 from k8sim.kubectl.parser import parse
 from k8sim.kubectl.process import CommandError, Process, Result, Steps
 from k8sim.kubectl.run import run
-from k8sim.machines.machine import Machine
 from k8sim.scenario.model import Scenario, Step
 from k8sim.sim.clock import rank
-from k8sim.sim.simulation import Simulation
 
 OUT_LENGTH = 300
 """How much of a command's output the trace keeps."""
 
 
-def run_timeline(sim: Simulation, server: APIServer, scenario: Scenario, machines: Mapping[str, Machine]) -> None:
+def run_timeline(world: World, scenario: Scenario) -> None:
     """Arrange for everything that a scenario does by itself: its manifests at t = 0, then its steps."""
-    world = World(sim, server, machines, scenario.namespace)
+    sim, server = world.sim, world.server
     make_namespaces(server, scenario)
     sim.clock.spawn(apply_manifests(server, scenario))
     seen: Counter[str] = Counter()

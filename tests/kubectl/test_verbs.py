@@ -9,7 +9,7 @@ from k8sim.api.scheme import encode_part
 from k8sim.api.struct import replace
 from k8sim.kubectl.grammar import DeleteOptions
 from k8sim.kubectl.verbs.delete import delete_options
-from k8sim.sim.units import MILLISECOND
+from k8sim.sim.units import SECOND
 from tests.apiserver.world import make_pod
 from tests.kubectl.world import DEPLOYMENT, POD, STATEFUL_SET, World
 
@@ -125,8 +125,10 @@ def test_a_command_takes_the_time_of_its_program_and_its_requests() -> None:
     world = World(STATEFUL_SET)
     done = world.start("scale sts/web --replicas=5")
     world.run(1)
-    start, request = 40 * MILLISECOND, 4 * MILLISECOND
-    assert (start + 2 * request) / 1e9 <= done[0][0] <= (90 + 24) / 1000
+    laws = world.server.sim.latencies
+    start, request = laws.distribution("kubectl"), laws.distribution("kubectlRequest")
+    least, most = (start.quantile(p) + 2 * request.quantile(p) for p in (0, 1))
+    assert least <= done[0][0] * SECOND <= most
 
 
 def test_set_image() -> None:

@@ -9,6 +9,7 @@ import yaml
 from k8sim.api.core import Namespace, Pod
 from k8sim.apiserver.errors import TooManyRequests
 from k8sim.apiserver.server import APIServer
+from k8sim.faults.fault import World
 from k8sim.scenario.model import Scenario, Step
 from k8sim.scenario.steps import run_timeline
 from k8sim.sim.trace import Row
@@ -24,7 +25,7 @@ def manifest(name: str, kind: str = "Pod", **metadata: Any) -> dict[str, Any]:
 def play(*steps: Step, objects: tuple[dict[str, Any], ...] = (), seed: int = 1, until: int = 30) -> APIServer:
     server = make_server(seed)
     scenario = Scenario(name="test", objects=objects, timeline=steps, duration_ns=60 * SECOND)
-    run_timeline(server.sim, server, scenario, {})
+    run_timeline(World(server.sim, server, {}), scenario)
     server.sim.clock.run(until * SECOND)
     return server
 
@@ -38,11 +39,13 @@ def test_manifests_are_applied_in_order_some_milliseconds_apart() -> None:
     seen: list[tuple[float, str]] = []
     server.watch(Pod, lambda change: seen.append((server.sim.clock.now / SECOND, change.new.name)))
     objects = tuple(manifest(name) for name in ("c", "a", "b"))
-    run_timeline(server.sim, server, Scenario(name="t", objects=objects), {})
+    run_timeline(World(server.sim, server, {}), Scenario(name="t", objects=objects))
     server.sim.clock.run(SECOND)
     assert [name for _, name in seen] == ["c", "a", "b"]
     times = [0.0, *(t for t, _ in seen)]
-    assert all(0.004 <= later - earlier <= 0.012 for earlier, later in itertools.pairwise(times))
+    law = server.sim.latencies.distribution("kubectlRequest")
+    least, most = law.quantile(0) / SECOND, law.quantile(1) / SECOND
+    assert all(least <= later - earlier <= most for earlier, later in itertools.pairwise(times))
     assert not commands(server)
 
 
@@ -74,7 +77,7 @@ def test_steps_run_at_their_times_and_do_not_wait_for_each_other() -> None:
         Step.kubectl(6 * SECOND, "label pod web-0 x=y"),
         Step.apply(7 * SECOND, manifest("new")),
     )
-    run_timeline(server.sim, server, Scenario(name="t", objects=(body,), timeline=steps), {})
+    run_timeline(World(server.sim, server, {}), Scenario(name="t", objects=(body,), timeline=steps))
     server.sim.clock.run(30 * SECOND)
     rows = commands(server)
     assert [(r.name, r.detail["step"], r.detail["code"]) for r in rows] == [
@@ -92,7 +95,7 @@ def test_what_a_step_does_goes_back_to_its_beginning() -> None:
     causes: list[int] = []
     server.recorder = lambda change, actor, cause: causes.append(cause) or cause  # type: ignore[func-returns-value]
     step = Step.apply(SECOND, manifest("a"))
-    run_timeline(server.sim, server, Scenario(name="t", timeline=(step,)), {})
+    run_timeline(World(server.sim, server, {}), Scenario(name="t", timeline=(step,)))
     server.sim.clock.run(2 * SECOND)
     begins, done = server.sim.trace
     assert (begins.kind, begins.event, begins.t) == ("Step", "Begins", SECOND)
@@ -109,7 +112,7 @@ def test_an_eviction_is_tried_once() -> None:
         raise TooManyRequests("Cannot evict pod as it would violate the pod's disruption budget.")
 
     server.evict = evict  # type: ignore[method-assign]
-    run_timeline(server.sim, server, Scenario(name="t", timeline=(Step.evict(SECOND, "web-0"),)), {})
+    run_timeline(World(server.sim, server, {}), Scenario(name="t", timeline=(Step.evict(SECOND, "web-0"),)))
     server.sim.clock.run(60 * SECOND)
     [row] = commands(server)
     assert answers == ["default/web-0"]

@@ -1,0 +1,58 @@
+"""Faults of disks and of the systems that keep them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from k8sim.api.core import PersistentVolume, PersistentVolumeClaim, Pod
+from k8sim.api.pods import claim_names
+from k8sim.faults.fault import Fault, FaultFailed, World, argument
+from k8sim.machines.disks import FOR_EVER, Storage, location
+
+
+def _storage(world: World) -> Storage:
+    if world.storage is None:
+        raise FaultFailed("there is no storage")
+    return world.storage
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiskLoss(Fault):
+    """The content of a claim's volume is gone; its objects stay."""
+
+    name: ClassVar[str] = "disk-loss"
+
+    claim: str = argument("name", "the claim")
+
+    def begin(self, world: World) -> None:
+        namespace, name = world.pod_key(self.claim)
+        claim = world.server.find(PersistentVolumeClaim, namespace, name)
+        if claim is None:
+            raise FaultFailed(f'there is no claim "{self.claim}"')
+        volume = world.server.find(PersistentVolume, "", claim.spec.volume_name)
+        if volume is None:
+            raise FaultFailed(f'claim "{self.claim}" has no volume')
+        _storage(world).destroy(location(volume, _node_of(world, claim)), "disk-loss")
+
+
+def _node_of(world: World, claim: PersistentVolumeClaim) -> str:
+    """Return the node of a pod that uses a claim: a hostPath volume is another one on every node."""
+    for pod in world.server.list(Pod, claim.namespace):
+        if claim.name in claim_names(pod) and pod.spec.node_name:
+            return pod.spec.node_name
+    return ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StorageOutage(Fault):
+    """Calls to storage systems fail (make, delete, attach, detach, snapshot, grow); volumes that are mounted go on."""
+
+    name: ClassVar[str] = "storage-outage"
+
+    driver: str = argument("name", "only this driver; absent: all", required=False, default="")
+    for_ns: int | None = argument("duration", "how long; absent: for ever", required=False, name="for")
+
+    def begin(self, world: World) -> None:
+        until = FOR_EVER if self.for_ns is None else world.sim.clock.now + self.for_ns
+        _storage(world).fail_calls(frozenset(), "Unavailable", until, self.driver)
