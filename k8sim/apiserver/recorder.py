@@ -240,8 +240,11 @@ def _endpoint_slice(change: Change) -> Events:
     assert isinstance(new, EndpointSlice)
     service = new.metadata.labels.get(SERVICE_NAME, new.name)
     old = change.old if isinstance(change.old, EndpointSlice) else None
-    before = {_target(e): e for e in old.endpoints} if old is not None else {}
-    after = {_target(e): e for e in new.endpoints} if change.type != "DELETED" else {}
+    had = old.endpoints if old is not None else ()
+    has = new.endpoints if change.type != "DELETED" else ()
+    same = {id(e) for e in had} & {id(e) for e in has}  # most endpoints of a slice do not change
+    before = {_target(e): e for e in had if id(e) not in same}
+    after = {_target(e): e for e in has if id(e) not in same}
     for pod, endpoint in after.items():
         was = before.get(pod)
         if was is None or was.conditions != endpoint.conditions:

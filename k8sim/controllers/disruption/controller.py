@@ -62,7 +62,10 @@ class DisruptionController(Controller):
         self._workloads = {cls.kind: self.informers.of(cls) for cls in _SCALED}
         for informer in self._workloads.values():
             informer.add_handler(self._on_workload)
+        # Selectors before pods: each pod that is there already then asks the index, and no budget asks all pods.
+        self._watches_pods = False
         self._budgets.add_handler(self._on_budget)
+        self._watches_pods = True
         self._pods.add_handler(self._on_pod)
 
     def start(self) -> None:
@@ -107,7 +110,7 @@ class DisruptionController(Controller):
             return
         self._selectors.put(key, pdb.spec.selector)
         self._tallies[key] = tally = Tally()
-        for pod in self._pods.by_index("namespace", key[0]):
+        for pod in self._pods.by_index("namespace", key[0]) if self._watches_pods else ():
             if selector_matches(pdb.spec.selector, pod.metadata.labels):
                 tally.put(pod)
                 budgets = self._budgets_of.setdefault(pod.key, [])

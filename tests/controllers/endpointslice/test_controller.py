@@ -68,7 +68,7 @@ def test_a_second_change_while_the_cache_lacks_the_first_write_waits_a_second() 
         m.add_node("node-0")
         m.server.create(service())
         m.at(5, m.add_pod, web(0))
-        m.at(5.01, m.add_pod, web(1))
+        m.at(5.001 + seed * 0.001, m.add_pod, web(1))
         m.run(9)
         assert len(endpoints(m)) == 2
         second = m.events("EndpointSlice", "web", "Endpoint")[-1][0]
