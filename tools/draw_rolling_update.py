@@ -20,8 +20,8 @@ ROOT = Path(__file__).parent.parent
 SCENARIO = ROOT / "scenarios" / "web-rolling-update.yaml"
 TARGET = ROOT / "docs" / "rolling-update.svg"
 STATES = {"Pending": "#d9d9d9", "Running, not Ready": "#fdbf6f", "Ready": "#33a02c", "Terminating": "#e31a1c"}
-PALE = {1: 0.45, 2: 1.0}
-"""Old and new revision."""
+PALE = 0.45
+"""Opacity of Ready pods of the old revision."""
 
 
 def spans(pods: pd.DataFrame, end_s: float) -> list[tuple[str, float, float, str, int]]:
@@ -54,7 +54,8 @@ def draw(axes: Axes, result: Any) -> None:
     for name, start, stop, state, revision in spans(pods, end_s):
         bar = (start, min(stop, end_s) - start)
         lane = (lanes.index(name) - 0.35, 0.7)
-        axes.broken_barh([bar], lane, facecolor=STATES[state], alpha=PALE[revision], linewidth=0)
+        alpha = PALE if state == "Ready" and revision == 1 else 1.0
+        axes.broken_barh([bar], lane, facecolor=STATES[state], alpha=alpha, linewidth=0)
     axes.axvline(60, color="black", linewidth=0.8, linestyle=":")
     axes.text(59.5, len(lanes) - 0.45, "kubectl set image", ha="right", va="bottom", fontsize=8, family="monospace")
     axes.set_yticks(range(len(lanes)), lanes)
@@ -64,15 +65,16 @@ def draw(axes: Axes, result: Any) -> None:
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    legend = [Patch(facecolor=colour, label=state) for state, colour in STATES.items()]
-    legend.append(Patch(facecolor=STATES["Ready"], alpha=PALE[1], label="Ready, old image"))
+    legend = [Patch(facecolor=colour, label=state) for state, colour in STATES.items() if state != "Ready"]
+    legend.insert(2, Patch(facecolor=STATES["Ready"], alpha=PALE, label="Ready, old image"))
+    legend.insert(3, Patch(facecolor=STATES["Ready"], label="Ready, new image"))
     axes.legend(handles=legend, ncols=5, loc="upper center", bbox_to_anchor=(0.5, -0.3), frameon=False, fontsize=8)
 
 
 def main() -> None:
     """Run the scenario and write the picture; the same bytes every time."""
     mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = "k8sim"
+    mpl.rcParams.update({"svg.hashsalt": "k8sim", "svg.fonttype": "none", "font.family": "sans-serif"})
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(figsize=(8.2, 2.2))

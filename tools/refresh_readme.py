@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run the README's commands and put their output into it."""
+"""Run the README's commands and put their output into it; write its table of faults."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+
+from k8sim.faults.catalogue import FAULTS
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -26,10 +28,22 @@ def refreshed(block: re.Match[str]) -> str:
     return "```console\n" + "\n".join(lines) + "\n```"
 
 
+def faults() -> str:
+    """Return the table of faults."""
+    lines = ["| fault | arguments | meaning |", "| --- | --- | --- |"]
+    for name, shape in FAULTS.items():
+        arguments = ", ".join(f"`{key}`" if a.required else f"[`{key}`]" for key, a in shape.arguments.items())
+        meaning = shape.meaning.rstrip(".")
+        lines.append(f"| `{name}` | {arguments} | {meaning[0].lower()}{meaning[1:]} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Rewrite the README."""
     text = README.read_text("utf-8")
-    README.write_text(re.sub(r"^```console\n.*?^```$", refreshed, text, flags=re.MULTILINE | re.DOTALL), "utf-8")
+    text = re.sub(r"^```console\n.*?^```$", refreshed, text, flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^\| fault \|.*?(?=\n\n)", lambda _: faults(), text, count=1, flags=re.MULTILINE | re.DOTALL)
+    README.write_text(text, "utf-8")
 
 
 if __name__ == "__main__":

@@ -22,8 +22,8 @@ EVENTS = ("events", "event", "ev")
 EPILOG = """
 [bold]Examples[/bold]
 
-[dim]# all pods, one and a half seconds into the update[/dim]
-k8sim get scenarios/web-rolling-update.yaml --at 61.5s pods -o wide
+[dim]# all pods, half a second into the update[/dim]
+k8sim get scenarios/web-rolling-update.yaml --at 60.5s pods -o wide
 
 [dim]# one object in full, at the end[/dim]
 k8sim get scenarios/web-rolling-update.yaml sts web -o yaml

@@ -84,12 +84,12 @@ def _headline(workload: Workload) -> Text:
         style = "green" if workload.ready >= workload.desired else "red"
         text.append(f"{workload.ready} of {workload.desired} pods Ready at the end", style)
     if workload.complete_ns is None:
-        text.append("; never complete", "" if workload.deleted else "red")
+        text.append("\n  never complete", "" if workload.deleted else "red")
     else:
-        text.append(f"; complete after {duration(workload.complete_ns)}")
+        text.append(f"\n  complete after {duration(workload.complete_ns)}")
     if workload.short_ns:
         text.append(
-            f"; then short of pods for {duration(workload.short_ns)}, at worst {workload.worst} Ready", "yellow"
+            f"; later short of pods for {duration(workload.short_ns)}, at worst {workload.worst} Ready", "yellow"
         )
     return text
 
