@@ -144,14 +144,17 @@ def _reconcile_by_port_mapping(
         changed = False
         for endpoint in s.endpoints:
             name = endpoint.target_ref.name if endpoint.target_ref is not None else ""
-            wanted = left.get(name)
-            if wanted is None or wanted.addresses != endpoint.addresses:
+            wanted = left.pop(name, None)
+            if wanted is endpoint:  # the common case, without a comparison
+                kept.append(endpoint)
+            elif wanted is None:
                 changed = True
-                continue
-            del left[name]
-            kept.append(wanted)
-            if wanted is not endpoint and wanted != endpoint:
+            elif wanted.addresses != endpoint.addresses:
+                left[name] = wanted
                 changed = True
+            else:
+                kept.append(wanted)
+                changed = changed or wanted != endpoint
         if not changed:
             unchanged[s.name] = s
         elif kept:
