@@ -88,10 +88,13 @@ def with_transition_times(new: tuple[Condition, ...], old: tuple[Condition, ...]
     for condition in new:
         if condition.type in OWNED or condition.type in SHARED:
             before = condition_of(old, condition.type)
-            same = before is not None and before.status == condition.status
-            since = before.last_transition_time if same and before is not None else now
-            if since != condition.last_transition_time:
-                condition = replace(condition, last_transition_time=since)
+            since = now
+            if before is not None and before.status == condition.status:
+                if before.reason == condition.reason and before.message == condition.message:
+                    result.append(before)
+                    continue
+                since = before.last_transition_time or now
+            condition = replace(condition, last_transition_time=since)
         result.append(condition)
     return tuple(result)
 

@@ -24,6 +24,7 @@ Truncate = Callable[[int], int]
 StartError = tuple[str, str]
 """Reason and message of the last failed attempt to start a container."""
 
+NO_STATE = ContainerState()
 STATUS_UNKNOWN = ContainerStateTerminated(exit_code=137, reason="ContainerStatusUnknown")
 """The end of a container that could not be located any more."""
 
@@ -48,72 +49,56 @@ def container_statuses(
     truncate
         Cuts a time to the API's whole seconds.
     """
+    if not containers:
+        return ()
     old = {s.name: s for s in previous}
-    waiting = _default_waiting(pod)
-    statuses = {c.name: _default_status(c, old.get(c.name), waiting, is_init) for c in containers}
+    statuses = []
     for container in containers:
-        if runtime.find(container.name) is None:
-            statuses[container.name] = _lost(statuses[container.name], old.get(container.name), pod)
-    _overlay(statuses, runtime, old, truncate)
-    for container in containers:
-        statuses[container.name] = _waiting_to_start(
-            statuses[container.name], container, pod, runtime, is_init, start_errors
-        )
-    return tuple(statuses.values())
+        records = [r for r in runtime.containers if r.name == container.name]
+        before = old.get(container.name)
+        if records:
+            status = _seen(records, before, truncate)
+        else:
+            status = _unseen(container, before, pod, is_init)
+        error = start_errors.get(container.name)
+        if error is not None and _shows_start_error(container, pod, runtime, is_init):
+            status = _waiting_to_start(status, error)
+        statuses.append(status)
+    return tuple(statuses)
 
 
-def _default_waiting(pod: Pod) -> ContainerState:
+def _seen(records: Sequence[ContainerRecord], old: ContainerStatus | None, truncate: Truncate) -> ContainerStatus:
+    """Show the newest instance; its last state is the one before it, or what was known before."""
+    newest = records[0]
+    if len(records) > 1:
+        last = _state(records[1], old, truncate)
+    else:
+        last = NO_STATE if old is None else old.last_state
+    return ContainerStatus(
+        name=newest.name,
+        image=newest.image,
+        restart_count=newest.restart_count,
+        container_id=newest.id,
+        state=_state(newest, old, truncate),
+        last_state=last,
+    )
+
+
+def _unseen(container: Container, old: ContainerStatus | None, pod: Pod, is_init: bool) -> ContainerStatus:
+    """Show a container that the runtime does not know: not made yet, or lost in a reboot."""
     reason = "PodInitializing" if pod.spec.init_containers else "ContainerCreating"
-    return ContainerState(waiting=ContainerStateWaiting(reason=reason))
-
-
-def _default_status(
-    container: Container, old: ContainerStatus | None, waiting: ContainerState, is_init: bool
-) -> ContainerStatus:
-    status = ContainerStatus(name=container.name, image=container.image, state=waiting)
+    status = ContainerStatus(
+        name=container.name, image=container.image, state=ContainerState(waiting=ContainerStateWaiting(reason=reason))
+    )
     if old is None:
         return status
     if is_init and old.state.terminated is not None:
         return old  # the record of an ended init container may be removed at any time
-    return replace(status, restart_count=old.restart_count, last_state=old.last_state)
-
-
-def _lost(status: ContainerStatus, old: ContainerStatus | None, pod: Pod) -> ContainerStatus:
-    """Account for a container that ran when it was last seen and of which the runtime knows nothing (a reboot)."""
-    if old is None or old.state.running is None or status.last_state.terminated is not None:
+    status = replace(status, restart_count=old.restart_count, last_state=old.last_state)
+    if old.state.running is None or status.last_state.terminated is not None:
         return status
     count = status.restart_count + (0 if pod.deleting else 1)
     return replace(status, last_state=ContainerState(terminated=STATUS_UNKNOWN), restart_count=count)
-
-
-def _overlay(
-    statuses: dict[str, ContainerStatus],
-    runtime: RuntimePodStatus,
-    old: Mapping[str, ContainerStatus],
-    truncate: Truncate,
-) -> None:
-    """Show the newest instance of each container, and the one before it as its last state."""
-    seen: dict[str, int] = {}
-    for record in runtime.containers:
-        n = seen.get(record.name, 0)
-        if record.name not in statuses or n >= 2:
-            continue
-        status = _convert(record, old.get(record.name), truncate)
-        if n == 0:
-            statuses[record.name] = replace(status, last_state=statuses[record.name].last_state)
-        else:
-            statuses[record.name] = replace(statuses[record.name], last_state=status.state)
-        seen[record.name] = n + 1
-
-
-def _convert(record: ContainerRecord, old: ContainerStatus | None, truncate: Truncate) -> ContainerStatus:
-    return ContainerStatus(
-        name=record.name,
-        image=record.image,
-        restart_count=record.restart_count,
-        container_id=record.id,
-        state=_state(record, old, truncate),
-    )
 
 
 def _state(record: ContainerRecord, old: ContainerStatus | None, truncate: Truncate) -> ContainerState:
@@ -134,28 +119,20 @@ def _state(record: ContainerRecord, old: ContainerStatus | None, truncate: Trunc
     return ContainerState(waiting=ContainerStateWaiting())
 
 
-def _waiting_to_start(
-    status: ContainerStatus,
-    container: Container,
-    pod: Pod,
-    runtime: RuntimePodStatus,
-    is_init: bool,
-    start_errors: Mapping[str, StartError],
-) -> ContainerStatus:
-    """Show why the last attempt to start a container failed, if the next sync is to try again.
+def _shows_start_error(container: Container, pod: Pod, runtime: RuntimePodStatus, is_init: bool) -> bool:
+    """Tell whether the next sync is to try again: then the container waits, and the last error says why.
 
     Attempts are recorded at the end of a sync, statuses are computed at its start: the reason shows one sync late.
     """
-    error = start_errors.get(container.name)
-    if error is None:
-        return status
-    record = runtime.find(container.name)
-    if is_init and record is not None and record.state == EXITED and record.exit_code == 0:
-        return status
-    if not should_container_be_restarted(container, pod, runtime):
-        return status
+    if is_init:
+        record = runtime.find(container.name)
+        if record is not None and record.state == EXITED and record.exit_code == 0:
+            return False
+    return should_container_be_restarted(container, pod, runtime)
+
+
+def _waiting_to_start(status: ContainerStatus, error: StartError) -> ContainerStatus:
     last = status.state if status.state.terminated is not None else status.last_state
     reason, message = error
-    return replace(
-        status, last_state=last, state=ContainerState(waiting=ContainerStateWaiting(reason=reason, message=message))
-    )
+    waiting = ContainerState(waiting=ContainerStateWaiting(reason=reason, message=message))
+    return replace(status, last_state=last, state=waiting)

@@ -21,6 +21,7 @@ from k8sim.apiserver.server import APIServer
 from k8sim.apiserver.watch import Change
 from k8sim.kubelet.admission import Rejection, admit
 from k8sim.kubelet.containerstatus import StartError
+from k8sim.kubelet.devices import Mounts
 from k8sim.kubelet.images import ImageManager
 from k8sim.kubelet.nodestatus import NodeStatus
 from k8sim.kubelet.phase import TERMINAL
@@ -39,6 +40,7 @@ from k8sim.kubelet.settings import (
 from k8sim.kubelet.status import StatusManager
 from k8sim.kubelet.volumes import VolumeManager, VolumeTimeout
 from k8sim.machines.answers import ProbeKind
+from k8sim.machines.disks import Storage
 from k8sim.machines.machine import Machine
 from k8sim.machines.records import EXITED, RUNNING, RuntimePodStatus
 from k8sim.sim.clock import Event, Steps, Task, rank
@@ -64,12 +66,19 @@ class Kubelet:
     """
 
     def __init__(
-        self, sim: Simulation, server: APIServer, machine: Machine, settings: KubeletSettings | None = None
+        self,
+        sim: Simulation,
+        server: APIServer,
+        machine: Machine,
+        settings: KubeletSettings | None = None,
+        storage: Storage | None = None,
     ) -> None:
         self.sim = sim
         self.server = server
         self.machine = machine
         self.settings = settings or KubeletSettings()
+        self.storage = storage
+        self.mounts = Mounts()
         self.name = machine.name
         self.running = False
         self._clock = sim.clock
@@ -79,7 +88,8 @@ class Kubelet:
         self._task_number = 0
         self._processes = 0
         self._node: Node | None = server.find(Node, "", self.name)
-        self._draw_request = sim.latencies.sampler("apiWrite", self._actor)
+        self._draw_read = sim.latencies.sampler("apiRead", self._actor)
+        self._draw_write = sim.latencies.sampler("apiWrite", self._actor)
         self._informer: Informer[Pod] | None = None
         self._pods: dict[str, Pod] = {}
         self._removed: set[str] = set()
@@ -107,26 +117,30 @@ class Kubelet:
         now = self._clock.now
         self._begin_process(now, None)
         if self.machine.connected:
-            self.node_status.begin_leases(at_once=True)
-        self._spawn(self.node_status.register(self._node))
+            self._register()
         for pod in self.machine.pods():
             self.pleg.changed(pod.uid)
         self._clock.call_after(NODE_SYNC_POLL, self._sources_are_ready, self._processes, rank=self._rank)
 
+    def _register(self) -> None:
+        """Do what a process does first when it reaches the API server."""
+        self.node_status.begin_leases(at_once=True)
+        self._spawn(self.node_status.register(self._node))
+
     def _sources_are_ready(self, number: int) -> None:
-        if self.running and number == self._processes:
+        if self.running and number == self._processes and self.machine.connected and not self._sources_ready:
             self._watch_pods()
 
     def _watch_pods(self) -> None:
+        """List and watch the node's pods, for the first time in this process' life."""
         self._sources_ready = True
         if self._informer is None:
             self._informer = Informer(self.server, Pod, self._actor, node=self.name)
             self._informer.add_handler(self._on_pod)
-        elif self.machine.connected:
+        else:
             self._informer.restart()
         if self._processes > 1:
-            when = self._clock.next_on_grid(self._clock.now, HOUSEKEEPING_PERIOD, self._clock.now + 1)
-            self._clock.call_at(when, self._kill_orphans, self._processes, rank=self._rank)
+            self._clock.call_after(HOUSEKEEPING_PERIOD, self._kill_orphans, self._processes, rank=self._rank)
 
     def _begin_process(self, started_ns: int, phase: int | None) -> None:
         """Make all that lives in the process' memory. ``phase`` None: all loops begin now."""
@@ -149,18 +163,22 @@ class Kubelet:
             clock, self._rank, machine, settings, self.images, self.prober, self._record, self._spawn,
             self._on_sandbox_ready,
         )  # fmt: skip
-        self.volumes = VolumeManager(sim, self.client, self._rank, self.name)
+        self.volumes = VolumeManager(
+            sim, self.client, self._rank, self.name, self.mounts, self.storage, self._spawn, self._record,
+            lambda: self.node_status.report_on_grid(),
+        )  # fmt: skip
         self.workers = PodWorkers(
             clock, self._rank, sim.streams, self.pleg, settings, self, grid("sync tick", SYNC_TICK), self._spawn
         )
         self.status = StatusManager(
-            self.client, clock, self._rank, self._draw_request, grid("status", STATUS_RECONCILE_PERIOD),
+            self.client, clock, self._rank, self._draw_read, self._draw_write, grid("status", STATUS_RECONCILE_PERIOD),
             self._could_have_running_containers, self.prober.status_changed,
         )  # fmt: skip
         self.node_status = NodeStatus(
             self.client, clock, self._rank, machine, settings,
             grid("node status", settings.node_status_update_frequency_ns), grid("lease", 10 * SECOND),
         )  # fmt: skip
+        self.node_status.volumes = self.volumes.devices
 
     def _end_process(self) -> None:
         """Lose all that lives in the process' memory."""
@@ -186,14 +204,11 @@ class Kubelet:
         self._task_number += 1
         number = self._task_number
 
-        def tracked() -> Steps:
-            try:
-                yield from steps
-            finally:
-                self._tasks.pop(number, None)
+        def ended(_: Event) -> None:
+            self._tasks.pop(number, None)
 
-        task = self._clock.spawn(tracked())
-        self._tasks[number] = task
+        task = self._tasks[number] = self._clock.spawn(steps)
+        task.callbacks.append(ended)
         return task
 
     # ---- what the machine tells (Agent) -------------------------------------------------------------------------
@@ -209,8 +224,11 @@ class Kubelet:
             self.prober.answers_changed(uid)
 
     def power_lost(self) -> None:
-        """The process is gone."""
+        """The process is gone, and what was mounted with what had not been written."""
         self._end_process()
+        self.mounts.staged.clear()
+        if self.storage is not None:
+            self.storage.power_lost(self.name)
         self._processes += 1  # a start that was under way is off
 
     def booted(self) -> None:
@@ -236,9 +254,13 @@ class Kubelet:
         if not self.running:
             return
         self.client.connected = True
+        if not self._sources_ready:  # it has started without a connection
+            self._register()
+            self._watch_pods()
+            return
         self.node_status.begin_leases(at_once=True)
         self.node_status.report_on_grid()
-        if self._informer is not None and self._sources_ready:
+        if self._informer is not None:
             self._informer.reconnect()
         self.status.link_restored()
 
@@ -490,7 +512,7 @@ class Kubelet:
 
     def _kill_orphans(self, number: int) -> None:
         """Kill what runs and belongs to no pod, as a kubelet finds it after its start (HandlePodCleanups)."""
-        if not self.running or number != self._processes:
+        if not self.running or number != self._processes or not self.client.connected:
             return
         for sandbox in self.machine.pods():
             if sandbox.uid not in self._pods and self.workers.get(sandbox.uid) is None:

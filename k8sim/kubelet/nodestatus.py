@@ -13,6 +13,7 @@ from k8sim.api.meta import Condition, condition_of, set_condition, with_meta
 from k8sim.api.struct import Time, replace
 from k8sim.apiserver.client import Client
 from k8sim.apiserver.errors import ApiError, NotFound
+from k8sim.kubelet.devices import Devices
 from k8sim.kubelet.settings import KubeletSettings
 from k8sim.machines.machine import Machine
 from k8sim.sim.clock import Clock, Steps
@@ -56,6 +57,7 @@ class NodeStatus:
         self._conditions: dict[str, Condition] = {"Ready": READY}
         self._due: int | None = None
         self._stopped = False
+        self.volumes: Devices | None = None
 
     def begin_leases(self, at_once: bool) -> None:
         """Renew from now on; a kubelet that starts or comes back renews at once."""
@@ -94,7 +96,9 @@ class NodeStatus:
     def _report(self) -> Steps:
         """Write the status if it differs (tryUpdateNodeStatus)."""
         try:
-            yield from self._client.patch_status(Node, "", self._machine.name, self._with_status)
+            node = yield from self._client.patch_status(Node, "", self._machine.name, self._with_status)
+            if self.volumes is not None and not self._stopped:
+                self.volumes.reported(node.status.volumes_in_use)
         except NotFound:
             return  # a deleted Node is registered again only by a new kubelet process
         except ApiError:
@@ -109,7 +113,8 @@ class NodeStatus:
             if old is None or (old.status, old.reason) != (condition.status, condition.reason):
                 conditions = set_condition(conditions, replace(condition, last_transition_time=now))
         info = replace(node.status.node_info, boot_id=self._machine.boot_id)
-        return replace(node, status=replace(node.status, conditions=conditions, node_info=info))
+        in_use = self.volumes.in_use() if self.volumes is not None else ()
+        return replace(node, status=replace(node.status, conditions=conditions, node_info=info, volumes_in_use=in_use))
 
     def register(self, template: Node | None) -> Steps:
         """Register the node and report it ready: what a kubelet does first (tryRegisterWithAPIServer)."""

@@ -10,7 +10,6 @@ Source: pkg/kubelet/prober/{prober_manager,worker}.go, results/results_manager.g
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from copy import copy
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,7 +19,7 @@ from k8sim.api.struct import replace
 from k8sim.kubelet.phase import TERMINAL
 from k8sim.kubelet.probeticks import Ticks, View, effect_of_tick, next_event
 from k8sim.kubelet.restart import container_should_restart
-from k8sim.machines.answers import FOR_EVER, NEVER, Answers, ProbeKind
+from k8sim.machines.answers import NEVER, Answers, ProbeKind
 from k8sim.machines.machine import Machine
 from k8sim.sim.clock import rank
 from k8sim.sim.simulation import Simulation
@@ -295,11 +294,13 @@ class ProbeManager:
 
     def _settle(self, worker: Worker) -> None:
         """Bring the worker's counters up to now."""
-        next_event(worker.ticks, worker.view, worker.answers, self._clock.now)
+        ticks = worker.ticks
+        if ticks.next_ns < self._clock.now:
+            _, ticks.next_ns, ticks.last, ticks.run = next_event(ticks, worker.view, worker.answers, self._clock.now)
 
     def _plan(self, worker: Worker) -> None:
         """Wait for the next tick that matters."""
-        due = next_event(copy(worker.ticks), worker.view, worker.answers, FOR_EVER)
+        due = next_event(worker.ticks, worker.view, worker.answers).event_ns
         if due != worker.due:
             worker.due = due
             if due is not None:

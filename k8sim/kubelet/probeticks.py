@@ -10,7 +10,7 @@ Source: pkg/kubelet/prober/worker.go (run, doProbe); node.md 2.2, 2.3.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from k8sim.api.core import Probe
 from k8sim.machines.answers import FOR_EVER, Answers, ProbeKind
@@ -121,7 +121,16 @@ def effect_of_tick(ticks: Ticks, view: View, at_ns: int) -> Effect:
     return "attempt"
 
 
-def next_event(ticks: Ticks, view: View, answers: Answers | None, until_ns: int = FOR_EVER) -> int | None:
+class Course(NamedTuple):
+    """How a worker goes on: its first tick with an effect (None: none), and its counters just before it."""
+
+    event_ns: int | None
+    next_ns: int
+    last: bool | None
+    run: int
+
+
+def next_event(ticks: Ticks, view: View, answers: Answers | None, until_ns: int = FOR_EVER) -> Course:
     """Step over all ticks before ``until_ns`` that change nothing but the counters.
 
     Parameters
@@ -132,59 +141,49 @@ def next_event(ticks: Ticks, view: View, answers: Answers | None, until_ns: int 
 
     Returns
     -------
-    t
-        The first tick that has an effect, or None if there is none before ``until_ns``. ``ticks`` is left as it is
-        just before that tick (or before the first tick not before ``until_ns``).
+    Course
+        Ends at the first tick that has an effect, else at the first tick not before ``until_ns``.
     """
+    t, last, run, period = ticks.next_ns, ticks.last, ticks.run, ticks.period_ns
     if view.running_since is not None and ticks.initial_delay_s and view.container_id == ticks.container_id:
-        _skip_before(ticks, view.running_since + ticks.initial_delay_s * SECOND, until_ns)
-    effect = effect_of_tick(ticks, view, ticks.next_ns)
+        t = _first_from(t, min(view.running_since + ticks.initial_delay_s * SECOND, until_ns), period)
+    effect = effect_of_tick(ticks, view, t)
     if effect != "attempt":
-        if effect != "none" and ticks.next_ns < until_ns:
-            return ticks.next_ns
-        _skip_before(ticks, until_ns, until_ns)
-        return None
+        if effect != "none" and t < until_ns:
+            return Course(t, t, last, run)
+        return Course(None, _first_from(t, until_ns, period), last, run)
     if answers is None:
-        _skip_before(ticks, until_ns, until_ns)
-        return None
-    while ticks.next_ns < until_ns:
-        t = ticks.next_ns
+        return Course(None, _first_from(t, until_ns, period), last, run)
+    while t < until_ns:
         outcome = answers.passes(ticks.kind, t)
         change = min(answers.next_change(ticks.kind, t), until_ns)
-        event = _event_in_segment(ticks, outcome, t)
-        if event is not None and event < change:
-            _count(ticks, outcome, (event - t) // ticks.period_ns)
-            ticks.next_ns = event
-            return event
+        steps = _steps_to_event(ticks, outcome, last, run)
+        if steps is not None and t + steps * period < change:
+            if steps:
+                run = run + steps if last == outcome else steps
+                last = outcome
+            t += steps * period
+            return Course(t, t, last, run)
         if change >= FOR_EVER:
-            return None
-        n = -((t - change) // ticks.period_ns)  # ticks in [t, change)
-        _count(ticks, outcome, n)
-        ticks.next_ns = t + n * ticks.period_ns
-    return None
+            return Course(None, t, last, run)
+        n = -((t - change) // period)  # ticks in [t, change)
+        run = run + n if last == outcome else n
+        last = outcome
+        t += n * period
+    return Course(None, t, last, run)
 
 
-def _event_in_segment(ticks: Ticks, outcome: bool, t: int) -> int | None:
-    """Return the first tick from t on that matters if all outcomes are the same."""
-    if not outcome and ticks.last is not False:
-        return t  # the first failure is told as an event
-    decisive = ticks.kind == "startup" or ticks.stored != outcome
-    if not decisive:
+def _steps_to_event(ticks: Ticks, outcome: bool, last: bool | None, run: int) -> int | None:
+    """Return how many equal outcomes pass before one that matters, or None if none does."""
+    if not outcome and last is not False:
+        return 0  # the first failure is told as an event
+    if ticks.kind != "startup" and ticks.stored == outcome:
         return None
-    run = ticks.run if ticks.last == outcome else 0
-    need = max(ticks.threshold(outcome) - run, 1)
-    return t + (need - 1) * ticks.period_ns
+    return max(ticks.threshold(outcome) - (run if last == outcome else 0), 1) - 1
 
 
-def _count(ticks: Ticks, outcome: bool, n: int) -> None:
-    """Count n equal outcomes."""
-    if n > 0:
-        ticks.run = ticks.run + n if ticks.last == outcome else n
-        ticks.last = outcome
-
-
-def _skip_before(ticks: Ticks, when_ns: int, until_ns: int) -> None:
-    """Let the ticks before a moment pass without a trace."""
-    when = min(when_ns, until_ns)
-    if when < FOR_EVER and ticks.next_ns < when:
-        ticks.next_ns += -((ticks.next_ns - when) // ticks.period_ns) * ticks.period_ns
+def _first_from(t: int, when_ns: int, period_ns: int) -> int:
+    """Return the first tick not before a moment; ``FOR_EVER`` is no moment."""
+    if when_ns >= FOR_EVER or t >= when_ns:
+        return t
+    return t - ((t - when_ns) // period_ns) * period_ns

@@ -70,7 +70,8 @@ class StatusManager:
         client: Client,
         clock: Clock,
         rank: int,
-        draw: Callable[[], int],
+        draw_read: Callable[[], int],
+        draw_write: Callable[[], int],
         phase_ns: int,
         could_have_running_containers: Callable[[str], bool],
         on_change: Callable[[str, PodStatus], None],
@@ -79,11 +80,13 @@ class StatusManager:
         self._server = client.server
         self._clock = clock
         self._rank = rank
-        self._draw = draw
+        self._draw_read = draw_read
+        self._draw_write = draw_write
         self._phase_ns = phase_ns
         self._could_have_running_containers = could_have_running_containers
         self._on_change = on_change
         self._entries: dict[str, Entry] = {}
+        self._unsent: dict[str, None] = {}
         self._batch: deque[Send] = deque()
         self._sending: Send | None = None
         self._blocked_since: int | None = None
@@ -181,6 +184,7 @@ class StatusManager:
         entry.version += 1
         entry.finished = finished
         entry.cause = cause
+        self._unsent[pod.uid] = None
         if changed:
             self._on_change(pod.uid, status)
         self._wake()
@@ -222,8 +226,10 @@ class StatusManager:
             self._next()
 
     def _take_batch(self) -> None:
-        for uid, entry in self._entries.items():
-            if entry.version > entry.sent:
+        unsent, self._unsent = self._unsent, {}
+        for uid in unsent:
+            entry = self._entries.get(uid)
+            if entry is not None and entry.version > entry.sent:
                 self._batch.append(Send(uid, entry.status, entry.version, entry.finished, entry.cause))
 
     def _next(self) -> None:
@@ -234,7 +240,7 @@ class StatusManager:
         if not self._client.connected:
             self._blocked_since = self._clock.now  # the request hangs until the connection is closed
             return
-        delay = self._draw() + self._draw()
+        delay = self._draw_read() + self._draw_write()
         self._clock.call_after(delay, self._arrive, self._sending, rank=self._rank)
 
     def link_restored(self) -> None:
@@ -264,11 +270,12 @@ class StatusManager:
         entry = self._entries.get(send.uid)
         deletable = None
         if not self._server.available:
+            self._unsent[send.uid] = None
             self._reconcile_later()
         elif entry is not None:
             deletable = self._store(entry, send)
         if deletable is not None:
-            self._clock.call_after(self._draw(), self._delete, send, deletable, rank=self._rank)
+            self._clock.call_after(self._draw_write(), self._delete, send, deletable, rank=self._rank)
         else:
             self._done()
 

@@ -1,119 +1,281 @@
 """The volume manager: a pod's sync waits until its volumes are mounted, its end until they are unmounted.
 
 Two loops of 100 ms lie between the wish and the deed (populator, reconciler); the waiting sync looks at once and then
-every 300 ms, and gives up after 2 min 3 s. What can stand in the way of a mount, beyond an unbound claim, is asked of
-``blockers``: storage registers there what it knows (an attachment that is missing, a volume not reported in use).
+every 300 ms, and gives up after 2 min 3 s, while the mounting itself goes on. Volumes that have to be attached are the
+business of `k8sim.kubelet.devices`.
 
-Source: pkg/kubelet/volumemanager/{volume_manager,populator,reconciler}; node.md 1.4, 4.2, 6.
+Source: pkg/kubelet/volumemanager/{volume_manager,populator,reconciler}; node.md 1.4, 4.2, 6; storage.md 3.5, 3.7, 4.4.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Final
 
-from k8sim.api.core import PersistentVolumeClaim, Pod
-from k8sim.api.pods import claim_names
+from k8sim.api.core import Node, PersistentVolume, PersistentVolumeClaim, Pod
+from k8sim.api.storage import CSIDriver
 from k8sim.apiserver.client import Client
+from k8sim.apiserver.errors import ApiError
+from k8sim.apiserver.watch import Change
+from k8sim.kubelet.devices import Backoff, Devices, MountFailed, Mounts
 from k8sim.kubelet.settings import VOLUME_POLL, VOLUME_TIMEOUT
+from k8sim.kubelet.volumegrowth import VolumeGrowth
+from k8sim.kubelet.volumespecs import ClaimVolume, mount_problem, owns_by_walk, resolve_claims, used_volumes
 from k8sim.kubelet.waiting import first_of
-from k8sim.sim.clock import Clock, Event
+from k8sim.machines.disks import Storage, location
+from k8sim.sim.clock import Clock, Event, Steps, Task
 from k8sim.sim.simulation import Simulation
-from k8sim.sim.units import MILLISECOND
+from k8sim.sim.units import MILLISECOND, MINUTE, SECOND
 
-LOOP = 100 * MILLISECOND
-Blocker = Callable[[Pod], str | None]
+LOOP: Final = 100 * MILLISECOND
+RECONNECT_POLL: Final = SECOND
+FIRST_WALK_WARNING: Final = 30 * SECOND
+WALK_WARNING_PERIOD: Final = MINUTE
+
+Record = Callable[[Pod, str, str, str], None]
 
 
 class VolumeTimeout(Exception):
     """A pod's volumes could not be mounted in time."""
 
 
-def mounted_volumes(pod: Pod) -> list[str]:
-    """Return the names of the volumes that containers use (getExpectedVolumes): others are not waited for."""
-    used = {m.name for c in (*pod.spec.containers, *pod.spec.init_containers) for m in c.volume_mounts}
-    used |= {d.name for c in (*pod.spec.containers, *pod.spec.init_containers) for d in c.volume_devices}
-    return [v.name for v in pod.spec.volumes if v.name in used]
+@dataclass(eq=False)
+class PodVolumes:
+    """The volumes of one pod. ``mounted_at`` None: not yet."""
+
+    pod: Pod
+    done: Event
+    mounted_at: int | None = None
+    unmounted_at: int | None = None
+    why: str = "not mounted yet"
+    tasks: list[Task] = field(default_factory=list)
+    specs: list[ClaimVolume] = field(default_factory=list)
+    pending: int = 0
+    begun: bool = False
 
 
 class VolumeManager:
-    """Mounts and unmounts the volumes of one node's pods. ``mounted`` holds the pods that have theirs, by UID."""
+    """Mounts and unmounts the volumes of one node's pods."""
 
-    def __init__(self, sim: Simulation, client: Client, rank: int, node: str) -> None:
+    def __init__(
+        self,
+        sim: Simulation,
+        client: Client,
+        rank: int,
+        node: str,
+        mounts: Mounts | None = None,
+        storage: Storage | None = None,
+        spawn: Callable[[Steps], Any] | None = None,
+        record: Record | None = None,
+        report: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._sim = sim
         self._clock: Clock = sim.clock
         self._client = client
         self._rank = rank
-        self._entity = f"{node}/volumes"
-        self._streams = sim.streams
+        self._node = node
+        self._storage = storage
+        self._spawn = spawn or sim.clock.spawn
+        self._record = record or (lambda pod, type_, reason, message: None)
         self._mount = sim.latencies.sampler("volumeMount", node)
         self._unmount = sim.latencies.sampler("volumeUnmount", node)
-        self._mounted_at: dict[str, int] = {}
-        self._unmounted_at: dict[str, int] = {}
-        self.mounted: dict[str, Pod] = {}
-        self.blockers: list[Blocker] = []
+        self._loops = sim.streams.stream(f"{node}/volumes", "loops")
+        self._pods: dict[str, PodVolumes] = {}
+        self._groups: dict[str, int] = {}
+        self.devices = Devices(sim, client, rank, node, mounts or Mounts(), storage, self._spawn, report)
+        self.growth = VolumeGrowth(sim, client, rank, node, storage, self._spawn, self._record)
+
+    # ---- what a pod's sync asks -------------------------------------------------------------------------------------
 
     def wait_for_attach_and_mount(self, pod: Pod, cancel: Event) -> Generator[Event, Any, bool]:
         """Wait until all volumes are mounted; False if the wait was cancelled. Raises VolumeTimeout."""
-        if pod.uid in self.mounted or not mounted_volumes(pod):
+        if not used_volumes(pod):
             return True
+        volumes = self._pods.get(pod.uid)
+        if volumes is None:
+            volumes = self._pods[pod.uid] = PodVolumes(pod, self._clock.event())
+            volumes.tasks.append(self._spawn(self._mount_pod(volumes)))
         start = self._clock.now
-        why: str | None = "not mounted yet"
-        polls = 0
-        while True:
-            if self._blocked(pod) is not None:
-                why = self._blocked(pod)
-            elif pod.uid not in self._mounted_at:
-                self._mounted_at[pod.uid] = self._clock.now + self._two_loops() + self._mount()
-            if self._mounted_at.get(pod.uid, self._clock.now + 1) <= self._clock.now:
-                self.mounted[pod.uid] = pod
-                return True
-            if self._clock.now - start >= VOLUME_TIMEOUT:
-                raise VolumeTimeout(f"unable to mount volumes: {why}")
-            polls += 1
+        deadline = start + VOLUME_TIMEOUT
+        if volumes.mounted_at is not None:
+            return True
+        while volumes.mounted_at is None:
             if cancel.processed:
                 return False
-            until = min(start + polls * VOLUME_POLL, start + VOLUME_TIMEOUT)
-            yield first_of(self._clock, self._rank, cancel, until_ns=until)
-            if self._clock.now < until:
-                return False
-
-    def _blocked(self, pod: Pod) -> str | None:
-        """Return why the pod's volumes cannot be mounted now, or None."""
-        server = self._client.server
-        for name in claim_names(pod):
-            if not self._client.connected:
-                return "the API server cannot be reached"
-            claim = server.find(PersistentVolumeClaim, pod.namespace, name)
-            if claim is None:
-                return f'persistentvolumeclaim "{name}" not found'
-            if claim.status.phase != "Bound" or not claim.spec.volume_name:
-                return f'persistentvolumeclaim "{name}" is not bound'
-        for blocker in self.blockers:
-            reason = blocker(pod)
-            if reason is not None:
-                return reason
-        return None
-
-    def _two_loops(self) -> int:
-        stream = self._streams.stream(self._entity, "loops")
-        return int((stream.uniform() + stream.uniform()) * LOOP)
+            if self._clock.now >= deadline:
+                raise VolumeTimeout(f"unable to mount volumes: {volumes.why}")
+            yield first_of(self._clock, self._rank, cancel, volumes.done, until_ns=deadline)
+        poll = start + -((start - self._clock.now) // VOLUME_POLL) * VOLUME_POLL
+        if poll > self._clock.now and not cancel.processed:
+            yield first_of(self._clock, self._rank, cancel, until_ns=poll)
+        return not cancel.processed
 
     def pod_stopped(self, pod: Pod) -> None:
         """Begin to unmount: the pod's containers have stopped."""
-        if pod.uid in self._mounted_at and pod.uid not in self._unmounted_at:
-            done = max(self._clock.now, self._mounted_at[pod.uid]) + self._two_loops() + self._unmount()
-            self._unmounted_at[pod.uid] = done
+        volumes = self._pods.get(pod.uid)
+        if volumes is None or volumes.unmounted_at is not None:
+            return
+        now = self._clock.now
+        self.growth.forget(pod.uid)
+        for task in volumes.tasks:
+            task.kill()
+        volumes.unmounted_at = now
+        if volumes.begun:
+            volumes.unmounted_at += self._two_loops() + self._unmount()
+        self._clock.call_at(volumes.unmounted_at, self._unpublished, volumes, rank=self._rank)
+
+    def _unpublished(self, volumes: PodVolumes) -> None:
+        if self._pods.get(volumes.pod.uid) in (volumes, None):
+            self.devices.release(volumes.pod.uid)
 
     def wait_for_unmount(self, pod: Pod) -> Generator[Event, Any, None]:
         """Wait until the pod's volumes are unmounted: look at once, then every 300 ms."""
-        done = self._unmounted_at.get(pod.uid)
+        volumes = self._pods.get(pod.uid)
+        done = volumes.unmounted_at if volumes is not None else None
         if done is not None and done > self._clock.now:
             polls = -((self._clock.now - done) // VOLUME_POLL)
             yield self._clock.sleep(polls * VOLUME_POLL, self._rank)
         self.forget(pod.uid)
 
     def forget(self, uid: str) -> None:
-        """Drop a pod whose volumes are unmounted."""
-        self.mounted.pop(uid, None)
-        self._mounted_at.pop(uid, None)
-        self._unmounted_at.pop(uid, None)
+        """Drop a pod whose volumes are unmounted, or that is gone."""
+        volumes = self._pods.pop(uid, None)
+        if volumes is not None:
+            for task in volumes.tasks:
+                task.kill()
+        self.growth.forget(uid)
+        self.devices.release(uid)
+
+    # ---- mounting ---------------------------------------------------------------------------------------------------
+
+    def _mount_pod(self, volumes: PodVolumes) -> Steps:
+        """Mount all volumes of a pod, however long that takes."""
+        pod = volumes.pod
+        while True:
+            specs, problem = self._resolve(pod)
+            if problem is None:
+                break
+            volumes.why = problem
+            yield from self._claim_change(pod)
+        volumes.specs = specs
+        volumes.begun = True
+        for spec in specs:
+            if spec.unique is not None:
+                self.devices.want(spec.unique, pod.uid)
+        yield self._clock.sleep(self._two_loops(), self._rank)
+        others = len(used_volumes(pod)) > len(specs)
+        volumes.pending = len(specs) + others
+        for spec in specs:
+            volumes.tasks.append(self._spawn(self._mount_claim(volumes, spec)))
+        if others:
+            yield self._clock.sleep(self._mount(), self._rank)
+            self._mounted(volumes)
+
+    def _mounted(self, volumes: PodVolumes) -> None:
+        volumes.pending -= 1
+        if not volumes.pending:
+            volumes.mounted_at = self._clock.now
+            self._clock.fire(volumes.done, None, self._rank)
+
+    def _resolve(self, pod: Pod) -> tuple[list[ClaimVolume], str | None]:
+        if not self._client.connected or not self._client.server.available:
+            return [], "the API server cannot be reached"
+        find = self._client.server.find
+        return resolve_claims(
+            pod,
+            lambda name: find(PersistentVolumeClaim, pod.namespace, name),
+            lambda name: find(PersistentVolume, "", name),
+            lambda name: find(CSIDriver, "", name),
+        )
+
+    def _claim_change(self, pod: Pod) -> Generator[Event, Any, None]:
+        """Wait until the populator may see something new of the pod's claims: then it looks in its next loop."""
+        server = self._client.server
+        if not self._client.connected or not server.available:
+            yield self._clock.sleep(RECONNECT_POLL, self._rank)
+            return
+        changed = self._clock.event()
+
+        def wake(_: Change) -> None:
+            self._clock.fire(changed, None, self._rank)
+
+        stops = []
+        for entry in pod.spec.volumes:
+            name = (
+                entry.persistent_volume_claim.claim_name
+                if entry.persistent_volume_claim
+                else f"{pod.name}-{entry.name}"
+            )
+            stops.append(server.watch_object(PersistentVolumeClaim, pod.namespace, name, wake))
+            claim = server.find(PersistentVolumeClaim, pod.namespace, name)
+            if claim is not None and claim.spec.volume_name:
+                stops.append(server.watch_object(PersistentVolume, "", claim.spec.volume_name, wake))
+        try:
+            yield changed
+        finally:
+            for stop in stops:
+                stop()
+        yield self._clock.sleep(int(self._loops.uniform() * LOOP), self._rank)
+
+    def _mount_claim(self, volumes: PodVolumes, spec: ClaimVolume) -> Steps:
+        """Mount one claim; failures are told and retried with back-off."""
+        backoff = Backoff()
+
+        def why(reason: str) -> None:
+            volumes.why = reason
+
+        if spec.unique is not None:
+            yield from self.devices.ready_to_mount(spec.unique, why)
+        while True:
+            try:
+                yield from self._mount_once(volumes.pod, spec)
+                break
+            except (MountFailed, ApiError) as error:
+                why(str(error))
+                message = f'MountVolume.SetUp failed for volume "{spec.volume.name}" : {error}'
+                self._record(volumes.pod, "Warning", "FailedMount", message)
+                yield self._clock.sleep(backoff.next(), self._rank)
+        self._mounted(volumes)
+
+    def _mount_once(self, pod: Pod, spec: ClaimVolume) -> Generator[Event, Any, None]:
+        server = self._client.server
+        problem = mount_problem(spec.volume, server.find(Node, "", self._node))
+        if problem is not None:
+            raise MountFailed(problem)
+        others = spec.unique is not None and self.devices.published_elsewhere(spec.unique, pod.uid)
+        if others and spec.volume.spec.access_modes == ("ReadWriteOncePod",):
+            raise MountFailed("volume uses the ReadWriteOncePod access mode and is already in use by another pod")
+        if spec.unique is not None:
+            yield from self.devices.stage(spec)
+            yield self._clock.sleep(self._sim.latencies.draw("volumePublish", self._node), self._rank)
+            self.devices.mounts.staged[spec.unique].pods[pod.uid] = None
+        else:
+            yield self._clock.sleep(self._mount(), self._rank)
+        yield from self._own(pod, spec, others)
+        yield from self.growth.at_mount(pod, spec)
+
+    def _own(self, pod: Pod, spec: ClaimVolume, others: bool) -> Generator[Event, Any, None]:
+        """Give the volume's files the pod's group, if it asks for that: a walk through all of them."""
+        source = spec.volume.spec.csi
+        driver = self._client.server.find(CSIDriver, "", source.driver) if source is not None else None
+        group = pod.spec.security_context.fs_group
+        if group is None or not owns_by_walk(pod, spec, driver, others):
+            return
+        where = location(spec.volume, self._node)
+        groups = self._storage.groups if self._storage is not None else self._groups
+        if pod.spec.security_context.fs_group_change_policy == "OnRootMismatch" and groups.get(where) == group:
+            return
+        left = self._sim.latencies.draw("volumeOwnershipWalk", where)
+        warning = FIRST_WALK_WARNING
+        while left > warning:
+            yield self._clock.sleep(warning, self._rank)
+            left -= warning
+            warning = WALK_WARNING_PERIOD
+            message = f'Setting volume ownership for volume "{spec.volume.name}" is taking longer than expected'
+            self._record(pod, "Warning", "VolumePermissionChangeInProgress", message)
+        yield self._clock.sleep(left, self._rank)
+        groups[where] = group  # the root comes last: a walk that was cut short is done again
+
+    def _two_loops(self) -> int:
+        return int((self._loops.uniform() + self._loops.uniform()) * LOOP)
