@@ -15,6 +15,7 @@ from k8sim.scheduler.nominator import Nominator
 from k8sim.scheduler.preemption import priority_of
 from k8sim.sim.streams import Streams
 
+PERCENTAGE_OF_NODES_TO_SCORE: Final = 0  # adaptive
 MIN_FEASIBLE_NODES_TO_FIND: Final = 100
 MIN_FEASIBLE_NODES_PERCENTAGE: Final = 5
 _INFEASIBLE: Final = -1
@@ -37,11 +38,12 @@ class NotFound(NamedTuple):
     asked: Sequence[Plugin]
 
 
-def num_feasible_nodes_to_find(nodes: int) -> int:
-    """Return after how many feasible nodes the search stops (numFeasibleNodesToFind)."""
+def num_feasible_nodes_to_find(nodes: int, percentage: int = PERCENTAGE_OF_NODES_TO_SCORE) -> int:
+    """Return after how many feasible nodes the search stops (numFeasibleNodesToFind); 0 %: by the cluster's size."""
     if nodes < MIN_FEASIBLE_NODES_TO_FIND:
         return nodes
-    percentage = max(50 - nodes // 125, MIN_FEASIBLE_NODES_PERCENTAGE)
+    if percentage == 0:
+        percentage = max(50 - nodes // 125, MIN_FEASIBLE_NODES_PERCENTAGE)
     return max(nodes * percentage // 100, MIN_FEASIBLE_NODES_TO_FIND)
 
 
@@ -55,7 +57,9 @@ class Algorithm:
         listers: Listers,
         streams: Streams,
         nominator: Nominator | None = None,
+        percentage_of_nodes_to_score: int = PERCENTAGE_OF_NODES_TO_SCORE,
     ) -> None:
+        self._percentage = percentage_of_nodes_to_score
         self.plugins = plugins
         self.nominator = nominator if nominator is not None else Nominator()
         self.nodes = nodes
@@ -101,7 +105,7 @@ class Algorithm:
 
     def _find_feasible(self, cycle: Cycle, asked: list[Plugin], rotated: Slots) -> tuple[Slots, Scores, int]:
         """Look at nodes in order until enough pass; return those, their local scores, and how many were looked at."""
-        wanted = num_feasible_nodes_to_find(len(rotated))
+        wanted = num_feasible_nodes_to_find(len(rotated), self._percentage)
         masks = [v.codes[rotated] == 0 for p in asked if not p.local and (v := p.filter(cycle)) is not None]
         nodewise = [p for p in asked if p.judges_nodes(cycle)]
         key = tuple(p.signature(cycle) for p in self._local)

@@ -130,6 +130,8 @@ class NodeTable:
         """How many nodes have a PreferNoSchedule taint."""
         self.claim_users: dict[tuple[str, str], int] = {}
         """How many pods on nodes use each claim."""
+        self.priorities: dict[int, int] = {}
+        """How many pods on nodes have each priority."""
         self.pods = PodCounts(len(self.versions))
         """Which pods are where."""
         self.images: dict[str, dict[int, int]] = {}
@@ -162,6 +164,10 @@ class NodeTable:
             topology = self._topologies[key] = Topology(key, len(self.versions))
             self._fill(topology)
         return topology
+
+    def has_pods_below(self, priority: int) -> bool:
+        """Tell whether any pod on a node has a lower priority."""
+        return any(count and p < priority for p, count in self.priorities.items())
 
     def named(self, hosts: Collection[str]) -> list[NodeInfo]:
         """Return the nodes that have one of the names, as their own or as their host's."""
@@ -287,6 +293,8 @@ class NodeTable:
         info.account(pod, sign)
         self.versions[info.slot] += 1
         self.pods.account(pod, info.slot, sign)
+        priority = pod.spec.priority or 0
+        self.priorities[priority] = self.priorities.get(priority, 0) + sign
         if pod.spec.volumes:
             for name in claim_names(pod):
                 key = (pod.namespace, name)

@@ -24,6 +24,13 @@ NO_VICTIMS: Final = "No preemption victims found for incoming pod"
 _MAX_INT32: Final = 2**31 - 1
 
 
+class Refusal(NamedTuple):
+    """Why preemption does not help. ``futile``: it was tried, so that an earlier nomination is void."""
+
+    message: str
+    futile: bool
+
+
 class Candidate(NamedTuple):
     """A node with the pods that would have to go, the most important first."""
 
@@ -166,7 +173,7 @@ def find_candidate(
     budgets: Sequence[PodDisruptionBudget],
     offset: Callable[[int], int],
     why_not: Callable[[NodeInfo], Status | None],
-) -> Candidate | str:
+) -> Candidate | Refusal:
     """Return where preemption would make room for a pod, or why nowhere (Evaluator.Preempt).
 
     Parameters
@@ -182,10 +189,13 @@ def find_candidate(
     info = table.by_name.get(nominated)
     reason = not_eligible(pod, info, status_of.get(info.slot) if info is not None else None)
     if reason is not None:
-        return f"preemption: {reason}"
+        return Refusal(f"preemption: {reason}", futile=False)
     potential = [slot for slot, status in status_of.items() if status.code == Code.UNSCHEDULABLE]
     candidates: list[Candidate] = []
     failures: list[tuple[tuple[str, ...], int]] = []
+    if not table.has_pods_below(priority_of(pod)):  # the usual case: no need to look at any node
+        failures = [((NO_VICTIMS,), len(potential))] if potential else []
+        potential = []
     enough = num_candidates(len(potential))
     begin = offset(len(potential)) if potential else 0
     for slot in potential[begin:] + potential[:begin]:
@@ -199,7 +209,7 @@ def find_candidate(
                 break
     if candidates:
         return pick_one_node(candidates)
-    others = diagnosis.nodes - len(potential)
+    others = diagnosis.nodes - sum(n for _, n in failures)
     if others:
         failures.append(((NOT_HELPFUL,), others))
-    return f"preemption: 0/{diagnosis.nodes} nodes are available: {count_reasons(failures)}."
+    return Refusal(f"preemption: 0/{diagnosis.nodes} nodes are available: {count_reasons(failures)}.", futile=True)

@@ -9,7 +9,7 @@ Source: pkg/scheduler/{scheduler,schedule_one}.go; node.md 7.1, 7.2, 7.8.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -25,6 +25,7 @@ from k8sim.scheduler.algorithm import Algorithm, Found, NotFound
 from k8sim.scheduler.cache import Cache
 from k8sim.scheduler.caches import Caches
 from k8sim.scheduler.eventhandlers import EventHandlers
+from k8sim.scheduler.framework import Diagnosis
 from k8sim.scheduler.nominator import Nominator
 from k8sim.scheduler.plugins import volume_binding
 from k8sim.scheduler.plugins.registry import default_plugins
@@ -33,6 +34,7 @@ from k8sim.scheduler.preemption import (
     DISRUPTION_TARGET,
     PREEMPTION_BY_SCHEDULER,
     Candidate,
+    Refusal,
     find_candidate,
     priority_of,
 )
@@ -47,6 +49,7 @@ Steps = Generator[Event, Any, None]
 ACTOR: Final = "kube-scheduler"
 POD_SCHEDULED: Final = "PodScheduled"
 NO_NOMINATION: Final = ""
+MOST_NODES_NAMED: Final = 10
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ class SchedulerSettings:
 
     queue: QueueSettings = field(default_factory=QueueSettings)
     bind_timeout_ns: int = 600 * SECOND
+    percentage_of_nodes_to_score: int = 0
+    """0: by the size of the cluster."""
 
 
 class Scheduler:
@@ -78,7 +83,14 @@ class Scheduler:
         self.listers = Caches(informers)
         self.nominator = Nominator()
         self.plugins = default_plugins()
-        self.algorithm = Algorithm(self.plugins, self.cache.nodes, self.listers, sim.streams, self.nominator)
+        self.algorithm = Algorithm(
+            self.plugins,
+            self.cache.nodes,
+            self.listers,
+            sim.streams,
+            self.nominator,
+            settings.percentage_of_nodes_to_score,
+        )
         self.binder = VolumeBinder(self.clock, self.rank, informers, self.listers, settings.bind_timeout_ns)
         self._preempting: set[str] = set()
         hints = {plugin.name: plugin.events() for plugin in self.plugins}
@@ -138,14 +150,16 @@ class Scheduler:
             self.queue.done(pod.uid)
             self.clock.spawn(self._bind(queued, result.node, assumed, client))
             return
-        message, nomination = result.diagnosis.message(), None
+        nomination: str | None = None
+        message = result.diagnosis.message()
         if isinstance(preempted, Candidate):
             nomination = preempted.node
             self._preempting.add(pod.uid)
             self.clock.spawn(self._carry_out(queued, preempted, client.cause))
         elif preempted is not None:
-            message = f"{message} {preempted}"
-        yield from self._fail(queued, result.diagnosis.plugins, "Unschedulable", message, nomination, client)
+            message = f"{message} {preempted.message}"
+            nomination = NO_NOMINATION if preempted.futile else None
+        yield from self._fail(queued, result.diagnosis, message, nomination, client)
 
     def _reserve(self, found: Found) -> PodVolumes | None:
         claims: PodClaims | None = found.cycle.state.get(volume_binding.NAME)
@@ -156,8 +170,7 @@ class Scheduler:
     def _fail(
         self,
         queued: QueuedPod,
-        plugins: tuple[str, ...],
-        reason: str,
+        diagnosis: Diagnosis | None,
         message: str,
         nomination: str | None,
         client: Client,
@@ -166,6 +179,8 @@ class Scheduler:
 
         Parameters
         ----------
+        diagnosis
+            None: it was an error.
         nomination
             The node that was made room on, "" to take a nomination back, None to leave it as it is.
         """
@@ -174,14 +189,16 @@ class Scheduler:
             self.queue.done(queued.pod.uid)
             return
         queued.pod = cached
-        self.queue.fail(queued, plugins, self.clock.now)
+        self.queue.fail(queued, diagnosis.plugins if diagnosis is not None else (), self.clock.now)
         if nomination:
             self.nominator.add(cached, nomination)
         elif nomination is NO_NOMINATION:
             self.nominator.delete(cached.uid)
         self._kick()
-        self._say(cached, plugins, message, client.cause)
         client.event(cached, "Warning", "FailedScheduling", message)
+        if diagnosis is not None:
+            self._say(cached, diagnosis, message, client.cause)
+        reason = "Unschedulable" if diagnosis is not None else "SchedulerError"
         condition = Condition(type=POD_SCHEDULED, status="False", reason=reason, message=message)
         if nomination is None:
             nomination = cached.status.nominated_node_name
@@ -201,12 +218,23 @@ class Scheduler:
         with suppress(ApiError):
             yield from client.patch_status(Pod, *pod.key, change)
 
-    def _say(self, pod: Pod, plugins: Sequence[str], message: str, cause: int) -> None:
-        """Leave a row that says why the pod waits, if that has changed."""
+    def _say(self, pod: Pod, diagnosis: Diagnosis, message: str, cause: int) -> None:
+        """Leave a row that says why the pod waits and which nodes say so (some of them), if that has changed."""
         condition = condition_of(pod.status.conditions, POD_SCHEDULED)
-        if condition is None or condition.message != message:
-            detail = {"object": f"Pod/{pod.name}", "reason": message, "plugins": list(plugins)}
-            self.sim.trace.append(self.clock.now, "Scheduler", pod.name, "Waiting", detail, cause, pod.namespace)
+        if condition is not None and condition.message == message:
+            return
+        infos = self.cache.nodes.infos
+        why = [
+            {
+                "plugin": status.plugin,
+                "reasons": list(status.reasons),
+                "count": len(slots),
+                "nodes": [infos[slot].name for slot in sorted(slots)[:MOST_NODES_NAMED]],
+            }
+            for status, slots in diagnosis.statuses
+        ]
+        detail = {"object": f"Pod/{pod.name}", "reason": message, "why": why}
+        self.sim.trace.append(self.clock.now, "Scheduler", pod.name, "Waiting", detail, cause, pod.namespace)
 
     # ---- the binding cycle ----------------------------------------------------------------------------------
 
@@ -224,13 +252,13 @@ class Scheduler:
             if assumed is not None:
                 self.binder.unreserve(assumed)
             self.handlers.forget(pod, client.cause)
-            yield from self._fail(queued, (), "SchedulerError", message, NO_NOMINATION, client)
+            yield from self._fail(queued, None, message, NO_NOMINATION, client)
         else:
             client.event(pod, "Normal", "Scheduled", f"Successfully assigned {pod.namespace}/{pod.name} to {node}")
 
     # ---- preemption -----------------------------------------------------------------------------------------
 
-    def _preempt(self, pod: Pod, result: NotFound) -> Candidate | str | None:
+    def _preempt(self, pod: Pod, result: NotFound) -> Candidate | Refusal | None:
         if result.diagnosis.nodes == 0:
             return None
         return find_candidate(

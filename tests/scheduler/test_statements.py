@@ -1,4 +1,4 @@
-"""node.md 7.10: testable statements of the scheduler, each named after its number; and those of node.md 8 it has part in."""
+"""node.md 7.10: testable statements of the scheduler, named after their numbers; and some of node.md 8."""
 
 import pytest
 

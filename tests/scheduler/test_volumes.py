@@ -254,8 +254,11 @@ CAPACITY = {
     "capacity": "10Gi",
 }
 DRIVER = {
-    "apiVersion": "storage.k8s.io/v1", "kind": "CSIDriver", "metadata": {"name": CSI}, "spec": {"storageCapacity": True},
-}  # fmt: skip
+    "apiVersion": "storage.k8s.io/v1",
+    "kind": "CSIDriver",
+    "metadata": {"name": CSI},
+    "spec": {"storageCapacity": True},
+}
 
 
 def test_11_capacity_is_checked_for_each_claim_alone():
