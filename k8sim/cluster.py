@@ -168,7 +168,7 @@ class Cluster:
         for index, node in enumerate(self.server.list(Node)):
             machine = self.machines[node.name] = Machine(self.sim, node.name, registry, index)
             if kubelet_class is not None:
-                kubelet = self.kubelets[node.name] = kubelet_class(self.sim, self.server, machine)
+                kubelet = self.kubelets[node.name] = kubelet_class(self.sim, self.server, machine, storage=self.storage)
                 kubelet.start()
         world = World(
             self.sim, self.server, self.machines, scenario.namespace, self.storage, self.controller_manager

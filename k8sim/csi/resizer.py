@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
+from k8sim.api import resizing
 from k8sim.api.core import PersistentVolume, PersistentVolumeClaim, Pod
 from k8sim.api.meta import with_meta
 from k8sim.api.pods import claim_names, is_pod_terminal
@@ -17,7 +18,6 @@ from k8sim.apiserver.client import Client
 from k8sim.apiserver.errors import ApiError
 from k8sim.apiserver.server import APIServer
 from k8sim.apiserver.watch import Change
-from k8sim.csi import resizing
 from k8sim.csi.rpc import EXPAND_TIMEOUT_NS, Backend, RpcError
 from k8sim.csi.sidecar import Key, NotYet, Sidecar, Steps
 from k8sim.machines.disks import location

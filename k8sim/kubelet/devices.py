@@ -116,8 +116,13 @@ class Devices:
                 del self._wanted[unique]
                 if unique not in self.mounts.staged:
                     self._report()
-        for unique, staged in list(self.mounts.staged.items()):
+        for staged in self.mounts.staged.values():
             staged.pods.pop(uid, None)
+        self.release_leftovers()
+
+    def release_leftovers(self) -> None:
+        """Unstage what no pod has or wants."""
+        for unique, staged in list(self.mounts.staged.items()):
             if not staged.pods and unique not in self._wanted and unique not in self._busy:
                 self._spawn(self._unstage(unique, staged))
 

@@ -165,7 +165,7 @@ class Kubelet:
         )  # fmt: skip
         self.volumes = VolumeManager(
             sim, self.client, self._rank, self.name, self.mounts, self.storage, self._spawn, self._record,
-            lambda: self.node_status.report_on_grid(),
+            self._report_volumes,
         )  # fmt: skip
         self.workers = PodWorkers(
             clock, self._rank, sim.streams, self.pleg, settings, self, grid("sync tick", SYNC_TICK), self._spawn
@@ -180,6 +180,9 @@ class Kubelet:
         )  # fmt: skip
         self.node_status.volumes = self.volumes.devices
 
+    def _report_volumes(self) -> None:
+        self.node_status.report_on_grid()
+
     def _end_process(self) -> None:
         """Lose all that lives in the process' memory."""
         if not self.running:
@@ -189,7 +192,7 @@ class Kubelet:
         tasks, self._tasks = self._tasks, {}
         for task in tasks.values():
             task.kill()
-        for part in (self.pleg, self.workers, self.status, self.node_status):
+        for part in (self.pleg, self.workers, self.status, self.node_status, self.volumes):
             part.stop()
         self.client.connected = False
         self.node_status.end_leases()
@@ -517,6 +520,7 @@ class Kubelet:
         for sandbox in self.machine.pods():
             if sandbox.uid not in self._pods and self.workers.get(sandbox.uid) is None:
                 self._spawn(self._kill_orphan(sandbox.uid, sandbox.key))
+        self.volumes.devices.release_leftovers()
 
     def _kill_orphan(self, uid: str, key: tuple[str, str]) -> Steps:
         """Stop an orphan: its spec is lost, so there are no hooks, and the grace is 1 s."""

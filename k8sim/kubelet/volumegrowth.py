@@ -71,6 +71,11 @@ class VolumeGrowth:
         for stop in self._watches.pop(uid, ()):
             stop()
 
+    def stop(self) -> None:
+        """Stop all watches."""
+        for uid in list(self._watches):
+            self.forget(uid)
+
     def _due(self, claim: PersistentVolumeClaim) -> bool:
         volume = self._client.server.find(PersistentVolume, "", claim.spec.volume_name)
         waits = resizing.resize_status(claim) in (NODE_PENDING, resizing.NODE_IN_PROGRESS)

@@ -21,7 +21,7 @@ from k8sim.apiserver.watch import Change
 from k8sim.kubelet.devices import Backoff, Devices, MountFailed, Mounts
 from k8sim.kubelet.settings import VOLUME_POLL, VOLUME_TIMEOUT
 from k8sim.kubelet.volumegrowth import VolumeGrowth
-from k8sim.kubelet.volumespecs import ClaimVolume, mount_problem, owns_by_walk, resolve_claims, used_volumes
+from k8sim.kubelet.volumespecs import ClaimVolume, claim_of, mount_problem, owns_by_walk, resolve_claims, used_volumes
 from k8sim.kubelet.waiting import first_of
 from k8sim.machines.disks import Storage, location
 from k8sim.sim.clock import Clock, Event, Steps, Task
@@ -53,6 +53,10 @@ class PodVolumes:
     specs: list[ClaimVolume] = field(default_factory=list)
     pending: int = 0
     begun: bool = False
+
+    def is_mounted(self) -> bool:
+        """Whether all volumes are mounted."""
+        return self.mounted_at is not None
 
 
 class VolumeManager:
@@ -98,9 +102,9 @@ class VolumeManager:
             volumes.tasks.append(self._spawn(self._mount_pod(volumes)))
         start = self._clock.now
         deadline = start + VOLUME_TIMEOUT
-        if volumes.mounted_at is not None:
+        if volumes.is_mounted():
             return True
-        while volumes.mounted_at is None:
+        while not volumes.is_mounted():
             if cancel.processed:
                 return False
             if self._clock.now >= deadline:
@@ -146,6 +150,10 @@ class VolumeManager:
                 task.kill()
         self.growth.forget(uid)
         self.devices.release(uid)
+
+    def stop(self) -> None:
+        """The kubelet's process ends; what is mounted stays."""
+        self.growth.stop()
 
     # ---- mounting ---------------------------------------------------------------------------------------------------
 
@@ -202,11 +210,9 @@ class VolumeManager:
 
         stops = []
         for entry in pod.spec.volumes:
-            name = (
-                entry.persistent_volume_claim.claim_name
-                if entry.persistent_volume_claim
-                else f"{pod.name}-{entry.name}"
-            )
+            name = claim_of(pod, entry)
+            if name is None:
+                continue
             stops.append(server.watch_object(PersistentVolumeClaim, pod.namespace, name, wake))
             claim = server.find(PersistentVolumeClaim, pod.namespace, name)
             if claim is not None and claim.spec.volume_name:

@@ -98,6 +98,7 @@ class Storage:
         self.sim = sim
         self.disks: dict[str, Disk] = {}
         self.snapshots: dict[str, Snapshot] = {}
+        self.groups: dict[str, int] = {}  # the group that a volume's files were given last
         self._attached_to: dict[str, dict[str, None]] = {}
         self._outages: list[tuple[str, frozenset[str], str, int]] = []
 

@@ -113,6 +113,13 @@ def node_pending(claim: PersistentVolumeClaim, now: Time) -> PersistentVolumeCla
     return _with(claim, None, NODE_PENDING, pending, dropped=frozenset({CONTROLLER_ERROR}))
 
 
+def node_failed(claim: PersistentVolumeClaim, code: str, now: Time) -> PersistentVolumeClaim:
+    """Return the claim whose file system could not be grown."""
+    status = NODE_INFEASIBLE if code in INFEASIBLE else NODE_PENDING
+    error = Condition(type=NODE_ERROR, status="True", message=f"rpc error: code = {code}", last_transition_time=now)
+    return _with(claim, None, status, error)
+
+
 def finished(claim: PersistentVolumeClaim, size: int) -> PersistentVolumeClaim:
     """Return the claim that has grown."""
     done = _with(claim, None, "", dropped=frozenset({RESIZING, FILE_SYSTEM_PENDING, CONTROLLER_ERROR, NODE_ERROR}))
