@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from k8sim.api.apps import Deployment, ReplicaSet, StatefulSet
-from k8sim.api.core import Pod
-from k8sim.api.meta import controller_of
+from k8sim.api.core import Node, Pod
+from k8sim.api.meta import condition_of, controller_of
 from k8sim.api.pods import is_pod_ready
 from k8sim.apiserver.watch import Change
 from k8sim.report.reasons import REPLACED, REVISION, UPDATED, pod_state, why_deleted, why_not_ready
@@ -127,6 +127,7 @@ class _Pass:
         self._pods: dict[tuple[str, str], tuple[Pod, Workload]] = {}
         self._sets: dict[tuple[str, str], StatefulSet] = {}
         self._deployment_of: dict[tuple[str, str], str] = {}
+        self._lost_nodes: set[str] = set()
 
     def see(self, t: int, change: Change) -> None:
         obj = change.new
@@ -134,6 +135,12 @@ class _Pass:
             self._pod(t, change, obj)
         elif isinstance(obj, StatefulSet | Deployment | ReplicaSet):
             self._workload(t, change, obj)
+        elif isinstance(obj, Node):
+            ready = condition_of(obj.status.conditions, "Ready")
+            if change.type != "DELETED" and ready is not None and ready.status == "True":
+                self._lost_nodes.discard(obj.name)
+            else:
+                self._lost_nodes.add(obj.name)
 
     def finish(self, t: int) -> None:
         for workload in self.workloads.values():
@@ -142,9 +149,11 @@ class _Pass:
                 identity.come_back(None)
                 entry = self._pods.get((workload.namespace, name))
                 if entry is not None and entry[1] is workload:
-                    identity.state = pod_state(entry[0])
+                    identity.state = pod_state(entry[0], t, self._lost_nodes)
+                elif identity.wanted and not workload.deleted and workload.kind in ("StatefulSet", BARE):
+                    identity.state = "missing"
                 else:
-                    identity.state = "missing" if identity.wanted and not workload.deleted else "gone"
+                    identity.state = "gone"
 
     # ---- workloads ------------------------------------------------------------------------------------------
 

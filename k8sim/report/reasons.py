@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from k8sim.api.apps import StatefulSet
 from k8sim.api.core import ContainerStatus, Pod
 from k8sim.api.pods import is_pod_ready, pod_condition
 from k8sim.apiserver.watch import Change
+from k8sim.sim.units import SECOND, format_duration
 
 REVISION: Final = "controller-revision-hash"
 UPDATED: Final = "updated"
 REPLACED: Final = "replaced by its set"
 DELETED_BY: Final = {
     "kubectl": "deleted with kubectl",
-    "taint-eviction-controller": "evicted by a taint of its node",
-    "pod-garbage-collector": "removed with its node",
-    "garbage-collector-controller": "deleted with its owner",
-    "replicaset-controller": "scaled down",
+    "tainteviction": "evicted by a taint of its node",
+    "podgc": "removed with its node",
+    "garbagecollector": "deleted with its owner",
+    "namespace": "deleted with its namespace",
     "kube-scheduler": "preempted",
 }
+"""Actor -> what its deleting a pod means; the controllers of workloads delete for reasons of their own."""
 
 
 def why_deleted(change: Change, pod: Pod, owner: StatefulSet | None) -> str:
@@ -35,7 +38,7 @@ def why_deleted(change: Change, pod: Pod, owner: StatefulSet | None) -> str:
 def why_not_ready(change: Change, pod: Pod) -> str:
     """Return why a pod that stays has lost its Ready condition."""
     if not change.actor.startswith("kubelet"):
-        return f"node {pod.spec.node_name} lost"
+        return f"node {pod.spec.node_name} not Ready"
     old = change.old
     before = {s.name: s for s in _statuses(old)} if isinstance(old, Pod) else {}
     for status in _statuses(pod):
@@ -48,17 +51,28 @@ def why_not_ready(change: Change, pod: Pod) -> str:
     return "readiness probe failed"
 
 
-def pod_state(pod: Pod) -> str:
-    """Return how a pod is, in words; "Ready" when all is well."""
-    if pod.deleting:
-        return "Terminating"
+def pod_state(pod: Pod, now_ns: int, lost_nodes: Collection[str]) -> str:
+    """Return how a pod is, in words; "Ready" when all is well.
+
+    Parameters
+    ----------
+    lost_nodes
+        Names of the nodes that are not Ready: nothing can end there.
+    """
+    meta = pod.metadata
+    if meta.deletion_timestamp is not None:
+        asked_ns = meta.deletion_timestamp - (meta.deletion_grace_period_seconds or 0) * SECOND
+        since = format_duration(round((now_ns - asked_ns) / SECOND) * SECOND)
+        held = f", node {pod.spec.node_name} not Ready" if pod.spec.node_name in lost_nodes else ""
+        return f"Terminating since {since}{held}"
     if is_pod_ready(pod):
         return "Ready"
     if pod.status.phase in ("Failed", "Succeeded"):
         return pod.status.reason or pod.status.phase
     scheduled = pod_condition(pod, "PodScheduled")
     if scheduled is not None and scheduled.status == "False":
-        return f"Unschedulable: {scheduled.message}" if scheduled.message else "Unschedulable"
+        message = scheduled.message.partition(" preemption: ")[0]
+        return f"Unschedulable: {message}" if message else "Unschedulable"
     for status in _statuses(pod):
         if status.state.waiting is not None and status.state.waiting.reason not in ("", "PodInitializing"):
             return f"{status.name}: {status.state.waiting.reason}"
