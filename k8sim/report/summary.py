@@ -32,9 +32,11 @@ def summary(result: Result) -> RenderableType:
     workloads = readiness(result.history, end_ns)
     rolled = rollouts(result.history)
     parts: list[RenderableType] = [_title(result)]
+    waiting = _waiting(result)
     for workload in workloads:
         if workload.kind != BARE or workload.identities:
-            parts += ["", *_workload(workload, [r for r in rolled if _same(r, workload)], end_ns)]
+            own = [r for r in rolled if (r.kind, r.namespace, r.name) == _key(workload)]
+            parts += ["", *_workload(workload, own, waiting.get(_key(workload), ""), end_ns)]
     if scenario.timeline or refused(result):
         parts += ["", _commands(result)]
     if scenario.not_simulated:
@@ -53,17 +55,29 @@ def _title(result: Result) -> Text:
     return text
 
 
-def _same(rollout: Rollout, workload: Workload) -> bool:
-    return (rollout.kind, rollout.namespace, rollout.name) == (workload.kind, workload.namespace, workload.name)
+def _key(workload: Workload) -> tuple[str, str, str]:
+    return workload.kind, workload.namespace, workload.name
+
+
+def _waiting(result: Result) -> dict[tuple[str, str, str], str]:
+    """Return what each controller said last about why it does nothing, by workload."""
+    return {
+        (str(row.detail.get("controller")), row.namespace, row.name): str(row.detail.get("reason", ""))
+        for row in result.log
+        if row.kind == "Controller" and row.event == "Waiting"
+    }
 
 
 # ---- workloads --------------------------------------------------------------------------------------------------
 
 
-def _workload(workload: Workload, rolled: list[Rollout], end_ns: int) -> Iterator[RenderableType]:
+def _workload(workload: Workload, rolled: list[Rollout], waiting: str, end_ns: int) -> Iterator[RenderableType]:
     yield _headline(workload)
     for rollout in rolled:
         yield _rollout(rollout, end_ns)
+    stuck = workload.ready < workload.desired or (rolled and rolled[-1].end_ns is None)
+    if waiting and stuck and not workload.deleted:
+        yield Text.assemble("  its controller is ", (waiting, "yellow"))
     if workload.kind in ("StatefulSet", BARE):
         if workload.identities:
             yield Padding(_identities(workload, end_ns), (0, 0, 0, 2))
