@@ -242,9 +242,11 @@ def _endpoint_slice(change: Change) -> Events:
     old = change.old if isinstance(change.old, EndpointSlice) else None
     had = old.endpoints if old is not None else ()
     has = new.endpoints if change.type != "DELETED" else ()
-    same = {id(e) for e in had} & {id(e) for e in has}  # most endpoints of a slice do not change
-    before = {_target(e): e for e in had if id(e) not in same}
-    after = {_target(e): e for e in has if id(e) not in same}
+    if len(had) == len(has):  # most endpoints of a slice do not change, and stay in their places
+        changed = [(e, f) for e, f in zip(had, has, strict=True) if e is not f]
+        had, has = tuple(e for e, _ in changed), tuple(f for _, f in changed)
+    before = {_target(e): e for e in had}
+    after = {_target(e): e for e in has}
     for pod, endpoint in after.items():
         was = before.get(pod)
         if was is None or was.conditions != endpoint.conditions:
