@@ -99,7 +99,7 @@ class PodSyncer(Protocol):
     def pod_finished(self, worker: PodWorker) -> None:
         """The worker has nothing left to do."""
 
-    def is_settled(self, uid: str) -> bool:
+    def is_settled(self, pod: Pod) -> bool:
         """Whether a further sync of the pod would do nothing at all."""
 
 
@@ -237,7 +237,7 @@ class PodWorkers:
     def _complete(self, worker: PodWorker, stage: Stage, terminal: bool) -> None:
         """Move the worker on after a sync without an error; a change of stage runs it again at once."""
         if stage == "syncing" and not terminal:
-            if not worker.termination_requested and not self._syncer.is_settled(worker.uid):
+            if not worker.termination_requested and not self._syncer.is_settled(worker.pod):
                 jitter = self._jitter(worker.uid, "resync", self._settings.sync_frequency_ns)
                 self._enqueue(worker.uid, jitter)
             return
@@ -274,10 +274,19 @@ class PodWorkers:
         self._due[uid] = due
         self._clock.call_at(due, self._tick, uid, due, rank=self._rank)
 
+    def sync_at(self, uid: str, when_ns: int) -> None:
+        """Ask for a sync at the first tick from a moment on, whatever else is asked for."""
+        due = self._clock.next_on_grid(self._tick_phase_ns, SYNC_TICK, max(when_ns, self._clock.now))
+        self._clock.call_at(due, self._sync_now, uid, rank=self._rank)
+
     def _tick(self, uid: str, due: int) -> None:
-        if self._stopped or self._due.get(uid) != due:
+        if self._due.get(uid) == due:
+            del self._due[uid]
+            self._sync_now(uid)
+
+    def _sync_now(self, uid: str) -> None:
+        if self._stopped:
             return
-        del self._due[uid]
         worker = self._workers.get(uid)
         if worker is not None and worker.stage != "finished":
             cause = worker.active.cause if worker.active is not None else NO_CAUSE

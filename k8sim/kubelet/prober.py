@@ -135,6 +135,11 @@ class ProbeManager:
         if workers is not None:
             workers.pop((worker.container.name, worker.ticks.kind), None)
 
+    def stop(self) -> None:
+        """The kubelet's process ends."""
+        for uid in list(self._workers):
+            self.remove_pod(uid)
+
     # ---- what workers see ---------------------------------------------------------------------------------------
 
     def status_changed(self, uid: str, status: PodStatus) -> None:

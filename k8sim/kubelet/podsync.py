@@ -1,0 +1,169 @@
+"""The three stages of a pod's sync: bring it up and keep it up, stop it, clean up after it.
+
+Source: pkg/kubelet/kubelet.go (SyncPod, SyncTerminatingPod, SyncTerminatedPod); node.md 1.4, 4.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+from k8sim.api.core import Pod, PodStatus
+from k8sim.api.pods import is_sidecar
+from k8sim.kubelet.containerstatus import StartError
+from k8sim.kubelet.deadline import past_active_deadline
+from k8sim.kubelet.phase import TERMINAL
+from k8sim.kubelet.pleg import PLEG
+from k8sim.kubelet.podstatus import generate_api_pod_status
+from k8sim.kubelet.podworkers import Cancelled, PodWorker, StatusFunction, SyncError, Update
+from k8sim.kubelet.prober import ProbeManager
+from k8sim.kubelet.runtime import RuntimeManager, SyncResult
+from k8sim.kubelet.status import StatusManager
+from k8sim.kubelet.volumes import VolumeManager, VolumeTimeout
+from k8sim.machines.answers import ProbeKind
+from k8sim.machines.machine import Machine
+from k8sim.machines.records import RUNNING, RuntimePodStatus
+from k8sim.sim.clock import Clock, Event
+
+
+class PodSync:
+    """What a pod worker does in each stage.
+
+    Parameters
+    ----------
+    record
+        Records an Event.
+    on_finished
+        Called with the UID of a pod that has come to its end.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        machine: Machine,
+        pleg: PLEG,
+        prober: ProbeManager,
+        runtime: RuntimeManager,
+        volumes: VolumeManager,
+        status: StatusManager,
+        record: Callable[[Pod, str, str, str], None],
+        on_finished: Callable[[str], None],
+    ) -> None:
+        self._clock = clock
+        self._machine = machine
+        self._pleg = pleg
+        self._prober = prober
+        self._runtime = runtime
+        self._volumes = volumes
+        self._status = status
+        self._record = record
+        self._on_finished = on_finished
+        self._start_errors: dict[str, dict[str, StartError]] = {}
+
+    def sync_pod(self, worker: PodWorker, update: Update) -> Generator[Event, Any, bool]:
+        """Publish the pod's status, then bring the runtime closer to its spec; True if the pod is over."""
+        pod, cause, cancel = update.pod, update.cause, worker.cancel
+        runtime = self._pleg.get(pod.uid)
+        status = self._publish(pod, runtime, False, cause)
+        if status.phase in TERMINAL:
+            return True
+        if cancel is not None:
+            try:
+                mounted = yield from self._volumes.wait_for_attach_and_mount(pod, cancel)
+            except VolumeTimeout as error:
+                self._record(pod, "Warning", "FailedMount", str(error))
+                raise SyncError(str(error)) from None
+            if not mounted:
+                raise Cancelled
+        self._prober.add_pod(pod, self._status.get(pod.uid) or status)
+        result = yield from self._runtime.sync_pod(pod, runtime, cause)
+        self._remember_start_errors(pod.uid, result)
+        failures = result.failures
+        if failures:
+            expiries = [f.expiry_ns for f in failures if f.expiry_ns is not None]
+            raise SyncError(failures[0].message, min(expiries) if len(expiries) == len(failures) else None)
+        if result.acted:
+            self._pleg.relist_soon(pod.uid)
+        return False
+
+    def _remember_start_errors(self, uid: str, result: SyncResult) -> None:
+        """Keep why containers did not start: the next status shows it (the reason cache)."""
+        for name, failure in result.starts.items():
+            if failure is not None:
+                self._start_errors.setdefault(uid, {})[name] = (failure.reason, failure.message)
+            elif uid in self._start_errors:
+                self._start_errors[uid].pop(name, None)
+
+    def sync_terminating_pod(self, worker: PodWorker, update: Update) -> Generator[Event, Any, None]:
+        """Stop all containers and publish how they ended."""
+        pod, cause = update.pod, update.cause
+        runtime = self._pleg.get(pod.uid)
+        self._publish(pod, runtime, False, cause, worker.status_function)
+        self._prober.stop_liveness_and_startup(pod)
+        yield from self._runtime.kill_pod(pod, runtime, worker.grace_s or None, cause)
+        self._prober.remove_pod(pod.uid)
+        stopped = self._machine.snapshot(pod.uid)
+        if any(c.state == RUNNING for c in stopped.containers):
+            raise SyncError("detected running containers after the pod was killed")
+        # The address that the pod had stays in its status (preserveDataFromBeforeStopping).
+        stopped = RuntimePodStatus(stopped.uid, stopped.containers, stopped.sandboxes, runtime.ip)
+        self._publish(pod, stopped, True, cause, worker.status_function)
+        self._volumes.pod_stopped(pod)
+
+    def sync_terminated_pod(self, worker: PodWorker, update: Update) -> Generator[Event, Any, None]:
+        """Wait until volumes are unmounted, then declare the pod finished."""
+        pod, cause = update.pod, update.cause
+        self._publish(pod, self._pleg.get(pod.uid), True, cause, worker.status_function)
+        yield from self._volumes.wait_for_unmount(pod)
+        self._status.terminate_pod(pod, cause)
+
+    def pod_finished(self, worker: PodWorker) -> None:
+        """Say so."""
+        self._on_finished(worker.uid)
+
+    def is_settled(self, pod: Pod) -> bool:
+        """Tell whether all containers are ready: a sync would then find nothing to do."""
+        status = self._status.get(pod.uid)
+        if status is None:
+            return False
+        sidecars = {c.name for c in pod.spec.init_containers if is_sidecar(c.restart_policy)}
+        watched = [s for s in status.init_container_statuses if s.name in sidecars]
+        return all(s.ready for s in (*watched, *status.container_statuses))
+
+    def forget(self, uid: str) -> None:
+        """Drop a pod that is gone."""
+        self._start_errors.pop(uid, None)
+
+    def _publish(
+        self,
+        pod: Pod,
+        runtime: RuntimePodStatus,
+        pod_is_terminal: bool,
+        cause: int,
+        status_function: StatusFunction | None = None,
+    ) -> PodStatus:
+        """Compute the status from what the runtime says and give it to the status manager."""
+        previous = self._status.get(pod.uid) or pod.status
+        triggers: list[tuple[str, ProbeKind]] = []
+
+        def fill(status: PodStatus) -> PodStatus:
+            filled, wanted = self._prober.update_pod_status(pod, status, previous)
+            triggers.extend(wanted)
+            return filled
+
+        status = generate_api_pod_status(
+            pod,
+            runtime,
+            previous,
+            self._start_errors.get(pod.uid, {}),
+            self._clock.truncated,
+            self._machine.host_ip,
+            pod_is_terminal,
+            past_active_deadline(pod, previous, self._clock.now),
+            fill,
+        )
+        if status_function is not None:
+            status = status_function(status)
+        self._status.set_pod_status(pod, status, cause)
+        self._prober.run_now(pod.uid, triggers)
+        return status

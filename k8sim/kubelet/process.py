@@ -1,0 +1,313 @@
+"""One process of a kubelet: all that it keeps in memory, and its sync loop.
+
+The sync loop turns what happens (pods of the watch, relists, probe results) into updates of pod workers.
+
+Source: pkg/kubelet/kubelet.go (syncLoopIteration, Handle*), pkg/kubelet/config; node.md 1.1, 1.3.
+"""
+
+from __future__ import annotations
+
+from k8sim.api.core import Container, Node, Pod
+from k8sim.api.meta import ObjectMeta
+from k8sim.api.pods import is_pod_terminal
+from k8sim.api.struct import replace
+from k8sim.apiserver.client import Client
+from k8sim.apiserver.server import APIServer
+from k8sim.apiserver.watch import Change
+from k8sim.kubelet.admission import Rejection, admit
+from k8sim.kubelet.deadline import deadline_ns
+from k8sim.kubelet.devices import Mounts
+from k8sim.kubelet.images import ImageManager
+from k8sim.kubelet.nodestatus import NodeStatus
+from k8sim.kubelet.pleg import PLEG, EventType
+from k8sim.kubelet.podsync import PodSync
+from k8sim.kubelet.podworkers import PodWorkers, Update
+from k8sim.kubelet.prober import ProbeManager, Result
+from k8sim.kubelet.runtime import RuntimeManager
+from k8sim.kubelet.settings import RELIST_PERIOD, STATUS_RECONCILE_PERIOD, SYNC_TICK, KubeletSettings
+from k8sim.kubelet.status import StatusManager
+from k8sim.kubelet.volumes import VolumeManager
+from k8sim.machines.answers import ProbeKind
+from k8sim.machines.disks import Storage
+from k8sim.machines.machine import Machine
+from k8sim.machines.records import EXITED
+from k8sim.sim.clock import Event, Steps, Task
+from k8sim.sim.simulation import Simulation
+from k8sim.sim.trace import NO_CAUSE
+from k8sim.sim.units import SECOND
+
+
+class KubeletProcess:
+    """A kubelet from its start to its end.
+
+    Parameters
+    ----------
+    mounts
+        What is mounted on the machine; it outlives the process.
+    node
+        The node as it was last seen.
+    started_ns
+        When the process started.
+    begins_now
+        All its loops begin now; else they have been running for long, each with a phase of its own.
+    """
+
+    def __init__(
+        self,
+        sim: Simulation,
+        server: APIServer,
+        machine: Machine,
+        settings: KubeletSettings,
+        storage: Storage | None,
+        mounts: Mounts,
+        rank: int,
+        node: Node | None,
+        started_ns: int,
+        begins_now: bool,
+    ) -> None:
+        self._clock = clock = sim.clock
+        self._server = server
+        self.machine = machine
+        self._rank = rank
+        self._tasks: dict[int, Task] = {}
+        self._task_number = 0
+        self._removed: set[str] = set()
+        self.node = node
+        self.pods: dict[str, Pod] = {}
+        self.sources_ready = False
+        self.alive = True
+        name = machine.name
+        actor = f"kubelet/{name}"
+
+        def grid(purpose: str, period_ns: int) -> int:
+            return clock.now if begins_now else int(sim.streams.uniform(name, purpose) * period_ns) - period_ns
+
+        self.client = Client(server, actor, rank)
+        self.client.connected = machine.connected
+        relist = sim.latencies.draw("plegRelist", name)
+        self.pleg = PLEG(clock, machine, rank, grid("pleg", RELIST_PERIOD), relist, self._on_pleg)
+        self.prober = ProbeManager(sim, machine, started_ns, self._on_probe_result, self._on_unhealthy)
+        self.images = ImageManager(clock, machine, settings, self.record)
+        self.runtime = RuntimeManager(
+            clock, rank, machine, settings, self.images, self.prober, self.record, self.spawn, self._on_sandbox_ready
+        )
+        self.node_status = NodeStatus(
+            self.client, clock, rank, machine, settings,
+            grid("node status", settings.node_status_update_frequency_ns), grid("lease", 10 * SECOND),
+        )  # fmt: skip
+        self.volumes = VolumeManager(
+            sim, self.client, rank, name, mounts, storage, self.spawn, self.record, self.node_status.report_on_grid
+        )
+        self.node_status.volumes = self.volumes.devices
+        self.status = StatusManager(
+            self.client, clock, rank, sim.latencies.sampler("apiRead", actor), sim.latencies.sampler("apiWrite", actor),
+            grid("status", STATUS_RECONCILE_PERIOD), self._could_have_running_containers, self.prober.status_changed,
+        )  # fmt: skip
+        self.syncer = PodSync(
+            clock, machine, self.pleg, self.prober, self.runtime, self.volumes, self.status, self.record,
+            self._pod_finished,
+        )  # fmt: skip
+        self.workers = PodWorkers(
+            clock, rank, sim.streams, self.pleg, settings, self.syncer, grid("sync tick", SYNC_TICK), self.spawn
+        )
+
+    def end(self) -> None:
+        """Lose it all."""
+        self.alive = False
+        tasks, self._tasks = self._tasks, {}
+        for task in tasks.values():
+            task.kill()
+        for part in (self.pleg, self.prober, self.workers, self.status, self.node_status):
+            part.stop()
+        self.client.connected = False
+        self.node_status.end_leases()
+
+    def spawn(self, steps: Steps) -> Event:
+        """Start a task that ends with the process."""
+        self._task_number += 1
+        number = self._task_number
+
+        def ended(_: Event) -> None:
+            self._tasks.pop(number, None)
+
+        task = self._tasks[number] = self._clock.spawn(steps)
+        task.callbacks.append(ended)
+        return task
+
+    def record(self, pod: Pod, type_: str, reason: str, message: str) -> None:
+        """Record an Event on a pod; its cause is what the pod's worker reacts to."""
+        worker = self.workers.get(pod.uid)
+        active = worker.active if worker is not None else None
+        self.client.cause = active.cause if active is not None else NO_CAUSE
+        self.client.event(pod, type_, reason, message)
+
+    # ---- pods of the watch --------------------------------------------------------------------------------------
+
+    def on_pod(self, change: Change) -> None:
+        """Turn a change of the watch into an operation on the pod's worker (config.go, HandlePod*)."""
+        pod = change.new
+        assert isinstance(pod, Pod)
+        if change.type == "DELETED":
+            self._pod_removed(pod, change.row)
+            return
+        known = self.pods.get(pod.uid)
+        self.pods[pod.uid] = pod
+        if known is None:
+            self._pod_added(pod, change.row)
+        elif _differs(known, pod):
+            self.workers.update_pod(Update("update", pod, change.row))
+        else:
+            self.status.pod_seen(pod)
+            if _readiness_gates_changed(known, pod):
+                self.sync(pod.uid, change.row)
+
+    def _pod_added(self, pod: Pod, cause: int) -> None:
+        if not pod.deleting and not is_pod_terminal(pod):
+            rejection = self._admit(pod)
+            if rejection is not None:
+                self._reject(pod, rejection, cause)
+                return
+        self.workers.update_pod(Update("create", pod, cause))
+        self._watch_deadline(pod)
+
+    def _watch_deadline(self, pod: Pod) -> None:
+        """Sync the pod on the first tick after its deadline."""
+        deadline = deadline_ns(pod, self.status.get(pod.uid) or pod.status)
+        if deadline is not None:
+            self.workers.sync_at(pod.uid, deadline)
+
+    def look_at_node(self) -> None:
+        """Note the node as it is now, if it can be seen."""
+        if self.client.connected:
+            self.node = self._server.find(Node, "", self.machine.name) or self.node
+
+    def _admit(self, pod: Pod) -> Rejection | None:
+        self.look_at_node()
+        if self.node is None:
+            return None
+        active = self._could_have_running_containers
+        return admit(pod, self.node, [p for uid, p in self.pods.items() if uid != pod.uid and active(uid)])
+
+    def _reject(self, pod: Pod, rejection: Rejection, cause: int) -> None:
+        self.client.cause = cause
+        self.client.event(pod, "Warning", rejection.reason, rejection.message)
+        message = f"Pod was rejected: {rejection.message}"
+        status = replace(pod.status, phase="Failed", reason=rejection.reason, message=message)
+        self.status.set_pod_status(pod, status, cause)
+
+    def _pod_removed(self, pod: Pod, cause: int) -> None:
+        self.pods.pop(pod.uid, None)
+        worker = self.workers.get(pod.uid)
+        if worker is None or worker.stage == "finished":
+            self._forget(pod.uid)
+        else:
+            self._removed.add(pod.uid)
+            self.workers.update_pod(Update("kill", pod, cause))
+
+    def sync(self, uid: str, cause: int = NO_CAUSE) -> None:
+        """Ask for a sync of a pod that is still there."""
+        pod = self.pods.get(uid)
+        if pod is not None:
+            self.workers.update_pod(Update("sync", pod, cause))
+
+    # ---- what the parts report ----------------------------------------------------------------------------------
+
+    def _on_pleg(self, uid: str, events: list[EventType]) -> None:
+        """Sync the pod for each event; tidy up after a container that has ended."""
+        worthy = [e for e in events if e != "ContainerRemoved"]
+        for _ in worthy[:2]:  # more than two leave the same: one sync under way, one pending
+            self.sync(uid, self.machine.last_row(uid))
+        if "ContainerDied" in events:
+            self._prune(uid)
+
+    def _prune(self, uid: str) -> None:
+        """Keep only the newest ended instance of each container (cleanUpContainersInPod)."""
+        seen: set[str] = set()
+        old: set[str] = set()
+        for record in self.machine.snapshot(uid).containers:
+            if record.state == EXITED:
+                if record.name in seen:
+                    old.add(record.id)
+                seen.add(record.name)
+        if old:
+            self.machine.remove_containers(uid, old)
+            self.pleg.changed(uid)
+
+    def _on_probe_result(self, uid: str, kind: ProbeKind, container_id: str, result: Result) -> None:
+        pod = self.pods.get(uid)
+        if pod is None:
+            return
+        if kind == "readiness":
+            self.status.set_container_readiness(pod, container_id, result is True)
+        elif kind == "startup":
+            self.status.set_container_startup(pod, container_id, result is True)
+        elif result is not False:
+            return
+        self.sync(uid)
+
+    def _on_unhealthy(self, uid: str, container: Container, kind: ProbeKind) -> None:
+        pod = self.pods.get(uid)
+        if pod is not None:
+            self.record(pod, "Warning", "Unhealthy", f"{kind.capitalize()} probe failed: {container.name}")
+
+    def _on_sandbox_ready(self, pod: Pod) -> None:
+        self.status.set_ready_to_start(pod, True)
+
+    def _could_have_running_containers(self, uid: str) -> bool:
+        return self.workers.could_have_running_containers(uid)
+
+    # ---- housekeeping -------------------------------------------------------------------------------------------
+
+    def _pod_finished(self, uid: str) -> None:
+        if uid in self._removed:
+            self._forget(uid)
+
+    def _forget(self, uid: str) -> None:
+        """Drop everything about a pod that has ended and whose object is gone."""
+        self._removed.discard(uid)
+        self.syncer.forget(uid)
+        self.prober.remove_pod(uid)
+        self.status.forget(uid)
+        self.workers.forget(uid)
+        self.volumes.forget(uid)
+        self.images.forget(uid)
+        self.runtime.backoff.forget(uid)
+        self.machine.remove_pod(uid)
+        self.pleg.forget(uid)
+
+    def kill_orphans(self) -> None:
+        """Kill what runs and belongs to no pod, as a kubelet finds it after its start (HandlePodCleanups)."""
+        if not self.alive or not self.client.connected:
+            return
+        for sandbox in self.machine.pods():
+            if sandbox.uid not in self.pods and self.workers.get(sandbox.uid) is None:
+                self.spawn(self._kill_orphan(sandbox.uid, sandbox.key))
+
+    def _kill_orphan(self, uid: str, key: tuple[str, str]) -> Steps:
+        """Stop an orphan: its spec is lost, so there are no hooks, and the grace is 1 s."""
+        pod = Pod(metadata=ObjectMeta(namespace=key[0], name=key[1], uid=uid))
+        yield from self.runtime.kill_pod(pod, self.machine.snapshot(uid), 1)
+        self._forget(uid)
+
+
+def _differs(old: Pod, new: Pod) -> bool:
+    """Tell whether a change is more than one of status (podsDifferSemantically)."""
+    a, b = old.metadata, new.metadata
+    return (
+        old.spec != new.spec
+        or a.labels != b.labels
+        or a.annotations != b.annotations
+        or a.deletion_timestamp != b.deletion_timestamp
+        or a.deletion_grace_period_seconds != b.deletion_grace_period_seconds
+    )
+
+
+def _readiness_gates_changed(old: Pod, new: Pod) -> bool:
+    gates = [g.condition_type for g in new.spec.readiness_gates]
+    if not gates:
+        return False
+
+    def values(pod: Pod) -> list[str]:
+        return [c.status for g in gates for c in pod.status.conditions if c.type == g]
+
+    return values(old) != values(new)
