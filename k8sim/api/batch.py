@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from k8sim.api.core import PodTemplateSpec
+from k8sim.api.core import ObjectReference, PodTemplateSpec
 from k8sim.api.meta import Condition, LabelSelector, Object, ObjectMeta
 from k8sim.api.struct import Struct, Time
 
@@ -19,8 +19,16 @@ class JobSpec(Struct, frozen=True):
     ttl_seconds_after_finished: int | None = None
     suspend: bool = False
     completion_mode: str = "NonIndexed"
+    pod_replacement_policy: str = "TerminatingOrFailed"
     selector: LabelSelector | None = None
     template: PodTemplateSpec = PodTemplateSpec()
+
+
+class UncountedTerminatedPods(Struct, frozen=True):
+    """UIDs of ended pods that still carry the tracking finalizer, or are not yet in the counters."""
+
+    succeeded: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
 
 
 class JobStatus(Struct, frozen=True):
@@ -31,6 +39,8 @@ class JobStatus(Struct, frozen=True):
     succeeded: int = 0
     failed: int = 0
     terminating: int | None = None
+    completed_indexes: str = ""
+    uncounted_terminated_pods: UncountedTerminatedPods = UncountedTerminatedPods()
     start_time: Time | None = None
     completion_time: Time | None = None
     conditions: tuple[Condition, ...] = ()
@@ -58,6 +68,7 @@ class CronJobSpec(Struct, frozen=True):
     """When and what to run."""
 
     schedule: str = ""
+    time_zone: str | None = None
     suspend: bool = False
     concurrency_policy: str = "Allow"
     starting_deadline_seconds: int | None = None
@@ -67,8 +78,9 @@ class CronJobSpec(Struct, frozen=True):
 
 
 class CronJobStatus(Struct, frozen=True):
-    """When it last ran."""
+    """What runs, and when it last ran."""
 
+    active: tuple[ObjectReference, ...] = ()
     last_schedule_time: Time | None = None
     last_successful_time: Time | None = None
 

@@ -39,7 +39,7 @@ SHORT_NAMES: Mapping[str, str] = {
 }  # fmt: skip
 
 _BY_KIND: dict[str, type[Object]] = {k.kind: k for k in KINDS}
-_EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 """The wall-clock time that t = 0 is shown as."""
 
 
@@ -51,7 +51,7 @@ def kind_class(kind: str) -> type[Object] | None:
 @cache
 def resolve_kind(word: str) -> str | None:
     """Return the kind that a kubectl word names (kind, plural, singular or short name, with or without group)."""
-    word = word.split(".")[0].lower()
+    word = word.split(".", maxsplit=1)[0].lower()
     for k in KINDS:
         if word in (k.kind.lower(), k.plural):
             return k.kind
@@ -66,13 +66,13 @@ def resource_name(cls: type[Object]) -> str:
 
 def format_time(t_ns: int) -> str:
     """Return a moment of simulated time as RFC 3339 in whole seconds, as the API shows it."""
-    return (_EPOCH + timedelta(seconds=t_ns // 1_000_000_000)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (EPOCH + timedelta(seconds=t_ns // 1_000_000_000)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def parse_time(text: str) -> int:
     """Return the simulated time in ns of an RFC 3339 text."""
     moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    return int((moment - _EPOCH) / timedelta(microseconds=1)) * 1000
+    return int((moment - EPOCH) / timedelta(microseconds=1)) * 1000
 
 
 Decoder = Callable[[Any, str], Any]

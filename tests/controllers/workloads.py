@@ -97,5 +97,5 @@ class Pods:
             self.manager.set_pod(pod, ready=ready, phase="Running")
 
     def _end(self, pod: Pod) -> None:
-        if not self.stuck(pod):
+        if not self.stuck(pod) and self.manager.server.find(Pod, *pod.key) is not None:
             self.manager.server.delete(Pod, *pod.key, grace_period_seconds=0, uid=pod.uid)

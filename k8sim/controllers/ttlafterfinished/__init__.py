@@ -1,0 +1,1 @@
+"""Removal of finished Jobs after ttlSecondsAfterFinished (pkg/controller/ttlafterfinished)."""
