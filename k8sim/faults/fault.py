@@ -14,6 +14,7 @@ from k8sim.machines.disks import Storage
 from k8sim.machines.machine import Machine
 from k8sim.sim.clock import rank
 from k8sim.sim.simulation import Simulation
+from k8sim.sim.trace import NO_CAUSE
 
 Key = tuple[str, str]
 ArgumentType = Literal["node", "name", "zone", "duration", "exit code"]
@@ -73,7 +74,14 @@ class World:
     def later(self, delay_ns: int | None, function: Callable[..., object], *args: Any) -> None:
         """Mend something after a delay (None: never)."""
         if delay_ns is not None:
-            self.sim.clock.call_after(delay_ns, function, *args, rank=rank("world", repr(args)))
+            row = self.sim.trace.fault
+            self.sim.clock.call_after(delay_ns, self._because, row, function, *args, rank=rank("world", repr(args)))
+
+    def _because(self, row: int, function: Callable[..., object], *args: Any) -> None:
+        """Do what a fault does later; it is the fault that causes it."""
+        self.sim.trace.fault = row
+        function(*args)
+        self.sim.trace.fault = NO_CAUSE
 
 
 class FaultFailed(Exception):

@@ -151,7 +151,7 @@ class RuntimeManager:
         self._record(pod, "Normal", "Created", f"Created container: {container.name}")
         self._record(pod, "Normal", "Started", f"Started container {container.name}")
         hook = container.lifecycle.post_start if container.lifecycle is not None else None
-        if hook is not None and not (yield from self._run_hook(process, hook, "postStart")):
+        if hook is not None and not (yield from self._run_hook(pod.uid, process, hook, "postStart")):
             self._record(pod, "Warning", "FailedPostStartHook", "PostStartHook failed")
             yield from self.kill_container(pod, container, process.record, "", "FailedPostStartHook", cause=cause)
             return StartFailure("PostStartHookError", f"PostStartHook of {container.name} failed")
@@ -167,13 +167,16 @@ class RuntimeManager:
 
     # ---- hooks --------------------------------------------------------------------------------------------------
 
-    def _run_hook(self, process: Process, handler: LifecycleHandler, which: str) -> Generator[Event, Any, bool]:
+    def _run_hook(
+        self, uid: str, process: Process, handler: LifecycleHandler, which: str
+    ) -> Generator[Event, Any, bool]:
         """Run a hook to its end; tell whether it went well. An exec dies with its container."""
         course = hook_course(handler)
         duration = course.duration_ns
         if duration is None:
             duration = self._assumed(process, which)
         ends = self._clock.now + duration
+        self._machine.hook_began(uid, process, which)
         if not course.in_container:
             if duration > 0:
                 yield self._clock.sleep(duration, self._rank)
@@ -200,7 +203,7 @@ class RuntimeManager:
         done = {"waiting": True}
 
         def hook() -> Steps:
-            if not (yield from self._run_hook(process, handler, "preStop")):
+            if not (yield from self._run_hook(pod.uid, process, handler, "preStop")):
                 self._record(pod, "Warning", "FailedPreStopHook", "PreStopHook failed")
             if done["waiting"]:
                 self._clock.fire(over, None, self._rank)

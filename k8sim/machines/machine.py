@@ -16,6 +16,7 @@ from typing import Protocol
 
 from k8sim.machines.answers import FOR_EVER
 from k8sim.machines.container import KILLED, Container, draw_lifetime
+from k8sim.machines.occurrence import Observer, Occurrence, What
 from k8sim.machines.records import CREATED, EXITED, RUNNING, ContainerRecord, RuntimePodStatus, SandboxRecord
 from k8sim.machines.registry import Registry
 from k8sim.sim.clock import Steps, rank
@@ -86,6 +87,7 @@ class Machine:
         self.connected = True
         self.boot = 1
         self.agent: Agent | None = None
+        self.observers: list[Observer] = []
         self.images: dict[str, str] = {}
         self.restart_counts: dict[str, dict[str, int]] = {}
         self.host_ip = f"172.{16 + (index >> 16) % 16}.{(index >> 8) % 256}.{index % 256}"
@@ -122,6 +124,11 @@ class Machine:
         """Return all pods that the runtime knows."""
         return list(self._pods.values())
 
+    def last_row(self, uid: str) -> int:
+        """Return the trace row of what happened last to a container of a pod."""
+        pod = self._pods.get(uid)
+        return max((c.row for c in pod.containers), default=NO_CAUSE) if pod is not None else NO_CAUSE
+
     def find_container(self, uid: str, container_id: str) -> Container | None:
         """Return an instance of a container by its ID."""
         pod = self._pods.get(uid)
@@ -139,6 +146,7 @@ class Machine:
             pod = self._pods[uid] = PodSandbox(uid, key)
         record = SandboxRecord(self._id(), True, self._address(), attempt)
         pod.sandboxes.append(record)
+        self._tell("network", pod)
         self._changed(uid)
         return record
 
@@ -158,6 +166,7 @@ class Machine:
         container.row = self._note(pod, "Started", {"container": name, "restart": restart_count}, cause)
         if lifetime.exit_ns is not None:
             self._clock.call_after(lifetime.exit_ns, self._end, pod, container, lifetime.exit_code, rank=self._rank)
+        self._tell("started", pod, container, container.row)
         self._changed(uid)
         return container
 
@@ -177,6 +186,7 @@ class Machine:
             return
         if container.term_at_ns is None:
             container.term_at_ns = now
+            self._tell("stopping", pod, container, cause)
             if stop is not None:
                 self._clock.call_after(stop, self._end, pod, container, 0, cause, rank=self._rank)
         deadline = now + timeout_ns
@@ -199,6 +209,7 @@ class Machine:
         for container in pod.containers:
             self._end(pod, container, KILLED)
         pod.sandboxes = [replace(s, ready=False) for s in pod.sandboxes]
+        self._tell("network", pod)
         self._changed(uid)
 
     def remove_containers(self, uid: str, ids: set[str]) -> None:
@@ -214,6 +225,13 @@ class Machine:
         if pod is not None:
             for container in pod.containers:
                 self._end(pod, container, KILLED)
+            self._tell("network", pod)
+
+    def hook_began(self, uid: str, container: Container, hook: str, cause: int = NO_CAUSE) -> None:
+        """Note that a hook (postStart, preStop) has begun in a container."""
+        pod = self._pods.get(uid)
+        if pod is not None:
+            self._tell("hook", pod, container, cause, hook)
 
     # ---- faults -------------------------------------------------------------------------------------------------
 
@@ -227,7 +245,10 @@ class Machine:
             for container in pod.containers:
                 if container.running:
                     container.record = replace(container.record, state=EXITED, finished_ns=self._clock.now)
-                    self._note(pod, "Lost", {"container": container.record.name}, container.row)
+                    cause = container.row if self.sim.trace.fault == NO_CAUSE else NO_CAUSE
+                    container.row = self._note(pod, "Lost", {"container": container.record.name}, cause)
+                    self._tell("lost", pod, container, container.row)
+            self._tell("network", pod)
         if self.agent is not None:
             self.agent.power_lost()
 
@@ -270,7 +291,7 @@ class Machine:
         for pod in self._running(key):
             for c in pod.containers:
                 if c.running and (container is None or c.record.name == container):
-                    self._end(pod, c, code, reason=reason)
+                    self._end(pod, c, code, None if self.sim.trace.fault == NO_CAUSE else NO_CAUSE, reason)
                     return True
         return False
 
@@ -305,6 +326,7 @@ class Machine:
     def _answers_changed(self, pod: PodSandbox) -> None:
         for container in pod.containers:
             self._apply_windows(pod, container)
+            self._tell("answers", pod, container, container.row)
         if self.agent is not None:
             self.agent.answers_changed(pod.uid)
 
@@ -317,9 +339,24 @@ class Machine:
         name = container.record.name
         cause = container.row if cause is None else cause
         container.row = self._note(pod, "Exited", {"container": name, "code": code}, cause)
+        self._tell("ended", pod, container, container.row)
         if self.agent is not None:
             self.agent.answers_changed(pod.uid)
         self._changed(pod.uid)
+
+    def set_ready_from(self, uid: str, container: Container, when_ns: int) -> None:
+        """Let the software in a container decide from when on its readiness probe passes."""
+        if container.running and container.answers.ready_from != when_ns:
+            container.answers = replace(container.answers, ready_from=when_ns)
+            pod = self._pods.get(uid)
+            if pod is not None:
+                self._answers_changed(pod)
+
+    def _tell(
+        self, what: What, pod: PodSandbox, container: Container | None = None, row: int = NO_CAUSE, hook: str = ""
+    ) -> None:
+        for observer in self.observers:
+            observer(Occurrence(what, self, pod, container, row, hook))
 
     def _changed(self, uid: str) -> None:
         if self.agent is not None:

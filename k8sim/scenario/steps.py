@@ -25,6 +25,7 @@ from k8sim.kubectl.process import CommandError, Process, Result, Steps
 from k8sim.kubectl.run import run
 from k8sim.scenario.model import Scenario, Step
 from k8sim.sim.clock import rank
+from k8sim.sim.trace import NO_CAUSE
 
 OUT_LENGTH = 300
 """How much of a command's output the trace keeps."""
@@ -92,7 +93,10 @@ def _begin(world: World, index: int, step: Step, entity: str) -> None:
     row = sim.trace.append(sim.clock.now, "Step", step.label, "Begins", {"step": index, "what": entity}, -1, namespace)
     process = Process(world.server, namespace, entity, row)
     if step.action == "fault":
-        _done(process, step.name, index, _fault(world, step))
+        sim.trace.fault = row
+        result = _fault(world, step)
+        sim.trace.fault = NO_CAUSE
+        _done(process, step.name, index, result)
     else:
         sim.clock.spawn(_perform(process, index, step))
 

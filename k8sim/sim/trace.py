@@ -27,9 +27,12 @@ class Row(NamedTuple):
 
 
 class Trace:
-    """An append-only log. Columns are plain lists; `k8sim.result` makes a DataFrame of them."""
+    """An append-only log. Columns are plain lists; `k8sim.result` makes a DataFrame of them.
 
-    __slots__ = ("causes", "details", "events", "kinds", "names", "namespaces", "times")
+    ``fault`` is the row of the fault that acts at this very moment: what has no other cause is caused by it.
+    """
+
+    __slots__ = ("causes", "details", "events", "fault", "kinds", "names", "namespaces", "times")
 
     def __init__(self) -> None:
         self.times: list[int] = []
@@ -39,6 +42,7 @@ class Trace:
         self.details: list[Detail] = []
         self.causes: list[int] = []
         self.namespaces: list[str] = []
+        self.fault = NO_CAUSE
 
     def append(
         self,
@@ -56,7 +60,7 @@ class Trace:
         self.names.append(name)
         self.events.append(event)
         self.details.append(detail)
-        self.causes.append(cause)
+        self.causes.append(self.fault if cause == NO_CAUSE else cause)
         self.namespaces.append(namespace)
         return len(self.times) - 1
 
