@@ -115,7 +115,8 @@ class SpotReclaim(Fault):
     def begin(self, world: World) -> None:
         machine = world.machine(self.node)
         world.later(self.notice_ns, machine.crash)
-        world.later(self.notice_ns, _delete_node_when_not_ready, world, self.node)
+        phase = int(world.sim.streams.uniform(self.node, "cloudNodeMonitorPhase") * MONITOR_PERIOD)
+        world.later(self.notice_ns + phase, _delete_node_when_not_ready, world, self.node)
 
 
 def _delete_node_when_not_ready(world: World, name: str) -> None:

@@ -1,13 +1,27 @@
 from __future__ import annotations
 
+from dataclasses import replace as replace_world
 from typing import Any
 
 import pytest
 
-from k8sim.api.core import Pod
+from k8sim.api.core import (
+    CSIPersistentVolumeSource,
+    Node,
+    NodeStatus,
+    PersistentVolume,
+    PersistentVolumeClaim,
+    PersistentVolumeClaimSpec,
+    PersistentVolumeSpec,
+    Pod,
+)
+from k8sim.api.meta import Condition, ObjectMeta
+from k8sim.api.struct import replace
 from k8sim.apiserver.server import APIServer
 from k8sim.faults.catalogue import FAULTS, apply_fault, make_fault
 from k8sim.faults.fault import FaultFailed, World
+from k8sim.faults.nodes import ZONE_LABEL
+from k8sim.machines.disks import Storage
 from k8sim.sim.units import SECOND
 from tests.apiserver.world import make_pod, make_server
 
@@ -105,3 +119,121 @@ def test_every_fault_says_what_it_is(name: str) -> None:
     for missing in required:
         with pytest.raises(TypeError):
             make_fault(name, {key: 1 for key in required if key != missing})
+
+
+# ---- zones, clouds, services --------------------------------------------------------------------------------------
+
+
+def zoned(*zones: str) -> World:
+    world = make_world(*(f"n-{i}" for i in range(len(zones))))
+    for i, zone in enumerate(zones):
+        ready = (Condition(type="Ready", status="True"),)
+        node = Node(metadata=ObjectMeta(name=f"n-{i}", labels={ZONE_LABEL: zone}), status=NodeStatus(conditions=ready))
+        world.server.preload(node)
+    return world
+
+
+@pytest.mark.parametrize(
+    ("name", "begin", "end"), [("zone-outage", "crash", "boot_up"), ("zone-partition", "partition", "heal")]
+)
+def test_a_zone_is_all_its_machines(name: str, begin: str, end: str) -> None:
+    world = zoned("a", "b", "a")
+    apply_fault(world, name, {"zone": "a", "for": 9 * SECOND})
+    assert [what for _, what, _ in log(world, "n-0")] == [begin, end]
+    assert [what for _, what, _ in log(world, "n-2")] == [begin, end]
+    assert log(world, "n-1") == []
+    with pytest.raises(FaultFailed, match='no node is in zone "c"'):
+        apply_fault(world, name, {"zone": "c"})
+
+
+def test_a_spot_machine_goes_after_its_notice_and_its_node_when_it_is_not_ready() -> None:
+    world = zoned("a")
+    apply_fault(world, "spot-reclaim", {"node": "n-0"})
+    world.sim.clock.run(200 * SECOND)
+    assert world.server.find(Node, "", "n-0") is not None
+    node = world.server.get(Node, "", "n-0")
+    unknown = (Condition(type="Ready", status="Unknown"),)
+    world.server.update_status(replace(node, status=NodeStatus(conditions=unknown)))
+    world.sim.clock.run(206 * SECOND)
+    assert world.server.find(Node, "", "n-0") is None
+    assert log(world, "n-0") == [(120, "crash", ())]
+
+
+def test_an_oom_kill_has_its_reason() -> None:
+    world = make_world("a")
+    world.server.create(make_pod(node="a"))
+    apply_fault(world, "oom-kill", {"pod": "web-0", "container": None})
+    assert log(world, "a") == [(0, "exit_container", (("default", "web-0"), None, 137, "OOMKilled"))]
+
+
+class Switch:
+    """A program of the control plane, or a registry, that writes down what happens to it."""
+
+    def __init__(self, world: World) -> None:
+        self.clock = world.sim.clock
+        self.log: list[tuple[str, float]] = []
+        self.available = True
+
+    def stop(self) -> None:
+        self.log.append(("stop", self.clock.now / SECOND))
+
+    def start(self) -> None:
+        self.log.append(("start", self.clock.now / SECOND))
+
+
+def test_a_restart_of_the_controller_manager() -> None:
+    world = make_world()
+    manager = Switch(world)
+    apply_fault(replace_world(world, controller_manager=manager), "controller-manager-restart", {"for": 3 * SECOND})
+    world.sim.clock.run(9 * SECOND)
+    assert manager.log == [("stop", 0), ("start", 3)]
+    with pytest.raises(FaultFailed):
+        apply_fault(world, "controller-manager-restart", {})
+
+
+@pytest.mark.parametrize(("seconds", "restarts"), [(9, False), (60, True)])
+def test_an_outage_of_the_api_server(seconds: int, restarts: bool) -> None:
+    world = make_world("a")
+    machine: Any = world.machines["a"]
+    machine.connected = True
+    manager = Switch(world)
+    apply_fault(replace_world(world, controller_manager=manager), "apiserver-outage", {"for": seconds * SECOND})
+    assert not world.server.available
+    assert [(t, what) for t, what, _ in log(world, "a")] == [(0, "partition"), (seconds, "heal")]
+    assert world.server.available
+    assert bool(manager.log) == restarts
+    if restarts:
+        (stop, stopped), (start, started) = manager.log
+        assert (stop, start, stopped) == ("stop", "start", 10)
+        assert seconds <= started <= seconds + 2
+
+
+def test_an_outage_of_the_registry() -> None:
+    world = make_world("a", "b")
+    registry = Switch(world)
+    for machine in world.machines.values():
+        machine.registry = registry  # type: ignore[assignment]
+    apply_fault(world, "registry-outage", {"for": 5 * SECOND})
+    assert not registry.available
+    world.sim.clock.run(6 * SECOND)
+    assert registry.available
+
+
+def test_faults_of_storage() -> None:
+    world = make_world()
+    storage = Storage(world.sim)
+    world = replace_world(world, storage=storage)
+    with pytest.raises(FaultFailed, match='no claim "data"'):
+        apply_fault(world, "disk-loss", {"claim": "data"})
+    csi = CSIPersistentVolumeSource(driver="d", volume_handle="vol-1")
+    world.server.create(PersistentVolume(metadata=ObjectMeta(name="pv"), spec=PersistentVolumeSpec(csi=csi)))
+    claim_spec = PersistentVolumeClaimSpec(volume_name="pv")
+    claim = PersistentVolumeClaim(metadata=ObjectMeta(name="data", namespace="default"), spec=claim_spec)
+    world.server.preload(claim)
+    apply_fault(world, "disk-loss", {"claim": "data"})
+    assert storage.disk("vol-1").lost == "disk-loss"
+    apply_fault(world, "storage-outage", {"driver": "d", "for": 5 * SECOND})
+    assert storage.failure_of("d", "attach") == "Unavailable"
+    assert storage.failure_of("other", "attach") == ""
+    world.sim.clock.run(6 * SECOND)
+    assert storage.failure_of("d", "attach") == ""

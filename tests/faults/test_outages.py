@@ -1,0 +1,90 @@
+"""Outages in a whole cluster: what they start, and what they leave alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from k8sim.cluster import Cluster
+from k8sim.scenario import loads
+
+SET = """
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: web}
+spec:
+  serviceName: web
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      affinity:
+        podAntiAffinity:
+          requiredDuringSchedulingIgnoredDuringExecution:
+            - {topologyKey: kubernetes.io/hostname, labelSelector: {matchLabels: {app: web}}}
+      containers:
+        - {name: app, image: "app:v1", readinessProbe: {exec: {command: [check, ready]}, periodSeconds: 1}}
+"""
+
+
+def play(duration: str, *steps: str, seed: int = 1) -> list[tuple[float, str, str, str, dict[str, Any]]]:
+    timeline = "\n".join(f"    - {{{step}}}" for step in steps)
+    text = f"""
+apiVersion: k8sim.dev/v1alpha1
+kind: Scenario
+metadata: {{name: outage}}
+spec:
+  duration: {duration}
+  nodes: [{{name: node, count: 2}}]
+  images: {{"*": {{ready: 1s, stop: 1s}}}}
+  timeline:
+{timeline}
+"""
+    return Cluster(loads(text + SET), seed=seed).run().public_trace()
+
+
+def times(trace: list[Any], kind: str, event: str, **detail: Any) -> list[float]:
+    return [
+        t for t, k, _, e, d in trace if (k, e) == (kind, event) and all(d.get(key) == v for key, v in detail.items())
+    ]
+
+
+def test_a_restart_of_the_controller_manager_begins_the_countdown_of_an_eviction_anew() -> None:
+    """workloads.md 4.13, statement 10."""
+    crash = "at: 20s, fault: node-crash, node: node-0"
+    restart = "at: 200s, fault: controller-manager-restart"
+    plain = times(play("8m", crash), "Pod", "Terminating", grace=30)
+    trace = play("10m", crash, restart)
+    [late] = times(trace, "Pod", "Terminating", grace=30)
+    assert 20 + 40 + 300 <= plain[0] <= 20 + 60 + 301
+    assert 500 <= late <= 502
+    assert len(times(trace, "Node", "Tainted", effect="NoExecute")) == 2
+
+
+def test_an_outage_of_the_api_server_kills_nothing_and_is_caught_up_with() -> None:
+    """Storage.md 9.3: running workloads do not need the control plane."""
+    trace = play(
+        "4m",
+        "at: 20s, fault: apiserver-outage, for: 70s",
+        "at: 30s, fault: container-exit, pod: web-0, code: 3",
+        "at: 40s, kubectl: scale sts/web --replicas=3",
+        "at: 200s, kubectl: scale sts/web --replicas=3",
+    )
+    assert not times(trace, "Node", "Unknown")
+    assert not times(trace, "Pod", "Terminating")
+    [late] = times(trace, "Pod", "Exited", code=3)
+    assert 90 <= late <= 92  # the restart happened at once, its report waited
+    codes = [d["code"] for _, k, name, _, d in trace if (k, name) == ("Command", "kubectl")]
+    assert codes == [1, 0]
+    assert [round(t) for t in times(trace, "Pod", "Created")][-1] == 200
+
+
+def test_without_controllers_nothing_is_replaced() -> None:
+    trace = play(
+        "3m",
+        "at: 20s, fault: controller-manager-restart, for: 60s",
+        "at: 30s, kubectl: delete pod web-0 --wait=false",
+    )
+    [_, _, replaced] = times(trace, "Pod", "Created")
+    assert 80 <= replaced <= 81
