@@ -93,8 +93,10 @@ def test_a_failing_create_ends_the_attempt_at_its_batch_and_sets_a_condition() -
 
     manager = Manager(ReplicaSetController, admission=(refuse,))
     manager.server.create(replica_set(8))
-    manager.run(0.025)  # before the first retry
-    assert len(attempts) == 3  # 1, then the batch of 2; not the batches of 4 and 1
+    manager.run(0.1)
+    # 1, then the batch of 2, not the batches of 4 and 1: the next attempt waits for the back-off.
+    assert attempts[2] - attempts[0] < 0.02
+    assert attempts[3] - attempts[2] > 0.005
     (condition,) = rs(manager).status.conditions
     assert (condition.type, condition.reason) == ("ReplicaFailure", "FailedCreate")
     assert manager.events("Event", "web", "FailedCreate")
