@@ -11,6 +11,7 @@ Source of the byte model: storage.md 9.1.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -29,6 +30,7 @@ class Disk:
     """One volume. ``name`` is where it is: a driver's handle, or a path of a node or server.
 
     ``lost`` says by which path its content is gone ("": it is not); ``reachable`` False: intact, but nobody gets at it.
+    ``gauge``, where there is one, tells how far the storage has what a writer with a steady flow wrote.
     """
 
     name: str
@@ -44,10 +46,13 @@ class Disk:
     lost: str = ""
     reachable: bool = True
     row: int = NO_CAUSE
+    gauge: Callable[[], int] | None = None
 
     @property
     def content(self) -> Prefix:
         """What can be read from the storage."""
+        if self.gauge is not None:
+            self.durable = self.gauge()
         return (*self.born_from, (self.name, self.durable))
 
 
@@ -91,6 +96,10 @@ def _pinned_node(volume: PersistentVolume) -> str:
     return ""
 
 
+StorageObserver = Callable[[str, str, Mapping[str, object], int], None]
+"""Called with event, volume, detail and row of what happens to a volume, when it has happened."""
+
+
 class Storage:
     """All volumes and snapshots of the simulated world."""
 
@@ -99,11 +108,15 @@ class Storage:
         self.disks: dict[str, Disk] = {}
         self.snapshots: dict[str, Snapshot] = {}
         self.groups: dict[str, int] = {}  # the group that a volume's files were given last
+        self.observers: list[StorageObserver] = []
         self._attached_to: dict[str, dict[str, None]] = {}
         self._outages: list[tuple[str, frozenset[str], str, int]] = []
 
     def _note(self, name: str, event: str, cause: int, **detail: object) -> int:
-        return self.sim.trace.append(self.sim.clock.now, "Volume", name, event, detail, cause)
+        row = self.sim.trace.append(self.sim.clock.now, "Volume", name, event, detail, cause)
+        for observer in self.observers:
+            observer(event, name, detail, row)
+        return row
 
     # ---- volumes ----------------------------------------------------------------------------------------------------
 
