@@ -18,7 +18,7 @@ from k8sim.api.struct import Struct
 
 #: Kinds that are declared, and that nothing acts on yet.
 NOT_YET_KINDS: Final = frozenset((
-    "ConfigMap", "Secret", "DaemonSet", "Job", "CronJob", "CSIDriver", "CSINode", "CSIStorageCapacity",
+    "ConfigMap", "Secret", "CSIDriver", "CSINode", "CSIStorageCapacity",
     "VolumeAttachment", "VolumeSnapshotClass", "VolumeSnapshot", "VolumeSnapshotContent",
 ))  # fmt: skip
 
