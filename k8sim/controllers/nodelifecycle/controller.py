@@ -73,12 +73,14 @@ class NodeLifecycleController(Controller):
         self._states: dict[str, ZoneState] = {}
         self._known: dict[str, None] = {}
         self._dirty: dict[str, int] = {}
+        self._cause: dict[str, int] = {}
         self._to_retry: dict[str, None] = {}
         self._deadlines: list[tuple[int, str]] = []
         self._probe_floor = 0
         self._next_pass: int | None = None
         self._last_pass = -1
         self._in_pass = False
+        self._settled = False
         self._stopped = False
         self._passes: Passes | None = None
         self._tainter = NoExecuteTainter(
@@ -93,6 +95,7 @@ class NodeLifecycleController(Controller):
         super().start()
         period = self.settings.node_monitor_period_ns
         first = self.clock.now
+        self._settled = first > 0
         if first == 0:
             first = int(self.sim.streams.uniform("kube-controller-manager", "nodeMonitorPhase") * period)
         run = self.sim.latencies.distribution("nodeMonitorPass").quantile(0.5)
@@ -131,7 +134,9 @@ class NodeLifecycleController(Controller):
             self.queue.add(pod.key, change.row)
 
     def _on_lease(self, node: str) -> None:
-        self._touch(node, NO_CAUSE)
+        """Look at a node whose kubelet begins or ceases to renew its lease; a fault that did it is the cause."""
+        self._cause[node] = self.sim.trace.fault
+        self._touch(node, self.sim.trace.fault)
 
     def _look_again(self, node: str) -> None:
         self._touch(node, NO_CAUSE)
@@ -183,7 +188,8 @@ class NodeLifecycleController(Controller):
             return
         self._next_pass, self._last_pass = None, when
         while self._deadlines and self._deadlines[0][0] <= when:
-            self._dirty.setdefault(heappop(self._deadlines)[1], NO_CAUSE)
+            name = heappop(self._deadlines)[1]
+            self._dirty.setdefault(name, self._cause.get(name, NO_CAUSE))
         for name in self._to_retry:
             self._dirty.setdefault(name, NO_CAUSE)
         work, self._dirty = self._dirty, {}
@@ -224,6 +230,7 @@ class NodeLifecycleController(Controller):
         if self.clock.now > when:
             self._passes.ended(when, self.clock.now)
         self._in_pass = False
+        self._settled = True
         self._schedule_pass()
 
     def _monitor_node(self, node: Node, when: int, client: Client) -> Sync:
@@ -232,6 +239,10 @@ class NodeLifecycleController(Controller):
         self._tainter.add_zone(zone)
         if name not in self._known:
             self._known[name] = None
+            if self._settled:  # those that are there at t = 0 were registered long before
+                client.event(
+                    node, "Normal", "RegisteredNode", f"Node {name} event: Registered Node {name} in Controller"
+                )
             yield from self._mark_reachable(node, client)
         was_ready = _is_ready(node)
         try:
@@ -378,8 +389,16 @@ class NodeLifecycleController(Controller):
             self._probe_floor = self.clock.now
             for name in self._known:
                 self._dirty.setdefault(name, NO_CAUSE)
+        for zone, state in plan.states.items():
+            if state != self._states.get(zone, "Normal"):
+                self._note_zone(zone, state, counts[zone], plan.rates.get(zone))
         self._states = dict(plan.states)
         self._tainter.set_rates(plan.rates)
+
+    def _note_zone(self, zone: str, state: ZoneState, counts: tuple[int, int], rate: float | None) -> None:
+        """Write down a zone's new state: with a rate of 0 it is why no pod is evicted there."""
+        detail = {"ready": counts[0], "notReady": counts[1], "rate": rate}
+        self.sim.trace.append(self.clock.now, "Zone", zone.replace(":\x00:", "/"), state, detail)
 
 
 def _is_ready(node: Node) -> bool:

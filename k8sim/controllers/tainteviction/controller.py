@@ -133,6 +133,8 @@ class TaintEvictionController(Controller):
     def _plan(self, key: Key, delay_ns: int, cause: int) -> None:
         timer = self._timers[key] = _Timer(cause)
         if delay_ns:
+            detail = {"reason": "tolerated for a while", "until": self.clock.now + delay_ns}
+            timer.row = self.sim.trace.append(self.clock.now, "Eviction", key[1], "Waiting", detail, cause, key[0])
             self.clock.call_after(delay_ns, self._fire, key, timer, rank=rank("kube-controller-manager", key[1]))
         else:
             self._fire(key, timer)
