@@ -131,6 +131,7 @@ def main() -> None:
     scenarios = {(name, n): make(n) for name, make in WORKLOADS.items() for n in sizes(options.pods)}
     samples: dict[tuple[str, int], list[Sample]] = {key: [] for key in scenarios}
     bare: list[float] = []
+    measure(rolling_update(3))  # imports, caches of the interpreter
     for _ in range(options.rounds):
         bare.append(timeout_cost())
         for key, scenario in scenarios.items():
