@@ -56,6 +56,7 @@ class DisruptionController(Controller):
         self._budgets_of: dict[Key, list[Key]] = {}
         self._scale_version: dict[str, int] = {}
         self._scale_seen: dict[Key, int] = {}
+        self._events = Client(self.server, self.name, self.rank)
         self._stale: WorkQueue[Key] = WorkQueue(self.clock, self.rank)
         self._budgets = self.informers.of(PodDisruptionBudget)
         self._pods = self.informers.of(Pod)
@@ -158,9 +159,8 @@ class DisruptionController(Controller):
         self.queue.add(budgets[0], cause)
 
     def _event(self, obj: Object, type_: str, reason: str, message: str, cause: int) -> None:
-        client = Client(self.server, self.name, self.rank)
-        client.cause = cause
-        client.event(obj, type_, reason, message)
+        self._events.cause = cause
+        self._events.event(obj, type_, reason, message)
 
     # ---- decide and act -------------------------------------------------------------------------------------
 

@@ -63,6 +63,10 @@ class NodeLifecycleController(Controller):
         settings = settings or NodeLifecycleSettings()
         self.settings = settings
         self._client = Client(self.server, self.name, rank("kube-controller-manager", f"{self.name}/taints"))
+        self._monitors = [
+            Client(self.server, self.name, rank("kube-controller-manager", f"{self.name}/monitor/{i}"))
+            for i in range(_UPDATE_WORKERS)
+        ]
         self._nodes = self.informers.of(Node)
         self._pods = self.informers.of(Pod)
         self._pods.add_index("spec.nodeName", lambda p: (p.spec.node_name,) if p.spec.node_name else ())
@@ -214,7 +218,7 @@ class NodeLifecycleController(Controller):
 
         def worker(i: int) -> Generator[Event, Any, None]:
             nonlocal left
-            client = Client(self.server, self.name, rank("kube-controller-manager", f"{self.name}/monitor/{i}"))
+            client = self._monitors[i]
             while busy:
                 node, client.cause = busy.popleft()
                 yield from self._monitor_node(node, when, client)

@@ -45,6 +45,7 @@ class TaintEvictionController(Controller):
 
     def __init__(self, context: ControllerContext) -> None:
         super().__init__(context)
+        self._free: list[Client] = []  # an eviction runs beside all others, with a connection of its own
         self._stopped = False
         self._tainted: dict[str, tuple[Taint, ...]] = {}
         self._timers: dict[Key, _Timer] = {}
@@ -155,7 +156,7 @@ class TaintEvictionController(Controller):
 
     def _delete_pod(self, key: Key, timer: _Timer) -> Generator[Event, Any, None]:
         """Mark the pod and delete it, with its own grace period; up to five attempts, then never again."""
-        client = Client(self.server, self.name, rank("kube-controller-manager", f"{self.name}/{key[1]}"))
+        client = self._free.pop() if self._free else Client(self.server, self.name, self.rank)
         client.cause = timer.row
         pod = self._pods.get(*key)
         if pod is not None:
@@ -168,13 +169,15 @@ class TaintEvictionController(Controller):
             try:
                 yield from client.patch_status(Pod, *key, mark)
                 yield from client.delete(Pod, *key)
-                return
+                break
             except NotFound:
-                return
+                break
             except ApiError:
                 yield self.clock.sleep(_RETRY_NS, self.rank)
-        if self._timers.get(key) is timer:
-            del self._timers[key]
+        else:
+            if self._timers.get(key) is timer:
+                del self._timers[key]
+        self._free.append(client)
 
 
 def with_disruption_target(pod: Pod, now: Time) -> Pod:
