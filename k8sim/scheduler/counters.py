@@ -28,6 +28,7 @@ Label = tuple[str, str]
 
 _MOST_COUNTERS: Final = 1024
 _ANY: Final = ("", "")
+_NONE: Final[tuple[PodCounter, ...]] = ()
 
 
 class Term(NamedTuple):
@@ -147,6 +148,15 @@ class PodCounts:
                     counter.counts[slot] += 1
         return counter.counts
 
+    @property
+    def has_terms(self) -> bool:
+        """Whether any pod on a node has affinity terms."""
+        return bool(self._terms)
+
+    def terms_of(self, pod: Pod) -> list[Term]:
+        """Return all affinity terms of a pod."""
+        return [term for _, term in self._terms_of(pod)] if pod.spec.affinity is not None else []
+
     def terms_matching(self, pod: Pod) -> Iterator[TermCounter]:
         """Return the counters of all terms of pods on nodes that may select the pod; namespaces are not looked at."""
         for label in (*pod.metadata.labels.items(), _ANY):
@@ -159,14 +169,16 @@ class PodCounts:
     def account(self, pod: Pod, slot: int, sign: int) -> None:
         """Count a pod on a slot (sign 1), or no longer (-1)."""
         for label in (*pod.metadata.labels.items(), _ANY):
+            pods = self._pods.get(label)
             if sign > 0:
-                self._pods.setdefault(label, {})[pod.uid] = (pod, slot)
-            else:
-                pods = self._pods[label]
+                if pods is None:
+                    pods = self._pods[label] = {}
+                pods[pod.uid] = (pod, slot)
+            elif pods is not None:
                 del pods[pod.uid]
                 if not pods and label is not _ANY:
                     del self._pods[label]
-            for counter in self._filed.get(label, ()):
+            for counter in self._filed.get(label, _NONE):
                 if counter.selects(pod):
                     counter.counts[slot] += sign
         if pod.spec.affinity is not None:

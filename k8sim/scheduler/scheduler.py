@@ -98,6 +98,9 @@ class Scheduler:
             hints, settings.queue, sim.clock.second_phase_ns, lambda pod: pod.uid in self._preempting
         )
         self.handlers = EventHandlers(self.clock, self.cache, self.queue, self.nominator, self._kick)
+        self._client = Client(server, ACTOR, self.rank)
+        self._idle_clients: list[Client] = []
+        self._clients = 0
         self._wake = self.clock.signal(self.rank)
         self._flush_at: int | None = None
         self._started_at = 0
@@ -138,8 +141,6 @@ class Scheduler:
 
     def _schedule_one(self, queued: QueuedPod) -> Steps:
         pod = queued.pod
-        client = Client(self.server, ACTOR, rank(ACTOR, pod.uid), entity=pod.uid)
-        client.cause = queued.cause
         result = self.algorithm.schedule(pod)
         preempted = self._preempt(pod, result) if isinstance(result, NotFound) else None
         yield self.clock.sleep(self.sim.latencies.draw("schedulingCycle", pod.uid), self.rank)
@@ -148,18 +149,18 @@ class Scheduler:
             self.nominator.delete(pod.uid)
             assumed = self._reserve(result)
             self.queue.done(pod.uid)
-            self.clock.spawn(self._bind(queued, result.node, assumed, client))
+            self.clock.spawn(self._bind(queued, result.node, assumed))
             return
         nomination: str | None = None
         message = result.diagnosis.message()
         if isinstance(preempted, Candidate):
             nomination = preempted.node
             self._preempting.add(pod.uid)
-            self.clock.spawn(self._carry_out(queued, preempted, client.cause))
+            self.clock.spawn(self._carry_out(queued, preempted))
         elif preempted is not None:
             message = f"{message} {preempted.message}"
             nomination = NO_NOMINATION if preempted.futile else None
-        yield from self._fail(queued, result.diagnosis, message, nomination, client)
+        yield from self._fail(queued, result.diagnosis, message, nomination, self._client)
 
     def _reserve(self, found: Found) -> PodVolumes | None:
         claims: PodClaims | None = found.cycle.state.get(volume_binding.NAME)
@@ -184,6 +185,7 @@ class Scheduler:
         nomination
             The node that was made room on, "" to take a nomination back, None to leave it as it is.
         """
+        client.cause = queued.cause
         cached = self.pods.get(*queued.pod.key)
         if cached is None or cached.uid != queued.pod.uid or cached.spec.node_name:
             self.queue.done(queued.pod.uid)
@@ -238,8 +240,20 @@ class Scheduler:
 
     # ---- the binding cycle ----------------------------------------------------------------------------------
 
-    def _bind(self, queued: QueuedPod, node: str, assumed: PodVolumes | None, client: Client) -> Steps:
+    def _take_client(self, cause: int) -> Client:
+        """Return a connection that no other binding uses now."""
+        if self._idle_clients:
+            client = self._idle_clients.pop()
+        else:
+            name = f"{ACTOR}/{self._clients}"
+            self._clients += 1
+            client = Client(self.server, ACTOR, rank("kube-scheduler", name), entity=name)
+        client.cause = cause
+        return client
+
+    def _bind(self, queued: QueuedPod, node: str, assumed: PodVolumes | None) -> Steps:
         pod = queued.pod
+        client = self._take_client(queued.cause)
         try:
             if assumed is not None:
                 yield from self._patch(pod, None, node, client)  # gate NominatedNodeNameForExpectation
@@ -255,6 +269,7 @@ class Scheduler:
             yield from self._fail(queued, None, message, NO_NOMINATION, client)
         else:
             client.event(pod, "Normal", "Scheduled", f"Successfully assigned {pod.namespace}/{pod.name} to {node}")
+        self._idle_clients.append(client)
 
     # ---- preemption -----------------------------------------------------------------------------------------
 
@@ -271,11 +286,10 @@ class Scheduler:
             lambda info: self.algorithm.why_not(result.cycle, result.asked, info),
         )
 
-    def _carry_out(self, queued: QueuedPod, candidate: Candidate, cause: int) -> Steps:
+    def _carry_out(self, queued: QueuedPod, candidate: Candidate) -> Steps:
         """Make room (Executor.prepareCandidateAsync): the pod is held back until the last victim is told to go."""
         pod = queued.pod
-        client = Client(self.server, ACTOR, rank(ACTOR, f"{pod.uid}/preemption"), entity=f"{pod.uid}/preemption")
-        client.cause = cause
+        client = self._take_client(queued.cause)
         for other in self.nominator.pods_of(candidate.node):
             if priority_of(other) < priority_of(pod):
                 self.nominator.delete(other.uid)
@@ -290,8 +304,9 @@ class Scheduler:
                 failed = True
         self._preempting.discard(pod.uid)
         if failed:
-            self.queue.activate(pod.uid, self.clock.now, cause)
+            self.queue.activate(pod.uid, self.clock.now, client.cause)
             self._kick()
+        self._idle_clients.append(client)
 
     def _evict(self, pod: Pod, victim: Pod, node: str, client: Client) -> Steps:
         now = Time(self.clock.truncated())

@@ -60,9 +60,14 @@ class Rules(NamedTuple):
     existing: tuple[TermCounter, ...]
 
 
+NO_RULES: Final = Rules((), (), (), ())
+
+
 def rules_for(pod: Pod, nodes: NodeTable, listers: Listers) -> Rules:
     """Gather all terms that concern a pod."""
-    own = terms_of(pod)
+    own = nodes.pods.terms_of(pod)
+    if not own and not nodes.pods.has_terms:
+        return NO_RULES
     return Rules(
         tuple(t for t in own if t.kind == "required affinity"),
         tuple(t for t in own if t.kind == "required anti-affinity"),
@@ -227,6 +232,8 @@ class InterPodAffinity(Plugin):
     def score(self, cycle: Cycle, slots: Slots) -> Scores | None:
         """See `Plugin`."""
         rules: Rules = cycle.state[NAME]
+        if rules is NO_RULES:
+            return None
         total: Codes = np.zeros(len(slots), dtype=np.int64)
         weighted: list[tuple[Term, Codes]] = [
             (t, cycle.nodes.pods.matching(t.selector, namespaces_of(t, cycle.listers), terminating=True))

@@ -11,6 +11,7 @@ from math import log
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from k8sim.api.core import Node, Pod, Service, TopologySpreadConstraint
 from k8sim.api.meta import LabelSelector, controller_of
@@ -157,42 +158,44 @@ def spread_scores(constraints: Sequence[Constraint], cycle: Cycle, slots: Slots,
         Leave out nodes that lack one of the topology labels; the system's defaults do not.
     """
     topologies = [cycle.nodes.topology(c.key) for c in constraints]
-    scored = np.ones(len(slots), dtype=np.bool_)
-    all_nodes = np.ones(len(cycle.nodes.versions), dtype=np.bool_)
+    left_out: Mask | None = None
+    counted: Mask | None = None
     if require_all:
-        for topology in topologies:
-            scored &= topology.values[slots] > 0
-            all_nodes &= topology.values > 0
-    total = np.zeros(len(slots), dtype=np.float64)
+        counted = np.logical_and.reduce([t.values > 0 for t in topologies])
+        left_out = ~counted[slots]
+    total: npt.NDArray[np.float64] = np.zeros(len(slots))
     for constraint, topology in zip(constraints, topologies, strict=True):
         values = topology.values[slots]
         matching = cycle.nodes.pods.matching(constraint.selector, (cycle.pod.namespace,), terminating=False)
         if constraint.key == HOSTNAME:
-            size = int(scored.sum())
+            size = len(slots) - (int(left_out.sum()) if left_out is not None else 0)
             counts = matching[slots]
         else:
-            size = len(np.unique(values[scored]))
-            counted = all_nodes
-            mask = eligible(constraint, cycle)
-            if mask is not None:
-                counted = counted & mask
-            counts = topology.sums(np.where(counted, matching, 0))[values]
-        weight = log(size + 2)
-        total += np.where(values > 0, counts * weight + (constraint.max_skew - 1), 0.0)
-    raw = np.floor(total + 0.5).astype(np.int64)
-    return normalize_spread(raw, scored)
+            size = int(np.count_nonzero(np.bincount(values if left_out is None else values[~left_out])))
+            mask = _both(counted, eligible(constraint, cycle))
+            counts = topology.sums(matching if mask is None else matching * mask)[values]
+        cost = counts * log(size + 2) + (constraint.max_skew - 1)
+        total += cost if values.all() else np.where(values > 0, cost, 0.0)
+    raw = np.floor(total + 0.5).astype(np.int64)  # Go rounds halves away from zero
+    return normalize_spread(raw, left_out)
 
 
-def normalize_spread(raw: Scores, scored: Mask) -> Scores:
-    """Turn costs into scores: the cheapest node gets the most; nodes that are not scored get 0."""
-    if not scored.any():
+def _both(a: Mask | None, b: Mask | None) -> Mask | None:
+    return b if a is None else a if b is None else a & b
+
+
+def normalize_spread(raw: Scores, left_out: Mask | None) -> Scores:
+    """Turn costs into scores: the cheapest node gets the most; nodes that are left out get 0."""
+    judged = raw if left_out is None else raw[~left_out]
+    if len(judged) == 0:
         return np.zeros(len(raw), dtype=np.int64)
-    highest, lowest = int(raw[scored].max()), int(raw[scored].min())
+    highest, lowest = int(judged.max()), int(judged.min())
     if highest == 0:
         scores: Scores = np.full(len(raw), MAX_NODE_SCORE, dtype=np.int64)
     else:
         scores = MAX_NODE_SCORE * (highest + lowest - raw) // highest
-    scores[~scored] = 0
+    if left_out is not None:
+        scores[left_out] = 0
     return scores
 
 
