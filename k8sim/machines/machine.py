@@ -225,6 +225,7 @@ class Machine:
         if pod is not None:
             for container in pod.containers:
                 self._end(pod, container, KILLED)
+            pod.sandboxes = [replace(s, ready=False) for s in pod.sandboxes]
             self._tell("network", pod)
 
     def hook_began(self, uid: str, container: Container, hook: str, cause: int = NO_CAUSE) -> None:

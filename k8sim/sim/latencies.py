@@ -37,9 +37,11 @@ RECORDED = "recorded cases (time between consecutive events)"
 STORAGE = "storage.md appendix D (typical cloud disk); the spread, p99 = 3 x median, is assumed"
 
 LATENCIES: Mapping[str, Latency] = {
-    "apiWrite": Latency(_ms(1.5, 4), "a request that changes something, until it is stored", RECORDED + "; node.md 6.3"),
+    "apiWrite": Latency(_ms(1.5, 3.5), "a request that changes something, until it is stored", RECORDED + "; node.md 6.3"),
     "apiRead": Latency(_ms(0.3, 1), "a request that reads one object or a list", RECORDED + "; node.md 6.3"),
-    "watch": Latency(_ms(1, 4), "from a stored change to a watcher's cache", RECORDED + "; node.md 6.3"),
+    "apiResponse": Latency(_ms(0.5, 2.5), "from what a request did to its answer", RECORDED + " (claim to its pod)"),
+    "podAdmission": Latency(_ms(1, 5), "what creating a pod takes longer than another object", RECORDED),
+    "watch": Latency(_ms(1.5, 4), "from a stored change to a watcher's cache", RECORDED + "; node.md 6.3"),
     "schedulingCycle": Latency(_ms(1, 4), "one scheduling cycle, until the binding is sent", RECORDED),
     "runtimeSandboxStart": Latency(_ms(1, 4), "make a sandbox and its network (CNI ADD)", RECORDED + "; real: 0.3-1 s"),
     "runtimeSandboxStop": Latency(_ms(1, 4), "stop a sandbox (CNI DEL)", RECORDED + "; real: 0.05-0.5 s, node.md 6.3"),
@@ -51,6 +53,7 @@ LATENCIES: Mapping[str, Latency] = {
     "imageCheck": Latency(_ms(1, 4), "ask the registry for a digest that is on the node", RECORDED + "; real: 0.2-1 s"),
     "nodeMonitorPass": Latency(_ms(2, 8), "a pass of the node health monitor that changes nothing", RECORDED),
     "podGCPass": Latency(_ms(1, 5), "a run of the pod garbage collector that deletes nothing", RECORDED),
+    "proxySync": Latency(_ms(10, 50), "kube-proxy writes its rules", "node.md 9.3: 10 ms to some s, by their number"),
     "kubectl": Latency(_ms(40, 90), "start of the kubectl program until its first request", RECORDED),
     "kubectlRequest": Latency(_ms(7, 18), "one request of kubectl after the first", RECORDED),
     "volumeCreate": Latency(_median(2), "a storage system makes a volume (CreateVolume)", STORAGE),
