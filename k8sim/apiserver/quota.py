@@ -15,6 +15,7 @@ from k8sim.api.core import (
     ConfigMap,
     PersistentVolumeClaim,
     Pod,
+    PodAffinityTerm,
     ResourceQuota,
     ResourceQuotaStatus,
     ScopedResourceSelectorRequirement,
@@ -148,7 +149,7 @@ def _crosses_namespaces(pod: Pod) -> bool:
     affinity = pod.spec.affinity
     if affinity is None:
         return False
-    terms = []
+    terms: list[PodAffinityTerm] = []
     for part in (affinity.pod_affinity, affinity.pod_anti_affinity):
         if part is not None:
             terms += part.required_during_scheduling_ignored_during_execution
