@@ -28,6 +28,7 @@ from k8sim.csi.provisioner import Provisioner
 from k8sim.csi.resizer import Resizer
 from k8sim.csi.rpc import Backend
 from k8sim.csi.sidecar import Sidecar
+from k8sim.csi.snapshotter import Snapshotter
 from k8sim.csi.topology import topology_key
 from k8sim.machines.disks import Storage
 
@@ -107,6 +108,8 @@ class Installation:
             made.append(Attacher(self.server, backend))
         if driver.source == "csi" and driver.expansion != "none":
             made.append(Resizer(self.server, backend))
+        if driver.source == "csi" and driver.snapshots:
+            made.append(Snapshotter(self.server, backend))
         for sidecar in made:
             sidecar.start()
         self.sidecars += made

@@ -27,7 +27,7 @@ from k8sim.apiserver.watch import Change
 from k8sim.csi.drivers import with_parameters
 from k8sim.csi.rpc import CREATE_TIMEOUT_NS, Backend, RpcError
 from k8sim.csi.sidecar import Key, NotYet, Sidecar, Steps
-from k8sim.csi.sources import DataSources
+from k8sim.csi.sources import DataSources, Origin
 from k8sim.csi.topology import allowed_segments, choose_segments, segment_of, segments
 from k8sim.csi.volumes import PROVISIONER_FINALIZER, new_volume, provisioned_name
 from k8sim.machines.disks import Disk, location
@@ -117,7 +117,9 @@ class Provisioner(Sidecar):
         if node_name and node is None:
             yield from self._reschedule(claim, client)
             return
-        source = yield from self.sources.check(claim, storage_class, client)
+        origin = yield from self.sources.check(claim, storage_class, client)
+        if origin is None:
+            return  # a populator's business
         chosen = choose_segments(
             driver,
             segments(self.nodes.list(), driver),
@@ -132,12 +134,11 @@ class Provisioner(Sidecar):
             storage_request(claim),
             zones=chosen,
             node=chosen[0] if driver.topology == "node" and chosen else "",
-            born_from=source,
         )
         self._in_progress[name] = None
         try:
             made = yield from self.backend.call(
-                "volumeCreate", name, lambda: self._create(disk, claim, client.cause), CREATE_TIMEOUT_NS
+                "volumeCreate", name, lambda: self._create(disk, origin, claim, client.cause), CREATE_TIMEOUT_NS
             )
         except RpcError as error:
             yield from self._create_failed(error, claim, node_name, client)
@@ -151,8 +152,9 @@ class Provisioner(Sidecar):
             return
         message = f"Successfully provisioned volume {volume.name}"
         self.say(client, claim, "Normal", "ProvisioningSucceeded", message)
+        yield from self.sources.done(claim, client)
 
-    def _create(self, disk: Disk, claim: PersistentVolumeClaim, cause: int) -> Disk:
+    def _create(self, disk: Disk, origin: Origin, claim: PersistentVolumeClaim, cause: int) -> Disk:
         """Do in the storage system what CreateVolume asks for."""
         storage = self.backend.storage
         known = storage.disks.get(disk.name)
@@ -168,6 +170,7 @@ class Provisioner(Sidecar):
             )  # fmt: skip
             if used + disk.size > self.driver.capacity_bytes:
                 raise RpcError("ResourceExhausted", "not enough free storage")
+        disk.born_from = origin(storage)
         return storage.make(disk, cause)
 
     def _create_failed(self, error: RpcError, claim: PersistentVolumeClaim, node_name: str, client: Client) -> Steps:

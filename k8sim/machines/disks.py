@@ -58,7 +58,11 @@ class Disk:
 
 @dataclass
 class Snapshot:
-    """A moment of a volume, kept by the storage."""
+    """A moment of a volume, kept by the storage.
+
+    ``quiesced``: the application had been brought to rest, so nothing of its own was missing (application-consistent);
+    else it is what a power loss would have left (crash-consistent). ``tied``: it is lost with its volume.
+    """
 
     name: str
     driver: str
@@ -67,8 +71,9 @@ class Snapshot:
     size: int
     cut_ns: int
     ready_ns: int
+    quiesced: bool = False
+    tied: bool = False
     deleted: bool = False
-    consistency: str = "crash-consistent"
 
 
 def location(volume: PersistentVolume, node: str = "") -> str:
@@ -145,7 +150,7 @@ class Storage:
         disk.lost = path
         disk.row = self._note(name, "Destroyed", cause, path=path, durable=disk.durable, content=disk.content)
         for snapshot in self.snapshots.values():
-            if snapshot.source == name and snapshot.consistency == "tied-to-volume" and not snapshot.deleted:
+            if snapshot.source == name and snapshot.tied:
                 self.delete_snapshot(snapshot.name, "L31", cause)
 
     def attach(self, name: str, node: str, cause: int = NO_CAUSE) -> None:
@@ -204,13 +209,26 @@ class Storage:
 
     # ---- snapshots --------------------------------------------------------------------------------------------------
 
-    def cut(self, name: str, source: str, ready_after_ns: int, cause: int = NO_CAUSE) -> Snapshot:
+    def cut(
+        self,
+        name: str,
+        source: str,
+        ready_after_ns: int,
+        cause: int = NO_CAUSE,
+        quiesced: bool = False,
+        tied: bool = False,
+    ) -> Snapshot:
         """Fix the durable content of a volume at this moment; the same name twice is the same snapshot."""
         known = self.snapshots.get(name)
         if known is not None and not known.deleted:
             return known
         disk, now = self.disk(source), self.sim.clock.now
-        snapshot = Snapshot(name, disk.driver, source, disk.content, disk.size, now, now + ready_after_ns)
+        if quiesced:
+            for node in list(disk.writers):
+                self.sync(source, node)
+        snapshot = Snapshot(
+            name, disk.driver, source, disk.content, disk.size, now, now + ready_after_ns, quiesced, tied
+        )
         self.snapshots[name] = snapshot
         self._note(
             source, "SnapshotCut", cause, snapshot=name, position=disk.durable, cached=disk.written - disk.durable
