@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from k8sim.api.core import Node, NodeStatus, Pod
 from k8sim.api.meta import Condition, set_condition
@@ -251,3 +253,35 @@ def test_a_restart_of_the_controller_manager_takes_taints_off_and_countdowns_beg
     m.run(tainted + 600)
     (gone,) = m.events("Pod", "late", "Terminating")
     assert gone[0] == pytest.approx(on + 300, abs=0.2)
+
+
+@given(
+    phase_ms=st.integers(0, 10_000), period_ms=st.integers(4_000, 14_000), crash_ms=st.integers(15_000, 60_000),
+    seed=st.integers(0, 50),
+)  # fmt: skip
+@settings(max_examples=30)
+def test_the_verdict_comes_at_the_pass_at_which_a_real_loop_gives_it(
+    phase_ms: int, period_ms: int, crash_ms: int, seed: int
+) -> None:
+    """Virtual polling is polling: a loop that looks at the lease at every pass finds the same."""
+    m = Nodes(3, seed)
+    ms = SECOND // 1000
+    m.server.leases.begin("node-0", phase_ms * ms, period_ms * ms)
+    m.at(crash_ms / 1000, m.server.leases.end, "node-0", crash_ms * ms)
+    m.run(140)
+    controller = m.controllers[0]
+    assert isinstance(controller, NodeLifecycleController)
+    lag = m.sim.latencies.distribution("watch").quantile(0.5)
+    step = 5 * SECOND + m.sim.latencies.distribution("nodeMonitorPass").quantile(0.5)
+    first = int(m.sim.streams.stream("kube-controller-manager", "nodeMonitorPhase").uniform_at(0) * 5 * SECOND)
+    renewals = range(phase_ms * ms, crash_ms * ms + 1, period_ms * ms)
+    probe, seen, now = first, -1, first
+    while True:
+        arrived = [r for r in renewals if r + lag <= now]
+        if arrived and arrived[-1] > seen:
+            probe, seen = now, arrived[-1]
+        if now > probe + 50 * SECOND:
+            break
+        now += step
+    (t,) = m.times("Unknown", "node-0")
+    assert now / SECOND < t < now / SECOND + 0.02
