@@ -28,6 +28,16 @@ def attacher_finalizer(driver: str) -> str:
     return "external-attacher/" + re.sub(r"[^a-zA-Z0-9-]", "-", driver)
 
 
+def _asks_for_a_look(change: Change) -> bool:
+    """Tell whether more has changed than the errors that the attacher itself writes (shouldEnqueueVAChange)."""
+    old, new = change.old, change.new
+    if not isinstance(old, VolumeAttachment) or not isinstance(new, VolumeAttachment):
+        return True
+    return old.metadata.finalizers != new.metadata.finalizers or (
+        old.deleting != new.deleting or old.status.attached != new.status.attached or old.uid != new.uid
+    )
+
+
 class Attacher(Sidecar):
     """Attaches and detaches the volumes of one driver."""
 
@@ -53,7 +63,7 @@ class Attacher(Sidecar):
             return
         if change.type == "DELETED":
             self.volume_queue.add(("", attachment.spec.source.persistent_volume_name or ""), change.row)
-        else:
+        elif _asks_for_a_look(change):
             self.attachment_queue.add(attachment.key, change.row)
 
     def _on_volume(self, change: Change) -> None:

@@ -28,6 +28,16 @@ SLOW_RETRY_NS: Final = 5 * MINUTE
 NODE_EXPANSION_NOT_REQUIRED: Final = "volume.kubernetes.io/node-expansion-not-required"
 
 
+def _asks_for_a_look(old: PersistentVolumeClaim, new: PersistentVolumeClaim) -> bool:
+    """Tell whether more has changed than what the resizer itself writes: its errors must not undo its back-off."""
+    if storage_request(old) != storage_request(new) or resizing.capacity(old) != resizing.capacity(new):
+        return True
+    handed_back = resizing.resize_status(new) == resizing.NODE_INFEASIBLE
+    return old.status.phase != new.status.phase or (
+        handed_back and resizing.resize_status(old) != resizing.NODE_INFEASIBLE
+    )
+
+
 class Resizer(Sidecar):
     """Grows the volumes of one driver."""
 
@@ -50,8 +60,10 @@ class Resizer(Sidecar):
     def _on_claim(self, change: Change) -> None:
         claim = change.new
         assert isinstance(claim, PersistentVolumeClaim)
-        if change.type != "DELETED" and claim.status.phase == "Bound" and self._interesting(claim):
-            old = change.old
+        old = change.old
+        if change.type == "DELETED" or claim.status.phase != "Bound" or not self._interesting(claim):
+            return
+        if not isinstance(old, PersistentVolumeClaim) or _asks_for_a_look(old, claim):
             if isinstance(old, PersistentVolumeClaim) and storage_request(old) != storage_request(claim):
                 self._slow_until.pop(claim.uid, None)
             self.claim_queue.add(claim.key, change.row)

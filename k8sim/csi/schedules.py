@@ -1,8 +1,8 @@
 """Scheduled snapshots with retention: the CronJob that most clusters have for it, as one block of a scenario.
 
 Kubernetes has no such schedule. What is simulated is the usual script: at each tick make one VolumeSnapshot per claim,
-then delete the oldest beyond what is to be kept. By default it counts snapshots, not ready snapshots, as such scripts do:
-so it can delete the only good one.
+then delete the oldest beyond what is to be kept. By default it counts snapshots, not ready snapshots, as such scripts
+do: so it can delete the only good one.
 
 Source: storage.md 6.7.
 """

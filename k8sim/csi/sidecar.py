@@ -20,6 +20,7 @@ from k8sim.sim.workqueue import WorkQueue
 
 Key = tuple[str, str]
 Steps = Generator[Event, Any, None]
+Sync = Callable[[Key, Client], Steps]
 
 FIRST_RETRY_NS: Final = SECOND
 LAST_RETRY_NS: Final = 5 * MINUTE
@@ -44,31 +45,39 @@ class Sidecar:
         self.program = f"{self.name}/{self.driver.name}"
         self.informers = SharedInformers(server, self.program)
         self._tasks: list[Task] = []
-        self._loops: list[tuple[WorkQueue[Key], Callable[[Key, Client], Steps]]] = []
+        self._loops: list[tuple[WorkQueue[Key], Sync]] = []
 
-    def queue(self, sync: Callable[[Key, Client], Steps]) -> WorkQueue[Key]:
+    def queue(self, sync: Sync) -> WorkQueue[Key]:
         """Return a queue whose keys are synced by a function."""
         made: WorkQueue[Key] = WorkQueue(self.clock, rank("csi", self.program), FIRST_RETRY_NS, LAST_RETRY_NS)
         self._loops.append((made, sync))
         return made
 
     def start(self) -> None:
-        """Start the workers of all queues."""
+        """Start to work on all queues."""
         for queue, sync in self._loops:
-            for i in range(self.workers):
-                client = Client(self.server, self.name, rank("csi", f"{self.program}/{i}"), entity=self.program)
-                self._tasks.append(self.clock.spawn(self._work(queue, sync, client)))
+            self._hire(queue, sync, 0)
+
+    def _hire(self, queue: WorkQueue[Key], sync: Sync, number: int) -> None:
+        """Start one more worker: they come as they are needed, up to ``workers``, and one is always idle."""
+        if number < self.workers:
+            client = Client(self.server, self.name, rank("csi", f"{self.program}/{number}"), entity=self.program)
+            self._tasks.append(self.clock.spawn(self._work(queue, sync, client, number)))
 
     def stop(self) -> None:
         """Kill the program."""
         for task in self._tasks:
             task.kill()
 
-    def _work(self, queue: WorkQueue[Key], sync: Callable[[Key, Client], Steps], client: Client) -> Steps:
+    def _work(self, queue: WorkQueue[Key], sync: Sync, client: Client, number: int) -> Steps:
+        successor = False
         while True:
             while (wait := queue.ready()) is not None:
                 yield wait
             key, client.cause = queue.take()
+            if not successor:
+                successor = True
+                self._hire(queue, sync, number + 1)
             try:
                 yield from sync(key, client)
             except (ApiError, RpcError, NotYet) as error:

@@ -44,7 +44,7 @@ class Snapshotter(Sidecar):
     def _on_content(self, change: Change) -> None:
         content = change.new
         assert isinstance(content, VolumeSnapshotContent)
-        if change.type != "DELETED" and content.spec.driver == self.driver.name:
+        if change.type != "DELETED" and content.spec.driver == self.driver.name and _asks_for_a_look(change):
             self.content_queue.add(content.key, change.row)
 
     def _sync(self, key: Key, client: Client) -> Steps:
@@ -56,10 +56,10 @@ class Snapshotter(Sidecar):
             return
         protected = with_finalizer(content, CONTENT_FINALIZER)
         if protected is not content:
-            yield from client.update(protected)
-        elif content.status.ready_to_use:
+            content = yield from client.update(protected)
+        if content.status.ready_to_use:
             return
-        elif content.spec.source.volume_handle is not None:
+        if content.spec.source.volume_handle is not None:
             yield from self._create(content, client)
         else:
             yield from self._import(content, client)
@@ -164,5 +164,19 @@ class Snapshotter(Sidecar):
             yield from client.update(free)
 
 
+def _asks_for_a_look(change: Change) -> bool:
+    """Tell whether a change is one of those that the sidecar itself does not make (ShouldEnqueueContentChange)."""
+    old, new = change.old, change.new
+    if not isinstance(old, VolumeSnapshotContent) or not isinstance(new, VolumeSnapshotContent):
+        return True
+    if old.deleting != new.deleting or old.spec != new.spec:
+        return True
+    return _foreign_annotations(old) != _foreign_annotations(new)
+
+
+def _foreign_annotations(content: VolumeSnapshotContent) -> dict[str, str]:
+    return {k: v for k, v in content.metadata.annotations.items() if k != BEING_CREATED}
+
+
 def _not_being_created(content: VolumeSnapshotContent) -> VolumeSnapshotContent:
-    return with_meta(content, annotations={k: v for k, v in content.metadata.annotations.items() if k != BEING_CREATED})
+    return with_meta(content, annotations=_foreign_annotations(content))
