@@ -152,6 +152,7 @@ class Cluster:
         self.server = APIServer(self.sim, admission() if admission else (), keep_history)
         self.recorder = Recorder(self.server)
         self.server.recorder = self.recorder
+        self.server.real_name = self.recorder.real_name
         for name in ("default", "kube-system", "kube-public", "kube-node-lease"):
             self.server.preload(Namespace(metadata=ObjectMeta(name=name, creation_timestamp=OLD)))
         for manifest in scenario.node_manifests():

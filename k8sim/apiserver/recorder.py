@@ -52,6 +52,12 @@ class Recorder:
             "Deployment": _deployment, "VolumeAttachment": _attachment,
         }  # fmt: skip
 
+    def real_name(self, kind: str, name: str) -> str:
+        """Return the name of the object that the public trace shows under a name (``api:1:2``: a Deployment's pod)."""
+        if ":" not in name:
+            return name
+        return next((real for (k, real), alias in self.aliases.items() if (k, alias) == (kind, name)), name)
+
     def __call__(self, change: Change, actor: str, cause: int) -> int:
         """Record a change; return the row that stands for it (its cause, if it shows nothing)."""
         obj = change.new

@@ -57,6 +57,7 @@ class APIServer:
         self.resource_version = 0
         self.history: list[tuple[int, Change]] | None = [] if keep_history else None
         self.recorder: Callable[[Change, str, int], int] = lambda change, actor, cause: cause
+        self.real_name: Callable[[str, str], str] = lambda kind, name: name
         self._objects: dict[str, dict[Key, Object]] = {k.kind: {} for k in KINDS}
         self._incarnations: dict[tuple[str, str, str], int] = {}
         self._watchers: dict[str, list[Watcher]] = {k.kind: [] for k in KINDS}

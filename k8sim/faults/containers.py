@@ -52,7 +52,7 @@ class Unready(Fault):
     def begin(self, world: World) -> None:
         until = None if self.for_ns is None else world.sim.clock.now + self.for_ns
         for machine in world.machines.values():
-            machine.set_unready(world.pod_key(self.pod), until)
+            machine.set_unready(world.key(self.pod), until)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,4 +67,4 @@ class Hang(Fault):
     def begin(self, world: World) -> None:
         until = None if self.for_ns is None else world.sim.clock.now + self.for_ns
         for machine in world.machines.values():
-            machine.set_hang(world.pod_key(self.pod), until)
+            machine.set_hang(world.key(self.pod), until)

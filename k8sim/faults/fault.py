@@ -59,17 +59,17 @@ class World:
         return machine
 
     def pod(self, name: str) -> Pod:
-        """Return a pod by ``NAME`` or ``NAMESPACE/NAME``."""
-        namespace, key = self.pod_key(name)
+        """Return a pod by ``NAME`` or ``NAMESPACE/NAME``; pods of Deployments by the names that the trace shows."""
+        namespace, key = self.key(name)
         pod = self.server.find(Pod, namespace, key)
         if pod is None:
             raise FaultFailed(f'there is no pod "{name}"')
         return pod
 
-    def pod_key(self, name: str) -> Key:
-        """Return the key of a pod by ``NAME`` or ``NAMESPACE/NAME``, whether or not it exists."""
+    def key(self, name: str) -> Key:
+        """Return the key of a pod (or claim) by ``NAME`` or ``NAMESPACE/NAME``, whether or not it exists."""
         namespace, _, base = name.rpartition("/")
-        return namespace or self.namespace, base
+        return namespace or self.namespace, self.server.real_name("Pod", base)
 
     def later(self, delay_ns: int | None, function: Callable[..., object], *args: Any) -> None:
         """Mend something after a delay (None: never)."""

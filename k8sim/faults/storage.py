@@ -26,7 +26,7 @@ class DiskLoss(Fault):
     claim: str = argument("name", "the claim")
 
     def begin(self, world: World) -> None:
-        namespace, name = world.pod_key(self.claim)
+        namespace, name = world.key(self.claim)
         claim = world.server.find(PersistentVolumeClaim, namespace, name)
         if claim is None:
             raise FaultFailed(f'there is no claim "{self.claim}"')

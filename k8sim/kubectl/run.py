@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 
 from k8sim.apiserver.errors import ApiError
@@ -36,6 +37,9 @@ FUNCTIONS: Mapping[str, Callable[[Process, Command], Steps[None]]] = {
 def run(process: Process, command: Command) -> Steps[Result]:
     """Run a command from the start of the program to its end; use with ``yield from``."""
     yield from process.start()
+    real_name = process.server.real_name  # pods of Deployments are known by the names that the trace gives them
+    targets = tuple(target._replace(name=real_name(*target)) for target in command.targets)
+    command = dataclasses.replace(command, targets=targets)
     try:
         yield from FUNCTIONS[command.verb](process, command)
     except (ApiError, CommandError) as error:

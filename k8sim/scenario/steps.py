@@ -126,7 +126,7 @@ def _evict(process: Process, step: Step) -> Steps[Result]:
     """POST the pod's eviction once."""
     namespace, _, name = step.pod.rpartition("/")
     try:
-        yield from process.client.evict(namespace or process.namespace, name)
+        yield from process.client.evict(namespace or process.namespace, process.server.real_name("Pod", name))
     except ApiError as error:
         return Result(1, "", error.message)
     return Result(0, "", "")

@@ -28,7 +28,9 @@ spec:
 """
 
 
-def play(duration: str, *steps: str, seed: int = 1) -> list[tuple[float, str, str, str, dict[str, Any]]]:
+def play(
+    duration: str, *steps: str, seed: int = 1, more: str = ""
+) -> list[tuple[float, str, str, str, dict[str, Any]]]:
     timeline = "\n".join(f"    - {{{step}}}" for step in steps)
     text = f"""
 apiVersion: k8sim.dev/v1alpha1
@@ -41,7 +43,7 @@ spec:
   timeline:
 {timeline}
 """
-    return Cluster(loads(text + SET), seed=seed).run().public_trace()
+    return Cluster(loads(text + SET + more), seed=seed).run().public_trace()
 
 
 def times(trace: list[Any], kind: str, event: str, **detail: Any) -> list[float]:
@@ -88,3 +90,27 @@ def test_without_controllers_nothing_is_replaced() -> None:
     )
     [_, _, replaced] = times(trace, "Pod", "Created")
     assert 80 <= replaced <= 81
+
+
+def test_pods_of_deployments_are_named_as_the_trace_names_them() -> None:
+    deployment = """
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: api}
+spec:
+  selector: {matchLabels: {app: api}}
+  template: {metadata: {labels: {app: api}}, spec: {containers: [{name: app, image: "app:v1"}]}}
+"""
+    trace = play(
+        "40s",
+        "at: 10s, fault: container-exit, pod: 'api:1:1', code: 5",
+        "at: 20s, evict: 'api:1:1'",
+        "at: 30s, kubectl: 'delete pod api:1:2 --wait=false'",
+        more=deployment,
+    )
+    assert [d["code"] for _, k, _, _, d in trace if k == "Command"] == [0, 0, 0]
+    exits = [(name, d["code"]) for _, k, name, e, d in trace if (k, e) == ("Pod", "Exited")]
+    assert exits[0] == ("api:1:1", 5)
+    assert next(name for _, k, name, e, _ in trace if (k, e) == ("Pod", "Terminating")) == "api:1:1"
+    assert "api:1:3" in [name for _, k, name, e, _ in trace if (k, e) == ("Pod", "Created")]
