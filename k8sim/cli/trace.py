@@ -33,7 +33,9 @@ k8sim trace scenarios/web-rolling-update.yaml --seeds 10 -o traces/
 
 
 def trace(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Scenario files.", show_default=False)],
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE", help="Scenario files, folders or patterns.", show_default=False)
+    ],
     output: Annotated[
         Path | None,
         typer.Option(
@@ -53,11 +55,12 @@ def trace(
 
     Without -o a log to read. With -o a JSON list of \[t, kind, name, event, detail], t in seconds.
     """
+    from k8sim.cli.files import scenario_files
     from k8sim.scenario import load
 
     if seed is not None and seeds is not None:
         raise UsageProblem("--seed and --seeds exclude each other", "--seeds N runs the seeds 0 to N-1")
-    scenarios = [(path, load(path)) for path in dict.fromkeys(files)]
+    scenarios = [(path, load(path)) for path in scenario_files(files)]
     chosen: Iterable[int | None] = range(seeds) if seeds is not None else (seed,)
     several = len(scenarios) > 1 or seeds is not None
     if output is None or str(output) == "-":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,11 +25,18 @@ _STYLES: Final = {
     "Cordoned": _WATCH, "Removed": _WATCH,
     "Created": "cyan", "Started": "cyan",
 }  # fmt: skip
+_SHORT: Final = {
+    "PersistentVolumeClaim": "pvc", "PersistentVolume": "pv", "EndpointSlice": "slice", "PodDisruptionBudget": "pdb",
+    "StatefulSet": "sts", "Deployment": "deploy", "Command": "step", "Event": "event", "Pod": "pod", "Node": "node",
+}  # fmt: skip
 _NAME_WIDTH_MAX: Final = 40
+_WIDE: Final = 120
+_ROOM_MIN: Final = 24
+_INDENT: Final = 14
 
 
 def event_log(events: Iterable[PublicEvent], paint: Paint, width: int | None) -> Iterator[str]:
-    """Yield one line an event.
+    """Yield the lines of the log: one an event, and more where a detail does not fit into a narrow terminal.
 
     Parameters
     ----------
@@ -37,35 +45,45 @@ def event_log(events: Iterable[PublicEvent], paint: Paint, width: int | None) ->
     paint
         Adds colour.
     width
-        Of the terminal, to cut lines at; None: never cut (a pipe).
+        Of the terminal; below `_WIDE` kinds have kubectl's short names. None: of no concern (a pipe).
     """
     rows = list(events)
-    kinds = max((len(kind) for _, kind, *_ in rows), default=0)
+    short = width is not None and width < _WIDE
+    kinds = max((len(_kind(kind, short)) for _, kind, *_ in rows), default=0)
     names = min(max((len(name) for _, _, name, *_ in rows), default=0), _NAME_WIDTH_MAX)
-    words = min(max((len(event) for *_, event, _ in rows), default=0), 24)
+    words = max((len(event) for _, kind, _, event, _ in rows if kind != "Event"), default=0)
     for t, kind, name, event, detail in rows:
-        head = f"{t:10.3f}s  {kind:{kinds}}  {name:{names}}  "
-        word = f"{event:{words}}"
-        tail = "  " + details(detail) if detail else ""
-        if width is not None:
-            room = width - len(head) - len(word)
-            if room < 0:
-                word = word[: max(len(word) + room, 0)]
-            if len(tail) > max(room, 0):
-                tail = tail[: room - 1] + "…" if room > 0 else ""
-        yield _line(paint, kind, head, word, tail, _style(event, detail)).rstrip()
+        head = f"{t:10.3f}s  {_kind(kind, short):{kinds}}  {name:{names}}  "
+        word = f"{event:{words}}  " if detail else event
+        first, *more = _wrapped(details(detail), len(head) + len(word), width)
+        if kind == "Event":  # what Kubernetes says about itself, less than what it does
+            yield from (paint(line, "dim") for line in (head + word + first, *more))
+        else:
+            style = _style(event, detail)
+            yield head + (paint(word, style) if style else word) + first
+            yield from more
+
+
+def _kind(kind: str, short: bool) -> str:
+    return _SHORT.get(kind, kind) if short else kind
+
+
+def _wrapped(text: str, column: int, width: int | None) -> list[str]:
+    """Return a text that begins in a column, cut into lines, the further ones indented."""
+    if width is None or column + len(text) <= width:
+        return [text]
+    indent = column if width - column >= _ROOM_MIN else _INDENT
+    lines = textwrap.wrap(
+        text, max(width, indent + _ROOM_MIN), initial_indent=" " * column, subsequent_indent=" " * indent,
+        break_on_hyphens=False, break_long_words=False,
+    )  # fmt: skip
+    return [lines[0][column:], *lines[1:]]
 
 
 def _style(event: str, detail: dict[str, Any]) -> str:
     if "code" in detail:
         return _GOOD if detail["code"] == 0 else _BAD
     return _STYLES.get(event, "")
-
-
-def _line(paint: Paint, kind: str, head: str, word: str, tail: str, style: str) -> str:
-    if kind == "Event":  # what Kubernetes says about itself, less than what it does
-        return paint(head + word + tail, "dim")
-    return head + (paint(word, style) if style else word) + tail
 
 
 def details(detail: Any) -> str:

@@ -30,10 +30,23 @@ def test_columns_are_aligned() -> None:
     )
 
 
-def test_a_pipe_gets_whole_lines_and_a_terminal_lines_that_fit() -> None:
-    assert any("such" in line for line in event_log(EVENTS, plain, None))
-    for width in (20, 60, 80):
-        assert max(len(line) for line in event_log(EVENTS, plain, width)) <= max(width, 47)
+def test_a_pipe_gets_one_line_an_event() -> None:
+    lines = list(event_log(EVENTS, plain, None))
+    assert len(lines) == len(EVENTS)
+    assert "such" in lines[2]
+
+
+@pytest.mark.parametrize("width", [80, 110])
+def test_a_narrow_terminal_gets_short_kinds_and_lines_that_fit(width: int) -> None:
+    lines = list(event_log(EVENTS, plain, width))
+    assert max(map(len, lines)) <= width
+    assert lines[1].split()[1] == "pvc"
+    wide = " ".join(event_log(EVENTS, plain, None)).split()
+    assert [w for w in " ".join(lines).split() if "=" in w] == [w for w in wide if "=" in w]
+
+
+def test_no_terminal_is_too_narrow() -> None:
+    assert list(event_log(EVENTS, plain, 1))
 
 
 def test_colour_is_for_what_matters() -> None:
