@@ -15,9 +15,11 @@ from collections.abc import Callable, Iterable, Iterator, Set
 from typing import Final
 
 from k8sim.api.core import Node, ObjectReference, PersistentVolume, PersistentVolumeClaim
+from k8sim.api.meta import with_meta
 from k8sim.api.quantity import parse_quantity
 from k8sim.api.selectors import node_selector_matches, selector_matches
 from k8sim.api.storage import StorageClass
+from k8sim.api.struct import replace
 
 BIND_COMPLETED: Final = "pv.kubernetes.io/bind-completed"
 BOUND_BY_CONTROLLER: Final = "pv.kubernetes.io/bound-by-controller"
@@ -167,6 +169,24 @@ def find_matching_volume(
         if best is None or key < best_key:
             best, best_key = volume, key
     return best
+
+
+def claim_reference(claim: PersistentVolumeClaim) -> ObjectReference:
+    """Return a full reference to a claim."""
+    return ObjectReference(
+        api_version=claim.api_version, kind=claim.kind, namespace=claim.namespace, name=claim.name, uid=claim.uid
+    )
+
+
+def bind_volume_to_claim(volume: PersistentVolume, claim: PersistentVolumeClaim) -> PersistentVolume:
+    """Return the volume pointing at the claim; the very object if it already does (GetBindVolumeToClaim)."""
+    ref = volume.spec.claim_ref
+    if is_volume_bound_to_claim(volume, claim) and ref is not None and ref.uid == claim.uid:
+        return volume
+    if not is_volume_bound_to_claim(volume, claim):
+        annotations = {**volume.metadata.annotations, BOUND_BY_CONTROLLER: "yes"}
+        volume = with_meta(volume, annotations=annotations)
+    return replace(volume, spec=replace(volume.spec, claim_ref=claim_reference(claim)))
 
 
 Modes = frozenset[str]

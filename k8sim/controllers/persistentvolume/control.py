@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from k8sim.api.core import ObjectReference, PersistentVolume, PersistentVolumeClaim
+from k8sim.api.core import PersistentVolume, PersistentVolumeClaim
 from k8sim.api.meta import with_meta
 from k8sim.api.storage import StorageClass
 from k8sim.api.struct import Time, replace
@@ -197,24 +197,6 @@ def is_volume_released(volume: PersistentVolume, claim: PersistentVolumeClaim | 
 
 
 # ---- what the writes write ------------------------------------------------------------------------------------------
-
-
-def claim_reference(claim: PersistentVolumeClaim) -> ObjectReference:
-    """Return a full reference to a claim."""
-    return ObjectReference(
-        api_version=claim.api_version, kind=claim.kind, namespace=claim.namespace, name=claim.name, uid=claim.uid
-    )
-
-
-def bind_volume_to_claim(volume: PersistentVolume, claim: PersistentVolumeClaim) -> PersistentVolume:
-    """Return the volume pointing at the claim; the very object if it already does (GetBindVolumeToClaim)."""
-    ref = volume.spec.claim_ref
-    if is_volume_bound_to_claim(volume, claim) and ref is not None and ref.uid == claim.uid:
-        return volume
-    if not is_volume_bound_to_claim(volume, claim):
-        annotations = {**volume.metadata.annotations, BOUND_BY_CONTROLLER: "yes"}
-        volume = with_meta(volume, annotations=annotations)
-    return replace(volume, spec=replace(volume.spec, claim_ref=claim_reference(claim)))
 
 
 def bind_claim_to_volume(claim: PersistentVolumeClaim, volume: PersistentVolume) -> PersistentVolumeClaim:

@@ -18,7 +18,7 @@ from k8sim.api.pods import claim_names, is_pod_terminal
 from k8sim.api.storage import StorageClass
 from k8sim.api.storage_classes import default_storage_class
 from k8sim.api.struct import Time, replace
-from k8sim.api.volume_matching import VolumeIndex
+from k8sim.api.volume_matching import VolumeIndex, bind_volume_to_claim
 from k8sim.apiserver.client import Client
 from k8sim.apiserver.errors import ApiError, NotFound
 from k8sim.apiserver.watch import Change
@@ -291,7 +291,7 @@ class PersistentVolumeController:
 
     def _bind(self, volume: PersistentVolume, claim: PersistentVolumeClaim, client: Client) -> Sync:
         """Write volume spec, volume status, claim spec, claim status; after an error the next sync resumes."""
-        bound = control.bind_volume_to_claim(volume, claim)
+        bound = bind_volume_to_claim(volume, claim)
         if bound is not volume:
             volume = yield from client.update(bound)
             self.store_volume(volume)

@@ -18,11 +18,12 @@ from k8sim.api.volume_matching import (
     SELECTED_NODE,
     STORAGE_PROVISIONER,
     claim_class,
+    claim_reference,
 )
 from k8sim.apiserver.client import Client
 from k8sim.apiserver.errors import AlreadyExists, ApiError, NotFound
 from k8sim.controllers.controller import Sync
-from k8sim.controllers.persistentvolume.control import IN_TREE_FINALIZER, Say, claim_reference
+from k8sim.controllers.persistentvolume.control import IN_TREE_FINALIZER, Say
 from k8sim.controllers.persistentvolume.plugins import IN_TREE_PREFIX, MIGRATED, PLUGINS
 from k8sim.sim.clock import Event
 from k8sim.sim.operations import OperationFailed

@@ -14,21 +14,19 @@ from typing import Final, NamedTuple
 import msgspec
 import numpy as np
 
-from k8sim.api.core import Node, ObjectReference, PersistentVolume, PersistentVolumeClaim, Pod
+from k8sim.api.core import Node, PersistentVolume, PersistentVolumeClaim, Pod
 from k8sim.api.meta import with_meta
 from k8sim.api.pods import claim_names
 from k8sim.api.quantity import parse_quantity
 from k8sim.api.selectors import node_selector_matches, selector_matches
 from k8sim.api.storage import CSIDriver, CSIStorageCapacity, StorageClass, TopologySelectorTerm
-from k8sim.api.struct import replace
 from k8sim.api.volume_matching import (
-    BOUND_BY_CONTROLLER,
     SELECTED_NODE,
+    bind_volume_to_claim,
     claim_class,
     find_matching_volume,
     is_claim_bound,
     is_delay_binding,
-    is_volume_bound_to_claim,
     node_affinity_fits,
     storage_request,
 )
@@ -199,29 +197,11 @@ def has_enough_capacity(
 
 def assume_volumes(volumes: PodVolumes, node: str) -> PodVolumes:
     """Return the objects as they are to be written for the chosen node (AssumePodVolumes)."""
-    static = tuple((claim, point_volume_at_claim(volume, claim)) for claim, volume in volumes.static)
+    static = tuple((claim, bind_volume_to_claim(volume, claim)) for claim, volume in volumes.static)
     provision = tuple(
         with_meta(claim, annotations={**claim.metadata.annotations, SELECTED_NODE: node}) for claim in volumes.provision
     )
     return PodVolumes(static, provision)
-
-
-def point_volume_at_claim(volume: PersistentVolume, claim: PersistentVolumeClaim) -> PersistentVolume:
-    """Return the volume with its claimRef set to the claim (volume.GetBindVolumeToClaim)."""
-    meta = volume.metadata
-    if not is_volume_bound_to_claim(volume, claim):
-        meta = replace(meta, annotations={**meta.annotations, BOUND_BY_CONTROLLER: "yes"})
-    ref = volume.spec.claim_ref
-    if ref is None or ref.uid != claim.uid:
-        ref = ObjectReference(
-            api_version="v1",
-            kind="PersistentVolumeClaim",
-            namespace=claim.namespace,
-            name=claim.name,
-            uid=claim.uid,
-            resource_version=str(claim.metadata.resource_version),
-        )
-    return replace(volume, metadata=meta, spec=replace(volume.spec, claim_ref=ref))
 
 
 class BindingFailed(Exception):
