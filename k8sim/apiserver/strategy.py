@@ -8,7 +8,7 @@ from k8sim.api import validation
 from k8sim.api.apps import Deployment, StatefulSet, StatefulSetStatus
 from k8sim.api.core import Namespace, Pod
 from k8sim.api.fielderror import FieldError, invalid, invalid_message
-from k8sim.api.meta import Object, with_meta
+from k8sim.api.meta import Condition, Object, with_meta
 from k8sim.api.pods import is_pod_terminal
 from k8sim.api.scheme import encode, resource_name
 from k8sim.api.struct import Time, replace
@@ -19,6 +19,13 @@ from k8sim.sim.units import SECOND
 
 T = TypeVar("T", bound=Object)
 
+SCHEDULING_GATED = Condition(
+    type="PodScheduled",
+    status="False",
+    reason="SchedulingGated",
+    message="Scheduling is blocked due to non-empty scheduling gates",
+)
+
 IMMORTAL_NAMESPACES = ("default", "kube-system", "kube-public")
 
 
@@ -28,6 +35,8 @@ def prepare_for_create(sim: Simulation, obj: T) -> T:
         obj = replace(obj, status=type(obj.status)())
     if isinstance(obj, StatefulSet):
         obj = _drop_max_unavailable(sim, obj, None)  # type: ignore[assignment]
+    elif isinstance(obj, Pod) and obj.spec.scheduling_gates:
+        obj = replace(obj, status=replace(obj.status, conditions=(SCHEDULING_GATED,)))
     return obj
 
 
