@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from k8sim.scenario import Scenario, Step
 
 SHOWN_IDENTITIES: Final = 20
-"""Of a workload, those with the longest absences first when there are more."""
+"""When a workload has more, only those with trouble are shown, the longest absences first."""
 
 
 def summary(result: Result) -> RenderableType:
@@ -120,13 +120,17 @@ def _rollout(rollout: Rollout, end_ns: int) -> Text:
     return text
 
 
-def _identities(workload: Workload, end_ns: int) -> Table:
+def _identities(workload: Workload, end_ns: int) -> RenderableType:
+    identities = sorted(workload.identities.values(), key=lambda i: _ordinal(i.name))
+    if len(identities) > SHOWN_IDENTITIES:
+        identities = [i for i in identities if i.absences or i.restarts or i.state not in ("Ready", "gone")]
+        identities.sort(key=lambda i: _away(i, end_ns)[0], reverse=True)
+    calm = len(workload.identities) - len(identities)
+    if not identities:
+        return Text(f"{calm} pods without trouble")
     table = _table("pod", "made", "restarts", "first Ready", "away", "longest", "why", "at the end")
     for column in table.columns[1:6]:
         column.justify = "right"
-    identities = list(workload.identities.values())
-    if len(identities) > SHOWN_IDENTITIES:
-        identities.sort(key=lambda i: _away(i, end_ns)[0], reverse=True)
     for identity in identities[:SHOWN_IDENTITIES]:
         total, longest = _away(identity, end_ns)
         first = identity.first_ready_ns
@@ -139,7 +143,15 @@ def _identities(workload: Workload, end_ns: int) -> Table:
     hidden = len(identities) - SHOWN_IDENTITIES
     if hidden > 0:
         table.add_row(f"… {hidden} more", style="dim")
+    if calm:
+        table.add_row(f"… {calm} without trouble", style="dim")
     return table
+
+
+def _ordinal(name: str) -> tuple[bool, int]:
+    """Sort the pods of a StatefulSet by ordinal; others stay in the order of their appearance."""
+    _, _, ordinal = name.rpartition("-")
+    return (True, int(ordinal)) if ordinal.isdigit() else (False, 0)
 
 
 def _away(identity: Identity, end_ns: int) -> tuple[int, int]:
