@@ -94,9 +94,7 @@ class PLEG:
 
     def _schedule(self) -> None:
         """Make sure that the next relist takes place."""
-        now = self._clock.now
-        start = max(self._first_ns, now + 1)
-        due = self._clock.next_on_grid(self._first_ns, self._period_ns, start)
+        due = self._clock.next_on_grid(self._first_ns, self._period_ns, max(self._first_ns, self._clock.now))
         if self._due != due:
             self._due = due
             self._clock.call_at(due + self._relist_ns, self._relist, due, rank=self._rank)

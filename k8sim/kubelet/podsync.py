@@ -67,14 +67,14 @@ class PodSync:
         status = self._publish(pod, runtime, False, cause)
         if status.phase in TERMINAL:
             return True
-        if cancel is not None:
-            try:
-                mounted = yield from self._volumes.wait_for_attach_and_mount(pod, cancel)
-            except VolumeTimeout as error:
-                self._record(pod, "Warning", "FailedMount", str(error))
-                raise SyncError(str(error)) from None
-            if not mounted:
-                raise Cancelled
+        assert cancel is not None
+        try:
+            mounted = yield from self._volumes.wait_for_attach_and_mount(pod, cancel)
+        except VolumeTimeout as error:
+            self._record(pod, "Warning", "FailedMount", str(error))
+            raise SyncError(str(error)) from None
+        if not mounted:
+            raise Cancelled
         self._prober.add_pod(pod, self._status.get(pod.uid) or status)
         result = yield from self._runtime.sync_pod(pod, runtime, cause)
         self._remember_start_errors(pod.uid, result)

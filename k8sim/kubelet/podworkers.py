@@ -74,6 +74,8 @@ class PodWorker:
     status_function: StatusFunction | None = None
     pending: Update | None = None
     active: Update | None = None
+    active_stage: Stage = "syncing"
+    taken_ns: int | None = None
     cancel: Event | None = None
     last_sync_ns: int = LONG_AGO
     on_stopped: list[Event] = field(default_factory=list)
@@ -174,10 +176,15 @@ class PodWorkers:
             grace = effective_grace_period(worker.grace_s, pod, update.grace_override)
             shortened = worker.grace_s not in (0, grace)
             worker.grace_s = grace
-        worker.pending = update
+        if worker.taken_ns == self._clock.now:
+            # A sync takes a moment in which further requests gather in the slot; here it may take none, so what comes
+            # at the instant of its end joins the request that was taken from the slot at that instant.
+            worker.active = update
+            worker.active_stage = worker.stage
+        else:
+            worker.pending = update
         if (became_terminating or shortened) and worker.cancel is not None:
-            cancel, worker.cancel = worker.cancel, None
-            self._clock.fire(cancel, None, self._rank)
+            self._clock.fire(worker.cancel, None, self._rank)
         if not worker.busy:
             self._begin(worker)
 
@@ -209,12 +216,14 @@ class PodWorkers:
     def _loop(self, worker: PodWorker) -> Steps:
         """Process updates until there is none (podWorkerLoop)."""
         while worker.pending is not None:
-            update, worker.pending = worker.pending, None
-            worker.active = update
+            worker.active, worker.pending = worker.pending, None
+            worker.active_stage = worker.stage
             worker.cancel = self._clock.event()
-            stage = worker.stage
             while (renewed := self._pleg.newer_than(worker.uid, worker.last_sync_ns)) is not None:
+                worker.taken_ns = self._clock.now
                 yield renewed
+                worker.taken_ns = None
+            update, stage = worker.active, worker.active_stage
             error: Exception | None = None
             terminal = False
             try:

@@ -33,6 +33,7 @@ _REFUSES: Final = Answers(started_from=NEVER, ready_from=NEVER, hang_from=0)
 
 _NO_VIEW: Final = View()
 Result = bool | None
+Statuses = tuple[ContainerStatus, ...]
 OnResult = Callable[[str, ProbeKind, str, Result], None]
 """(pod UID, kind, container ID, result): a result has changed."""
 OnUnhealthy = Callable[[str, Container, ProbeKind], None]
@@ -169,29 +170,41 @@ class ProbeManager:
         """Fill in started and ready (UpdatePodStatus); also return the readiness workers to run at once."""
         triggers: list[tuple[str, ProbeKind]] = []
         old = {s.name: s for s in (*previous.init_container_statuses, *previous.container_statuses)}
-        regular = tuple(self._filled(pod, s, old.get(s.name), True, triggers) for s in status.container_statuses)
-        restartable = {c.name for c in pod.spec.init_containers if is_sidecar(c.restart_policy)}
-        inits = tuple(
-            self._filled(pod, s, old.get(s.name), s.name in restartable, triggers)
-            for s in status.init_container_statuses
-        )
-        return replace(status, container_statuses=regular, init_container_statuses=inits), triggers
+        spec = pod.spec
 
-    def _filled(
+        def filled(containers: tuple[Container, ...], statuses: tuple[ContainerStatus, ...], init: bool) -> Statuses:
+            return tuple(
+                self._init_status(s)
+                if init and not is_sidecar(c.restart_policy)
+                else self._status(c, s, old.get(s.name), triggers)
+                for c, s in zip(containers, statuses, strict=True)
+            )
+
+        return replace(
+            status,
+            container_statuses=filled(spec.containers, status.container_statuses, False),
+            init_container_statuses=filled(spec.init_containers, status.init_container_statuses, True),
+        ), triggers
+
+    def _init_status(self, status: ContainerStatus) -> ContainerStatus:
+        ended = status.state.terminated
+        started = status.state.running is not None
+        return replace(status, started=started, ready=ended is not None and ended.exit_code == 0)
+
+    def _status(
         self,
-        pod: Pod,
+        container: Container,
         status: ContainerStatus,
         old: ContainerStatus | None,
-        probed: bool,
         triggers: list[tuple[str, ProbeKind]],
     ) -> ContainerStatus:
-        started = self._is_started(pod, status, old)
-        if not probed:
-            ended = status.state.terminated
-            return replace(status, started=started, ready=ended is not None and ended.exit_code == 0)
-        return replace(status, started=started, ready=started and self._is_ready(pod, status, old, triggers))
+        started = self._is_started(container, status, old)
+        ready = started and self._is_ready(container, status, old)
+        if started and not ready:
+            triggers.append((container.name, "readiness"))
+        return replace(status, started=started, ready=ready)
 
-    def _is_started(self, pod: Pod, status: ContainerStatus, old: ContainerStatus | None) -> bool:
+    def _is_started(self, container: Container, status: ContainerStatus, old: ContainerStatus | None) -> bool:
         if status.state.running is None:
             return False
         results = self.results["startup"]
@@ -199,26 +212,20 @@ class ProbeManager:
             return results[status.container_id] is True
         if old is not None and old.started:
             return True  # nothing known yet of this instance: the last status of the name counts
-        return (status.name, "startup") not in self._workers.get(pod.uid, {})
+        return container.startup_probe is None
 
-    def _is_ready(
-        self, pod: Pod, status: ContainerStatus, old: ContainerStatus | None, triggers: list[tuple[str, ProbeKind]]
-    ) -> bool:
+    def _is_ready(self, container: Container, status: ContainerStatus, old: ContainerStatus | None) -> bool:
+        if container.readiness_probe is None:
+            return True
         results = self.results["readiness"]
-        if results.get(status.container_id):
-            return True
-        if (status.name, "readiness") not in self._workers.get(pod.uid, {}):
-            return True
-        if (
+        if status.container_id in results:
+            return results[status.container_id] is True
+        return (
             old is not None
             and old.ready
             and old.container_id == status.container_id
-            and status.container_id not in results
             and self._before_this_kubelet(status)
-        ):
-            return True
-        triggers.append((status.name, "readiness"))
-        return False
+        )
 
     def _before_this_kubelet(self, status: ContainerStatus) -> bool:
         running = status.state.running
