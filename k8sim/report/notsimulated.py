@@ -14,7 +14,7 @@ from k8sim.scenario.model import NotSimulated
 def not_simulated_table(items: Iterable[NotSimulated]) -> Table:
     """Return a table of what was accepted without effect, grouped as it stands in the files."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title_justify="left")
-    table.add_column("not simulated", overflow="fold")
+    table.add_column("not simulated, or assumed", overflow="fold")
     table.add_column("why", overflow="fold")
     table.add_column("where", overflow="fold", style="dim")
     for item in items:

@@ -11,13 +11,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from k8sim.api.apps import Deployment, ReplicaSet, StatefulSet
+from k8sim.api.apps import DaemonSet, Deployment, ReplicaSet, StatefulSet
 from k8sim.api.core import Node, Pod
 from k8sim.api.meta import condition_of, controller_of
 from k8sim.api.pods import is_pod_ready
 from k8sim.apiserver.watch import Change
 from k8sim.report.reasons import REPLACED, REVISION, UPDATED, pod_state, why_deleted, why_not_ready
 
+_SIZED: Final = ("StatefulSet", "Deployment", "ReplicaSet", "DaemonSet")
 BARE: Final = "Pod"
 """Kind of the group of all pods without a controller."""
 
@@ -68,7 +69,7 @@ class Identity:
 
 @dataclass
 class Workload:
-    """A StatefulSet, Deployment or ReplicaSet, or the pods without a controller; all its pods together.
+    """A StatefulSet, Deployment, ... with all its pods, or the pods without a controller.
 
     Attributes
     ----------
@@ -90,6 +91,11 @@ class Workload:
     worst: int | None = None
     level: int = 0
     changed_ns: int = 0
+
+    @property
+    def sized(self) -> bool:
+        """Whether it asks for a number of pods that are to be Ready (a Job does not)."""
+        return self.kind in _SIZED
 
     @property
     def made(self) -> int:
@@ -133,7 +139,7 @@ class _Pass:
         obj = change.new
         if isinstance(obj, Pod):
             self._pod(t, change, obj)
-        elif isinstance(obj, StatefulSet | Deployment | ReplicaSet):
+        elif isinstance(obj, StatefulSet | Deployment | ReplicaSet | DaemonSet):
             self._workload(t, change, obj)
         elif isinstance(obj, Node):
             ready = condition_of(obj.status.conditions, "Ready")
@@ -157,7 +163,7 @@ class _Pass:
 
     # ---- workloads ------------------------------------------------------------------------------------------
 
-    def _workload(self, t: int, change: Change, obj: StatefulSet | Deployment | ReplicaSet) -> None:
+    def _workload(self, t: int, change: Change, obj: StatefulSet | Deployment | ReplicaSet | DaemonSet) -> None:
         if isinstance(obj, ReplicaSet):
             owner = controller_of(obj)
             if owner is not None and owner.kind == "Deployment":
@@ -166,7 +172,8 @@ class _Pass:
         workload = self._named(obj.kind, obj.namespace, obj.name)
         workload.advance(t)
         workload.deleted = change.type == "DELETED" or obj.deleting
-        workload.desired = 0 if workload.deleted else obj.spec.replicas
+        wanted = obj.status.desired_number_scheduled if isinstance(obj, DaemonSet) else obj.spec.replicas
+        workload.desired = 0 if workload.deleted else wanted
         workload.settle(t)
         if isinstance(obj, StatefulSet):
             self._sets[obj.key] = obj
@@ -252,7 +259,7 @@ def _count(workload: Workload, t: int, step: int) -> None:
     if step:
         workload.advance(t)
         workload.ready += step
-        if workload.kind == BARE:
+        if not workload.sized:
             workload.desired = workload.ready
         workload.settle(t)
 

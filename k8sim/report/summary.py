@@ -84,7 +84,8 @@ def _workload(workload: Workload, rolled: list[Rollout], waiting: str, end_ns: i
     elif workload.identities:
         unfinished = Counter(i.state for i in workload.identities.values() if i.state not in ("Ready", "gone"))
         problems = "".join(f"; {count} {state}" for state, count in unfinished.items())
-        yield Text(f"  {workload.made} pods made, {_times(workload.restarts, 'container restart')}{problems}")
+        made = f"{_times(workload.made, 'pod')} made, {_times(workload.restarts, 'container restart')}"
+        yield Text(f"  {made}{problems}")
 
 
 def _headline(workload: Workload) -> Text:
@@ -92,6 +93,8 @@ def _headline(workload: Workload) -> Text:
         return Text.assemble(("Pods without a controller", "bold"), f" in namespace {workload.namespace}")
     place = "" if workload.namespace == "default" else f" in namespace {workload.namespace}"
     text = Text.assemble((f"{workload.kind} {workload.name}", "bold"), place, ": ")
+    if not workload.sized:
+        return text.append(f"{_times(workload.ready, 'pod')} Ready at the end")
     if workload.deleted:
         text.append("deleted")
     else:
@@ -230,7 +233,7 @@ def replicates_table(scenario: Scenario, runs: list[tuple[int, list[Workload]]])
         column.justify = "right"
     for number, workloads in runs:
         for w in workloads:
-            if w.kind == BARE:
+            if not w.sized:
                 continue
             table.add_row(
                 str(number), f"{w.kind} {w.name}", "deleted" if w.deleted else f"{w.ready} of {w.desired}",
