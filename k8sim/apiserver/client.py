@@ -37,9 +37,16 @@ class Client:
         latencies, stream = server.sim.latencies, actor if entity is None else entity
         self._write = latencies.sampler(latency or "apiWrite", stream)
         self._read = self._write if latency else latencies.sampler("apiRead", stream)
+        self._response = latencies.sampler("apiResponse", stream)
+        self._pod_admission = latencies.sampler("podAdmission", stream)
+        self._answered_ns = 0
 
-    def _travel(self, draw: Callable[[], int]) -> Generator[Event, Any, None]:
-        yield self._clock.sleep(draw(), self._rank)
+    def _travel(self, draw: Callable[[], int], extra_ns: int = 0) -> Generator[Event, Any, None]:
+        """Let the request arrive. It leaves when the last one has been answered; waiting for that costs no event."""
+        clock = self._clock
+        wait = self._answered_ns - clock.now
+        yield clock.sleep((wait if wait > 0 else 0) + draw() + extra_ns, self._rank)
+        self._answered_ns = clock.now + self._response()
         if not self.connected or not self.server.available:
             raise Unreachable("the API server cannot be reached")
 
@@ -65,7 +72,7 @@ class Client:
     def create(self, obj: T) -> Request[T]:
         """Create an object."""
         cause = self.cause
-        yield from self._travel(self._write)
+        yield from self._travel(self._write, self._pod_admission() if obj.kind == "Pod" else 0)
         return self.server.create(obj, self.actor, cause)
 
     def update(self, obj: T) -> Request[T]:
