@@ -47,7 +47,7 @@ class Task(simpy.Process):
         """End the process at once; its generator is closed and whatever it waited for goes on without it."""
         if not self.is_alive:
             return
-        waiting = self._target.callbacks
+        waiting: list[Any] | None = self._target.callbacks  # None once the event has been processed
         if waiting is not None and self._resume in waiting:
             waiting.remove(self._resume)
         self._generator.close()
@@ -115,20 +115,14 @@ class Clock:
 
     def sleep(self, delay_ns: int, rank: int = 0) -> Event:
         """Return an event after a delay."""
-        env = self.env
-        event = Event(env)
-        event._ok = True
-        event._value = None
-        heappush(
-            env._queue,
-            (env._now + (delay_ns if delay_ns > 0 else 0), rank ^ self._salt, next(env._eid), event),
-        )
+        event = Event(self.env)
+        self._push(event, self.now + (delay_ns if delay_ns > 0 else 0), rank)
         return event
 
     def call_at(self, when_ns: int, function: Callable[..., object], *args: Any, rank: int = 0) -> None:
         """Call a function at a time (now, if that is past). Exceptions it raises end the run."""
         event = Event(self.env)
-        event.callbacks = [lambda _: function(*args)]  # type: ignore[list-item, return-value]
+        event.callbacks = [lambda _: function(*args)]  # type: ignore[list-item]
         now = self.now
         self._push(event, when_ns if when_ns > now else now, rank)
 
