@@ -18,7 +18,7 @@ from k8sim.sim.streams import Streams
 PERCENTAGE_OF_NODES_TO_SCORE: Final = 0  # adaptive
 MIN_FEASIBLE_NODES_TO_FIND: Final = 100
 MIN_FEASIBLE_NODES_PERCENTAGE: Final = 5
-_INFEASIBLE: Final = -1
+_LEAST_CHUNK: Final = 128
 
 
 class Found(NamedTuple):
@@ -67,6 +67,8 @@ class Algorithm:
         self._streams = streams
         self._local = tuple(p for p in plugins if p.local)
         self._scoring = tuple(p for p in plugins if p.weight)
+        self._numbers: dict[Status, int] = {}
+        self._statuses: list[Status] = []
         self._next_start = 0
 
     def schedule(self, pod: Pod) -> Found | NotFound:
@@ -108,51 +110,60 @@ class Algorithm:
         wanted = num_feasible_nodes_to_find(len(rotated), self._percentage)
         masks = [v.codes[rotated] == 0 for p in asked if not p.local and (v := p.filter(cycle)) is not None]
         nodewise = [p for p in asked if p.judges_nodes(cycle)]
-        key = tuple(p.signature(cycle) for p in self._local)
-        filters = tuple(p for p in asked if p.local)
-
-        def judge(slot: int) -> int:
-            return self._judge(cycle, filters, slot)
-
         found: list[Slots] = []
         scores: list[Scores] = []
-        examined = missing = 0
-        while examined < len(rotated) and (missing := wanted - sum(map(len, found))) > 0:
-            chunk = rotated[examined : examined + missing]
-            values = self.nodes.memo(key, chunk, judge)
-            passed = values != _INFEASIBLE
+        examined = 0
+        while examined < len(rotated) and wanted > 0:
+            end = examined + max(wanted, _LEAST_CHUNK)
+            chunk = rotated[examined:end]
+            values = self._local_verdicts(cycle, asked, chunk)
+            passed = values >= 0
             for mask in masks:
-                passed &= mask[examined : examined + missing]
-            examined += len(chunk)
-            if nodewise:
-                self._ask_one_by_one(cycle, nodewise, chunk, passed)
-            if self.nominator:
-                self._reckon_with_nominated(cycle, asked, chunk, passed)
-            found.append(chunk[passed])
-            scores.append(values[passed])
+                passed &= mask[examined:end]
+            if nodewise or self.nominator:
+                self._ask_one_by_one(cycle, asked, nodewise, chunk, passed, wanted)
+            places = np.flatnonzero(passed)[:wanted]
+            found.append(chunk[places])
+            scores.append(values[places])
+            wanted -= len(places)
+            examined += len(chunk) if wanted else int(places[-1]) + 1
         if len(found) == 1:
             return found[0], scores[0], examined
         return np.concatenate(found), np.concatenate(scores), examined
 
-    def _judge(self, cycle: Cycle, filters: Sequence[Plugin], slot: int) -> int:
-        """Return the weighted local scores of a node, or that it does not pass the local filters."""
-        info = self.nodes.infos[slot]
-        for plugin in filters:
-            if plugin.filter_node(cycle, info) is not None:
-                return _INFEASIBLE
-        return sum(plugin.weight * plugin.score_node(cycle, info) for plugin in self._local if plugin.weight)
+    def _local_verdicts(self, cycle: Cycle, asked: Sequence[Plugin], slots: Slots) -> Scores:
+        """Return the weighted local scores of nodes; a negative number stands for the status that rejects a node."""
+        filters = tuple(p for p in asked if p.local)
 
-    def _ask_one_by_one(self, cycle: Cycle, plugins: list[Plugin], chunk: Slots, passed: Mask) -> None:
+        def judge(slot: int) -> int:
+            info = self.nodes.infos[slot]
+            for plugin in filters:
+                status = plugin.filter_node(cycle, info)
+                if status is not None:
+                    return -self._number_of(status)
+            return sum(plugin.weight * plugin.score_node(cycle, info) for plugin in self._local if plugin.weight)
+
+        return self.nodes.memo(tuple(p.signature(cycle) for p in self._local), slots, judge)
+
+    def _number_of(self, status: Status) -> int:
+        """Return a number, from 1, that stands for a status."""
+        number = self._numbers.get(status)
+        if number is None:
+            self._statuses.append(status)
+            number = self._numbers[status] = len(self._statuses)
+        return number
+
+    def _ask_one_by_one(
+        self, cycle: Cycle, asked: Sequence[Plugin], nodewise: list[Plugin], chunk: Slots, passed: Mask, wanted: int
+    ) -> None:
+        """Ask what cannot be judged for all nodes at once, until enough nodes have passed."""
         for i in np.flatnonzero(passed).tolist():
             info = self.nodes.infos[chunk[i]]
-            passed[i] = all(plugin.filter_node(cycle, info) is None for plugin in plugins)
-
-    def _reckon_with_nominated(self, cycle: Cycle, asked: Sequence[Plugin], chunk: Slots, passed: Mask) -> None:
-        for i in np.flatnonzero(passed).tolist():
-            info = self.nodes.infos[chunk[i]]
+            passed[i] = wanted > 0 and all(plugin.filter_node(cycle, info) is None for plugin in nodewise)
             others = self._nominated(cycle.pod, info.name)
-            if others:
+            if passed[i] and others:
                 passed[i] = self._why_not_with(cycle, asked, info, others) is None
+            wanted -= int(passed[i])
 
     def _nominated(self, pod: Pod, node: str) -> list[Pod]:
         """Return the pods that have been promised a place on the node and are no less important."""
@@ -188,10 +199,16 @@ class Algorithm:
         return None
 
     def _diagnose(self, cycle: Cycle, asked: list[Plugin], rotated: Slots) -> list[tuple[Status, list[int]]]:
-        """Find out for every node which plug-in is the first to reject it, and why."""
-        remaining = rotated.tolist()
-        found: list[tuple[Status, list[int]]] = []
+        """Find out for every node which plug-in is the first to reject it, and why; local ones come first."""
+        values = self._local_verdicts(cycle, asked, rotated)
+        numbers: list[int] = np.unique(-values[values < 0]).tolist()
+        found: list[tuple[Status, list[int]]] = [
+            (self._statuses[number - 1], rotated[values == -number].tolist()) for number in numbers
+        ]
+        remaining = rotated[values >= 0].tolist()
         for plugin in asked:
+            if plugin.local or not remaining:
+                continue
             verdicts = plugin.filter(cycle)
             by_status: dict[Status, list[int]] = {}
             passed = []
