@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 import traceback
 from typing import TYPE_CHECKING, Any, Final
 
@@ -65,13 +67,25 @@ class Commands(TyperGroup):
         except KeyboardInterrupt:
             typer.secho("interrupted; nothing was left half-written", err=True, fg="yellow")
             raise typer.Exit(INTERRUPTED) from None
+        except (typer.Exit, typer.Abort, BrokenPipeError):
+            raise
         except Exception as problem:
-            from k8sim.scenario.errors import ScenarioError  # not before: reading scenarios is slow to import
-
-            if not isinstance(problem, ScenarioError):
+            if hasattr(problem, "format_message"):  # the parser's: a usage error
                 raise
-            say_scenario_error(problem)
-            raise typer.Exit(BAD_INPUT) from None
+            raise typer.Exit(_say(problem)) from None
+
+
+def _say(problem: Exception) -> int:
+    """Print a mistake of the user's or of ours; return the exit code."""
+    from k8sim.scenario.errors import ScenarioError  # not before: reading scenarios is slow to import
+
+    if isinstance(problem, ScenarioError):
+        say_scenario_error(problem)
+        return BAD_INPUT
+    crash = Crash(shlex.join(["k8sim", *sys.argv[1:]]), ())
+    crash.__cause__ = problem
+    say_crash(crash)
+    return OUR_BUG
 
 
 def say_error(problem: str, hint: str | None = None) -> None:

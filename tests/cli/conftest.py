@@ -40,7 +40,7 @@ spec:
     - {at: 30s, kubectl: delete pod web-9}
 ---
 apiVersion: v1
-kind: ConfigMap
+kind: ServiceAccount
 metadata: {name: settings}
 ---
 apiVersion: apps/v1

@@ -76,6 +76,16 @@ def test_a_bug_of_ours_says_how_to_see_it_again(k8sim: Run, scenario: Path, monk
     assert sorted(p.name for p in scenario.parent.iterdir()) == ["small.yaml"]
 
 
+def test_a_bug_outside_the_run_is_a_bug_too(k8sim: Run, scenario: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(path: Path) -> None:
+        raise RuntimeError("cannot read at all")
+
+    monkeypatch.setattr("k8sim.scenario.load", broken)
+    result = k8sim("validate", scenario)
+    assert result.exit_code == 3
+    assert "this is a bug in k8sim (RuntimeError: cannot read at all)" in result.stderr
+
+
 def test_an_interrupt_is_not_an_error(k8sim: Run, scenario: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(self: Cluster) -> None:
         raise KeyboardInterrupt

@@ -14,7 +14,7 @@ def test_the_summary_says_what_matters(k8sim: Run, scenario: Path) -> None:
     text = " ".join(result.stdout.split())
     for part in (
         "One pod is deleted and comes back.", "1 of 1 pods Ready at the end", "deleted with kubectl",
-        "kubectl delete pod web-9", 'pods "web-9" not found', 'ConfigMap "settings"',
+        "kubectl delete pod web-9", 'pods "web-9" not found', 'ServiceAccount "settings"',
     ):  # fmt: skip
         assert part in text, part
     assert list(scenario.parent.iterdir()) == [scenario]

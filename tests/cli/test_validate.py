@@ -11,7 +11,7 @@ def test_a_fine_file_and_what_of_it_has_no_effect(k8sim: Run, scenario: Path) ->
     result = k8sim("validate", scenario)
     assert result.exit_code == 0
     assert f"{scenario}: fine (2 objects, 2 steps, 1 node, 40s)" in result.stdout
-    assert 'ConfigMap "settings"' in result.stdout
+    assert 'ServiceAccount "settings"' in result.stdout
     assert k8sim("validate", "-q", scenario).stdout == ""
 
 
