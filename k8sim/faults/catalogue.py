@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from k8sim.faults.containers import ContainerExit, Hang, OomKill, Unready
-from k8sim.faults.fault import ArgumentType, Fault, World
+from k8sim.faults.fault import TARGETS, ArgumentType, Fault, World
 from k8sim.faults.nodes import KubeletRestart, NodeCrash, NodePartition, SpotReclaim, ZoneOutage, ZonePartition
 from k8sim.faults.services import APIServerOutage, ControllerManagerRestart, RegistryOutage
 from k8sim.faults.storage import DiskLoss, StorageOutage
@@ -49,6 +49,15 @@ def _shape(fault: type[Fault]) -> FaultShape:
 
 
 FAULTS: Final[Mapping[str, FaultShape]] = {fault.name: _shape(fault) for fault in CLASSES}
+
+
+def target_of(fault: type[Fault]) -> ArgumentType | None:
+    """Return the argument that says what breaks, None for a fault of the whole cluster. Its name is its type's."""
+    for field in dataclasses.fields(fault):  # type: ignore[arg-type]
+        if field.metadata["type"] in TARGETS:
+            target: ArgumentType = field.metadata["type"]
+            return target
+    return None
 
 
 def make_fault(name: str, arguments: Mapping[str, Any]) -> Fault:

@@ -14,7 +14,7 @@ class ContainerExit(Fault):
 
     name: ClassVar[str] = "container-exit"
 
-    pod: str = argument("name", "the pod")
+    pod: str = argument("pod", "the pod")
     container: str | None = argument("name", "the container; absent: the first", required=False)
     code: int = argument("exit code", "its exit code; absent: 1", required=False, default=1)
 
@@ -30,7 +30,7 @@ class OomKill(Fault):
 
     name: ClassVar[str] = "oom-kill"
 
-    pod: str = argument("name", "the pod")
+    pod: str = argument("pod", "the pod")
     container: str | None = argument("name", "the container; absent: the first", required=False)
 
     def begin(self, world: World) -> None:
@@ -46,7 +46,7 @@ class Unready(Fault):
 
     name: ClassVar[str] = "unready"
 
-    pod: str = argument("name", "the pod")
+    pod: str = argument("pod", "the pod")
     for_ns: int | None = argument("duration", "how long; absent: for ever", required=False, name="for")
 
     def begin(self, world: World) -> None:
@@ -61,7 +61,7 @@ class Hang(Fault):
 
     name: ClassVar[str] = "hang"
 
-    pod: str = argument("name", "the pod")
+    pod: str = argument("pod", "the pod")
     for_ns: int | None = argument("duration", "how long; absent: for ever", required=False, name="for")
 
     def begin(self, world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
@@ -17,7 +18,9 @@ from k8sim.sim.simulation import Simulation
 from k8sim.sim.trace import NO_CAUSE
 
 Key = tuple[str, str]
-ArgumentType = Literal["node", "name", "zone", "duration", "exit code"]
+ArgumentType = Literal["node", "zone", "pod", "claim", "name", "duration", "exit code"]
+TARGETS: tuple[ArgumentType, ...] = ("node", "zone", "pod", "claim")
+"""The types of arguments that say what breaks."""
 
 
 class Program(Protocol):
@@ -50,6 +53,7 @@ class World:
     namespace: str = "default"
     storage: Storage | None = None
     controller_manager: Program | None = None
+    _held: Counter[tuple[str, str]] = dataclasses.field(default_factory=Counter, repr=False)
 
     def machine(self, node: str) -> Machine:
         """Return the machine of a node."""
@@ -71,11 +75,25 @@ class World:
         namespace, _, base = name.rpartition("/")
         return namespace or self.namespace, self.server.real_name("Pod", base)
 
-    def later(self, delay_ns: int | None, function: Callable[..., object], *args: Any) -> None:
-        """Mend something after a delay (None: never)."""
+    def hold(
+        self, what: str, name: str, begin: Callable[[], object], end: Callable[[], object], for_ns: int | None
+    ) -> None:
+        """Break something for a time (None: for ever). What several faults break is mended when the last has ended."""
+        self._held[what, name] += 1
+        if self._held[what, name] == 1:
+            begin()
+        self.later(for_ns, f"{what} {name}", self._release, what, name, end)
+
+    def _release(self, what: str, name: str, end: Callable[[], object]) -> None:
+        self._held[what, name] -= 1
+        if not self._held[what, name]:
+            end()
+
+    def later(self, delay_ns: int | None, entity: str, function: Callable[..., object], *args: Any) -> None:
+        """Do something after a delay (None: never); the entity ranks it among what happens at the same instant."""
         if delay_ns is not None:
             row = self.sim.trace.fault
-            self.sim.clock.call_after(delay_ns, self._because, row, function, *args, rank=rank("world", repr(args)))
+            self.sim.clock.call_after(delay_ns, self._because, row, function, *args, rank=rank("world", entity))
 
     def _because(self, row: int, function: Callable[..., object], *args: Any) -> None:
         """Do what a fault does later; it is the fault that causes it."""

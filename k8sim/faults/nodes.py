@@ -29,8 +29,7 @@ class NodeCrash(Fault):
 
     def begin(self, world: World) -> None:
         machine = world.machine(self.node)
-        machine.crash()
-        world.later(self.for_ns, machine.boot_up)
+        world.hold("power", self.node, machine.crash, machine.boot_up, self.for_ns)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +43,7 @@ class NodePartition(Fault):
 
     def begin(self, world: World) -> None:
         machine = world.machine(self.node)
-        machine.partition()
-        world.later(self.for_ns, machine.heal)
+        world.hold("link", self.node, machine.partition, machine.heal, self.for_ns)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,10 +111,10 @@ class SpotReclaim(Fault):
     )
 
     def begin(self, world: World) -> None:
-        machine = world.machine(self.node)
-        world.later(self.notice_ns, machine.crash)
+        world.machine(self.node)
+        world.later(self.notice_ns, self.node, NodeCrash(node=self.node).begin, world)
         phase = int(world.sim.streams.uniform(self.node, "cloudNodeMonitorPhase") * MONITOR_PERIOD)
-        world.later(self.notice_ns + phase, _delete_node_when_not_ready, world, self.node)
+        world.later(self.notice_ns + phase, self.node, _delete_node_when_not_ready, world, self.node)
 
 
 def _delete_node_when_not_ready(world: World, name: str) -> None:
@@ -125,9 +123,9 @@ def _delete_node_when_not_ready(world: World, name: str) -> None:
         return
     ready = condition_of(node.status.conditions, "Ready")
     if ready is not None and ready.status == "True":
-        world.later(MONITOR_PERIOD, _delete_node_when_not_ready, world, name)
+        world.later(MONITOR_PERIOD, name, _delete_node_when_not_ready, world, name)
         return
     try:
         world.server.delete(Node, "", name, actor="cloud-node-lifecycle-controller")
     except ApiError:
-        world.later(MONITOR_PERIOD, _delete_node_when_not_ready, world, name)
+        world.later(MONITOR_PERIOD, name, _delete_node_when_not_ready, world, name)

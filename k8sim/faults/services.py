@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 from k8sim.faults.fault import Fault, FaultFailed, Program, World, argument
-from k8sim.machines.machine import Machine
 from k8sim.machines.registry import Registry
 from k8sim.sim.units import SECOND
 
@@ -28,9 +28,9 @@ class RegistryOutage(Fault):
         for machine in world.machines.values():
             if all(machine.registry is not known for known in registries):
                 registries.append(machine.registry)
-        for registry in registries:
-            registry.available = False
-            world.later(self.for_ns, setattr, registry, "available", True)
+        for i, registry in enumerate(registries):
+            end = partial(setattr, registry, "available", True)
+            world.hold("registry", str(i), partial(setattr, registry, "available", False), end, self.for_ns)
 
 
 def _manager(world: World) -> Program:
@@ -54,8 +54,7 @@ class ControllerManagerRestart(Fault):
 
     def begin(self, world: World) -> None:
         manager = _manager(world)
-        manager.stop()
-        world.later(self.for_ns, manager.start)
+        world.hold("process", "kube-controller-manager", manager.stop, manager.start, self.for_ns)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,22 +70,18 @@ class APIServerOutage(Fault):
     for_ns: int | None = argument("duration", "how long; absent: for ever", required=False, name="for")
 
     def begin(self, world: World) -> None:
-        cut = [machine for machine in world.machines.values() if machine.connected]
-        for machine in cut:
-            machine.partition()
-        world.server.go_down()
-        manager = world.controller_manager
-        if manager is not None and (self.for_ns is None or self.for_ns > RENEW_DEADLINE):
-            world.later(RENEW_DEADLINE, manager.stop)
-        else:
-            manager = None
-        world.later(self.for_ns, _come_back, world, cut, manager)
+        world.hold("process", "kube-apiserver", world.server.go_down, world.server.come_back, self.for_ns)
+        for node, machine in world.machines.items():
+            world.hold("link", node, machine.partition, machine.heal, self.for_ns)
+        if world.controller_manager is None or (self.for_ns is not None and self.for_ns <= RENEW_DEADLINE):
+            return
+        away = None
+        if self.for_ns is not None:
+            retry = int(world.sim.streams.uniform("kube-controller-manager", "leaderElection") * RETRY_PERIOD)
+            away = self.for_ns - RENEW_DEADLINE + retry
+        world.later(RENEW_DEADLINE, "kube-controller-manager", _lose_leadership, world, away)
 
 
-def _come_back(world: World, cut: list[Machine], manager: Program | None) -> None:
-    world.server.come_back()
-    for machine in cut:
-        machine.heal()
-    if manager is not None:
-        retry = int(world.sim.streams.uniform("kube-controller-manager", "leaderElection") * RETRY_PERIOD)
-        world.later(retry, manager.start)
+def _lose_leadership(world: World, away_ns: int | None) -> None:
+    manager = _manager(world)
+    world.hold("process", "kube-controller-manager", manager.stop, manager.start, away_ns)

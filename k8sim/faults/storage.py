@@ -23,7 +23,7 @@ class DiskLoss(Fault):
 
     name: ClassVar[str] = "disk-loss"
 
-    claim: str = argument("name", "the claim")
+    claim: str = argument("claim", "the claim")
 
     def begin(self, world: World) -> None:
         namespace, name = world.key(self.claim)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from k8sim.scenario.errors import ScenarioError
+from k8sim.scenario.failures import read_failures
 from k8sim.scenario.include import included_documents
 from k8sim.scenario.manifests import MINIMAL_SCENARIO, Manifest, check_manifest, check_names, flatten
 from k8sim.scenario.model import ZONE_LABEL, NodeGroup, NotSimulated, Scenario
@@ -133,6 +134,7 @@ def _scenario(root: Part, spec: dict[str, Part], manifests: list[Manifest], fold
         objects=tuple(manifest.new_object for manifest in manifests),
         object_sources=tuple(manifest.source for manifest in manifests),
         latencies=read_latencies(spec.get("latencies"), folder),
+        failures=read_failures(spec.get("failures"), folder, nodes),
         not_simulated=_first_of_each(not_simulated),
         path=path,
         **raw,

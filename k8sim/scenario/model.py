@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from k8sim.faults.random import FailureProcess
 from k8sim.machines.image import ImageBehaviour
 from k8sim.sim.units import HOUR
 
@@ -155,7 +156,9 @@ class Scenario:
         Groups that make Node objects, before those among the manifests.
     namespace
         For kubectl steps and objects that name none.
-    failures, applications, traffic, objectives, sweep
+    failures
+        Faults that strike at random.
+    applications, traffic, objectives, sweep
         As the file has them.
     not_simulated
         What was accepted without effect.
@@ -177,7 +180,7 @@ class Scenario:
     object_sources: tuple[Source, ...] = ()
     cluster: Mapping[str, Any] = field(default_factory=dict)
     latencies: Mapping[str, Any] = field(default_factory=dict)
-    failures: tuple[Any, ...] = ()
+    failures: tuple[FailureProcess, ...] = ()
     applications: tuple[Any, ...] = ()
     traffic: tuple[Any, ...] = ()
     objectives: tuple[Any, ...] = ()

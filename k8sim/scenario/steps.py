@@ -18,6 +18,7 @@ from k8sim.apiserver.errors import ApiError
 from k8sim.apiserver.server import APIServer
 from k8sim.faults.catalogue import apply_fault
 from k8sim.faults.fault import FaultFailed, World
+from k8sim.faults.random import start_failures
 from k8sim.kubectl.apply import apply
 from k8sim.kubectl.command import KubectlSyntaxError
 from k8sim.kubectl.parser import parse
@@ -36,6 +37,7 @@ def run_timeline(world: World, scenario: Scenario) -> None:
     sim, server = world.sim, world.server
     make_namespaces(server, scenario)
     sim.clock.spawn(apply_manifests(server, scenario))
+    start_failures(world, scenario.failures)
     seen: Counter[str] = Counter()
     for index, step in enumerate(scenario.timeline):
         entity = _entity(step)

@@ -99,7 +99,7 @@ def _fault(part: Part, at_ns: int, nodes: Mapping[str, str]) -> Step:
     values: dict[str, Any] = {}
     for key, argument in shape.arguments.items():
         if key in fields:
-            values[key] = _argument(fields[key], argument, nodes)
+            values[key] = read_argument(fields[key], argument, nodes)
         elif argument.required:
             raise part.error(f"fault {name} needs {key}", f"arguments of {name}: {usage}")
         else:
@@ -107,7 +107,8 @@ def _fault(part: Part, at_ns: int, nodes: Mapping[str, str]) -> Step:
     return Step(at_ns, "fault", name=name, arguments=values, source=part.source)
 
 
-def _argument(part: Part, argument: Argument, nodes: Mapping[str, str]) -> Any:
+def read_argument(part: Part, argument: Argument, nodes: Mapping[str, str]) -> Any:
+    """The value of an argument of a fault."""
     if argument.type == "duration":
         return part.duration()
     if argument.type == "exit code":
