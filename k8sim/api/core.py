@@ -157,6 +157,7 @@ class Container(Struct, frozen=True):
     volume_mounts: tuple[VolumeMount, ...] = ()
     volume_devices: tuple[VolumeDevice, ...] = ()
     env: tuple[Mapping[str, Any], ...] = ()
+    env_from: tuple[Mapping[str, Any], ...] = ()
 
 
 class PersistentVolumeClaimVolumeSource(Struct, frozen=True):
@@ -217,9 +218,12 @@ class EphemeralVolumeSource(Struct, frozen=True):
 
 
 class Volume(Struct, frozen=True):
-    """A volume of a pod. Sources that need no simulation (configMap, projected, ...) stay in ``extra``."""
+    """A volume of a pod. Of configMap, secret and projected only the objects and keys they name matter."""
 
     name: str = ""
+    config_map: Mapping[str, Any] | None = None
+    secret: Mapping[str, Any] | None = None
+    projected: Mapping[str, Any] | None = None
     persistent_volume_claim: PersistentVolumeClaimVolumeSource | None = None
     empty_dir: EmptyDirVolumeSource | None = None
     host_path: HostPathVolumeSource | None = None
@@ -750,16 +754,22 @@ class Namespace(Object, frozen=True):
 
 
 class ConfigMap(Object, frozen=True):
-    """Accepted so that pods can name it; its content is not simulated."""
+    """Pods name it and its keys; what is in it is not simulated."""
 
     api_version: ClassVar[str] = "v1"
     kind: ClassVar[str] = "ConfigMap"
     plural: ClassVar[str] = "configmaps"
 
+    data: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    binary_data: Mapping[str, Any] = msgspec.field(default_factory=dict)
+
 
 class Secret(Object, frozen=True):
-    """Accepted so that pods can name it; its content is not simulated."""
+    """Pods name it and its keys; what is in it is not simulated."""
 
     api_version: ClassVar[str] = "v1"
     kind: ClassVar[str] = "Secret"
     plural: ClassVar[str] = "secrets"
+
+    data: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    string_data: Mapping[str, Any] = msgspec.field(default_factory=dict)

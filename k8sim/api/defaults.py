@@ -127,7 +127,7 @@ def default_object(obj: T) -> T:
         result = _deployment(obj)
     elif isinstance(obj, DaemonSet):
         result = _daemon_set(obj)
-    elif isinstance(obj, Job) or hasattr(obj, "spec") and hasattr(obj.spec, "template"):
+    elif isinstance(obj, Job) or (hasattr(obj, "spec") and hasattr(obj.spec, "template")):
         result = replace(obj, spec=replace(obj.spec, template=_template(obj.spec.template)))
     elif isinstance(obj, LimitRange):
         result = _limit_range(obj)

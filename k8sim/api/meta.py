@@ -149,5 +149,5 @@ def set_condition(conditions: tuple[Condition, ...], new: Condition) -> tuple[Co
         if old.type == new.type:
             if old.status == new.status:
                 new = replace(new, last_transition_time=old.last_transition_time)
-            return conditions[:i] + (new,) + conditions[i + 1 :]
+            return (*conditions[:i], new, *conditions[i + 1 :])
     return (*conditions, new)

@@ -61,7 +61,7 @@ def claim_names(pod: Pod) -> list[str]:
 def is_volume_pod_terminated(pod: Pod) -> bool:
     """Tell whether storage code counts the pod as terminated (pkg/volume/util IsPodTerminated).
 
-    Terminal phase, or being deleted with no container known to run: a pod deleted while ContainerCreating counts at once.
+    Terminal phase, or being deleted with no container known to run: a pod deleted while ContainerCreating counts.
     """
     if is_pod_terminal(pod):
         return True

@@ -31,10 +31,7 @@ def requirement_matches(requirement: LabelSelectorRequirement, labels: Mapping[s
 
 def labels_match(wanted: Mapping[str, str], labels: Mapping[str, str]) -> bool:
     """Tell whether labels contain all wanted pairs (a service's or a node selector's simple form)."""
-    for key, value in wanted.items():
-        if labels.get(key) != value:
-            return False
-    return True
+    return all(labels.get(key) == value for key, value in wanted.items())
 
 
 def selector_matches(selector: LabelSelector | None, labels: Mapping[str, str]) -> bool:

@@ -167,7 +167,7 @@ class Clock:
     def next_on_grid(self, phase_ns: int, period_ns: int, after_ns: int | None = None) -> int:
         """Return the first time of a periodic loop that is not before ``after_ns`` (now): a virtual poll.
 
-        A loop that polls every ``period_ns`` from ``phase_ns`` on notices at this time what became true at ``after_ns``.
+        A loop that polls every ``period_ns`` from ``phase_ns`` on notices then what became true at ``after_ns``.
         """
         t = self.now if after_ns is None else after_ns
         return t + (phase_ns - t) % period_ns

@@ -37,7 +37,9 @@ RECORDED = "recorded cases (time between consecutive events)"
 STORAGE = "storage.md appendix D (typical cloud disk); the spread, p99 = 3 x median, is assumed"
 
 LATENCIES: Mapping[str, Latency] = {
-    "apiWrite": Latency(_ms(1.5, 3.5), "a request that changes something, until it is stored", RECORDED + "; node.md 6.3"),
+    "apiWrite": Latency(
+        _ms(1.5, 3.5), "a request that changes something, until it is stored", RECORDED + "; node.md 6.3"
+    ),
     "apiRead": Latency(_ms(0.3, 1), "a request that reads one object or a list", RECORDED + "; node.md 6.3"),
     "apiResponse": Latency(_ms(0.05, 0.2), "from what a request did to its answer", RECORDED + " (claim to its pod)"),
     "podAdmission": Latency(_ms(2, 6), "what creating a pod takes longer than another object", RECORDED),
@@ -47,7 +49,9 @@ LATENCIES: Mapping[str, Latency] = {
     "runtimeSandboxStop": Latency(_ms(1, 4), "stop a sandbox (CNI DEL)", RECORDED + "; real: 0.05-0.5 s, node.md 6.3"),
     "runtimeContainerStart": Latency(_ms(2, 8), "create and start a container", RECORDED + "; real: 0.1-0.4 s"),
     "kubeletStart": Latency(_ms(70, 200), "from a boot or a restart to the kubelet's first request", RECORDED),
-    "plegRelist": Latency(_ms(1.5, 3), "one look of the kubelet at all containers", RECORDED + " (drift of its period)"),
+    "plegRelist": Latency(
+        _ms(1.5, 3), "one look of the kubelet at all containers", RECORDED + " (drift of its period)"
+    ),
     "volumeMount": Latency(_ms(5, 30), "mount one pod's volumes", RECORDED + "; real: 0.2-3 s, node.md 6.3"),
     "volumeUnmount": Latency(_ms(5, 30), "unmount one pod's volumes", RECORDED + "; real: 0.01-2 s, node.md 4.2"),
     "imageCheck": Latency(_ms(1, 4), "ask the registry for a digest that is on the node", RECORDED + "; real: 0.2-1 s"),

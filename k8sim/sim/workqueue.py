@@ -10,6 +10,7 @@ from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 from k8sim.sim.clock import Clock, Event
+from k8sim.sim.tokenbucket import TokenBucket
 from k8sim.sim.trace import NO_CAUSE
 from k8sim.sim.units import MILLISECOND, SECOND
 
@@ -38,8 +39,7 @@ class WorkQueue(Generic[K]):
         self._idle: deque[Event] = deque()
         self._failures: dict[K, int] = {}
         self._due: dict[K, int] = {}
-        self._tokens = 100.0
-        self._tokens_at = 0
+        self._bucket = TokenBucket(10, 100)
 
     def add(self, key: K, cause: int = NO_CAUSE) -> None:
         """Ask for a sync of the key; while it is being processed, one more run follows."""
@@ -74,14 +74,7 @@ class WorkQueue(Generic[K]):
         n = self._failures.get(key, 0)
         self._failures[key] = n + 1
         delay = min(self._base << n, self._max) if n < 40 else self._max
-        self.add_after(key, max(delay, self._bucket_ns()), cause)
-
-    def _bucket_ns(self) -> int:
-        now = self._clock.now
-        self._tokens = min(100.0, self._tokens + (now - self._tokens_at) * 10 / SECOND)
-        self._tokens_at = now
-        self._tokens -= 1
-        return 0 if self._tokens >= 0 else int(-self._tokens * SECOND / 10)
+        self.add_after(key, max(delay, self._bucket.reserve(self._clock.now)), cause)
 
     def failures(self, key: K) -> int:
         """Return how often the key has failed in a row."""
