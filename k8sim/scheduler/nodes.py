@@ -78,21 +78,44 @@ class NodeColumn:
 
 
 class Topology(NodeColumn):
-    """The value of a label as a number per slot: 0 for nodes without it, domains count from 1."""
+    """The value of a label as a number per slot: 0 for nodes without it, domains count from 1.
+
+    ``sizes`` tells how many nodes each domain has (0: how many lack the label); empty domains are not listed.
+    """
 
     def __init__(self, key: str, size: int) -> None:
         super().__init__(self._code, size)
         self.key = key
         self.codes: dict[str, int] = {}
+        self.sizes: dict[int, int] = {}
+        self._known: set[int] = set()
+
+    def update(self, slot: int, node: Node) -> None:
+        """File a node under its domain."""
+        self.clear(slot)
+        super().update(slot, node)
+        self._known.add(slot)
+        domain = int(self.values[slot])
+        self.sizes[domain] = self.sizes.get(domain, 0) + 1
+
+    def clear(self, slot: int) -> None:
+        """Take a node out of its domain."""
+        if slot in self._known:
+            self._known.discard(slot)
+            domain = int(self.values[slot])
+            self.sizes[domain] -= 1
+            if not self.sizes[domain]:
+                del self.sizes[domain]
+        super().clear(slot)
 
     def _code(self, node: Node) -> int:
         value = node.metadata.labels.get(self.key)
         return 0 if value is None else self.codes.setdefault(value, len(self.codes) + 1)
 
-    def sums(self, counts: Codes) -> Codes:
-        """Add up counts per slot over each domain; the result is indexed by the numbers of the domains."""
-        values = self.values[: len(counts)]
-        return np.bincount(values, counts, len(self.codes) + 1).astype(np.int64)
+    def sums(self, counts: Codes) -> npt.NDArray[np.float64]:
+        """Add up counts per slot over each domain; the result (whole numbers) is indexed by the domains' numbers."""
+        sums: npt.NDArray[np.float64] = np.bincount(self.values, counts, len(self.codes) + 1)  # type: ignore[assignment]
+        return sums
 
 
 class Memo:

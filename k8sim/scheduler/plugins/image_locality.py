@@ -39,6 +39,8 @@ class ImageLocality(Plugin):
 
     def score(self, cycle: Cycle, slots: Slots) -> Scores | None:
         """See `Plugin`."""
+        if not cycle.nodes.images:
+            return None
         images = [image for image in images_of(cycle.pod) if image in cycle.nodes.images]
         if not images:
             return None

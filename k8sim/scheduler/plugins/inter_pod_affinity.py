@@ -244,7 +244,7 @@ class InterPodAffinity(Plugin):
             topology = cycle.nodes.topology(term.topology_key)
             sums = topology.sums(counts)
             sums[0] = 0
-            total += _SIGN[term.kind] * term.weight * sums[topology.values[slots]]
+            total += _SIGN[term.kind] * term.weight * sums[topology.values[slots]].astype(np.int64)
         lowest, highest = int(total.min()), int(total.max())
         if lowest == highest:
             return None

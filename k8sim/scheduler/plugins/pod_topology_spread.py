@@ -42,7 +42,7 @@ from k8sim.scheduler.framework import (
     Verdicts,
 )
 from k8sim.scheduler.listers import Listers
-from k8sim.scheduler.nodes import HOSTNAME, ZONE
+from k8sim.scheduler.nodes import HOSTNAME, ZONE, Topology
 from k8sim.scheduler.plugins.node_affinity import has_required_affinity, node_matches, requirements_key
 from k8sim.scheduler.plugins.taint_toleration import tolerations_key, untolerated_taint
 
@@ -169,15 +169,22 @@ def spread_scores(constraints: Sequence[Constraint], cycle: Cycle, slots: Slots,
         matching = cycle.nodes.pods.matching(constraint.selector, (cycle.pod.namespace,), terminating=False)
         if constraint.key == HOSTNAME:
             size = len(slots) - (int(left_out.sum()) if left_out is not None else 0)
-            counts = matching[slots]
+            counts = matching[slots].astype(np.float64)
         else:
-            size = int(np.count_nonzero(np.bincount(values if left_out is None else values[~left_out])))
+            size = _domains_among(topology, values if left_out is None else values[~left_out], cycle)
             mask = _both(counted, eligible(constraint, cycle))
             counts = topology.sums(matching if mask is None else matching * mask)[values]
         cost = counts * log(size + 2) + (constraint.max_skew - 1)
-        total += cost if values.all() else np.where(values > 0, cost, 0.0)
-    raw = np.floor(total + 0.5).astype(np.int64)  # Go rounds halves away from zero
+        total += np.where(values > 0, cost, 0.0) if 0 in topology.sizes else cost
+    raw = (total + 0.5).astype(np.int64)  # Go rounds halves away from zero
     return normalize_spread(raw, left_out)
+
+
+def _domains_among(topology: Topology, values: Codes, cycle: Cycle) -> int:
+    """Count the domains of some nodes; nodes without the label make up one, too."""
+    if len(values) == len(cycle.nodes.order()):
+        return len(topology.sizes)
+    return int(np.count_nonzero(np.bincount(values)))
 
 
 def _both(a: Mask | None, b: Mask | None) -> Mask | None:
