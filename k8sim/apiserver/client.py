@@ -10,6 +10,7 @@ from k8sim.api.meta import Object
 from k8sim.apiserver.errors import Unreachable
 from k8sim.apiserver.server import APIServer
 from k8sim.sim.clock import Event
+from k8sim.sim.tokenbucket import TokenBucket
 from k8sim.sim.trace import NO_CAUSE
 
 T = TypeVar("T", bound=Object)
@@ -22,11 +23,18 @@ class Client:
 
     ``cause`` is the trace row that the actor is reacting to; set it before a sync. ``connected`` False (a partition)
     makes every request fail with Unreachable. ``entity`` names the streams of its delays (default: the actor), and
-    ``latency`` a delay that takes the place of apiRead and apiWrite.
+    ``latency`` a delay that takes the place of apiRead and apiWrite. ``limiter`` is the client's own rate limit, shared
+    by all clients of a component.
     """
 
     def __init__(
-        self, server: APIServer, actor: str, rank: int, latency: str | None = None, entity: str | None = None
+        self,
+        server: APIServer,
+        actor: str,
+        rank: int,
+        latency: str | None = None,
+        entity: str | None = None,
+        limiter: TokenBucket | None = None,
     ) -> None:
         self.server = server
         self.actor = actor
@@ -40,11 +48,14 @@ class Client:
         self._response = latencies.sampler("apiResponse", stream)
         self._pod_admission = latencies.sampler("podAdmission", stream)
         self._answered_ns = 0
+        self._limiter = limiter
 
     def _travel(self, draw: Callable[[], int], extra_ns: int = 0) -> Generator[Event, Any, None]:
         """Let the request arrive. It leaves when the last one has been answered; waiting for that costs no event."""
         clock = self._clock
         wait = self._answered_ns - clock.now
+        if self._limiter is not None:
+            wait = max(wait, self._limiter.reserve(clock.now))
         yield clock.sleep((wait if wait > 0 else 0) + draw() + extra_ns, self._rank)
         self._answered_ns = clock.now + self._response()
         if not self.connected or not self.server.available:
