@@ -1,8 +1,8 @@
 """The base of all API objects: frozen, cheap to copy with a change, faithful to fields that we do not simulate.
 
 Objects are immutable versions. A change makes a new object (`replace`), so a stale cache is just an older
-reference. A field that a manifest has and that no room of the simulator reads is kept in ``extra`` under its wire name: it is shown
-by ``k8sim get -o yaml``, survives patches, and never influences the simulation.
+reference. A field that a manifest has and that no room of the simulator reads is kept in ``extra`` under its wire
+name: it is shown by ``k8sim get -o yaml``, survives patches, and never influences the simulation.
 """
 
 from __future__ import annotations
