@@ -16,6 +16,7 @@ from k8sim.apiserver.informer import SharedInformers
 from k8sim.apiserver.server import APIServer
 from k8sim.sim.clock import Event, Task, rank
 from k8sim.sim.simulation import Simulation
+from k8sim.sim.tokenbucket import TokenBucket
 from k8sim.sim.workqueue import WorkQueue
 
 Key = tuple[str, str]
@@ -24,11 +25,17 @@ Sync = Generator[Event, Any, None]
 
 @dataclass(frozen=True)
 class ControllerContext:
-    """What kube-controller-manager hands to each of its controllers."""
+    """What kube-controller-manager hands to each of its controllers.
+
+    ``kube_api_qps`` and ``kube_api_burst`` limit the requests of each controller's client. Kubernetes' defaults are 20
+    per second and 30 at once; None is no limit, as in the recorded cases, whose limit was raised.
+    """
 
     sim: Simulation
     server: APIServer
     informers: SharedInformers
+    kube_api_qps: float | None = None
+    kube_api_burst: int = 30
 
 
 class Controller(ABC):
@@ -52,12 +59,15 @@ class Controller(ABC):
         self.rank = rank("kube-controller-manager", self.name)
         self.queue: WorkQueue[Key] = WorkQueue(self.clock, self.rank, self.base_delay_ns, self.max_delay_ns)
         self.tasks: list[Task] = []
+        qps = context.kube_api_qps
+        self.limiter = TokenBucket(qps, context.kube_api_burst) if qps is not None else None
 
     def start(self) -> None:
         """Start the workers."""
         for i in range(self.workers):
             worker_rank = rank("kube-controller-manager", f"{self.name}/{i}")
-            self.tasks.append(self.clock.spawn(self._work(Client(self.server, self.name, worker_rank))))
+            client = Client(self.server, self.name, worker_rank, limiter=self.limiter)
+            self.tasks.append(self.clock.spawn(self._work(client)))
 
     def stop(self) -> None:
         """Kill the controller with all that it was doing."""
