@@ -13,7 +13,10 @@ from k8sim.apiserver.informer import SharedInformers
 from k8sim.apiserver.recorder import Recorder
 from k8sim.apiserver.server import APIServer
 from k8sim.controllers.controller import Controller, ControllerContext
+from k8sim.controllers.snapshot.controller import SnapshotController
+from k8sim.csi.fates import VolumeFates
 from k8sim.csi.installation import Installation
+from k8sim.csi.schedules import SnapshotScheduler, parse_schedule
 from k8sim.faults.fault import World
 from k8sim.machines.disks import Storage
 from k8sim.machines.image import Images
@@ -28,6 +31,7 @@ from k8sim.sim.simulation import Simulation
 from k8sim.sim.streams import Streams
 from k8sim.sim.trace import Trace
 from k8sim.sim.units import SECOND
+from k8sim.workload.workload import Workload
 
 NODE_CONDITIONS = {"MemoryPressure": "False", "DiskPressure": "False", "PIDPressure": "False", "Ready": "True"}
 OLD = Time(-3600 * SECOND)
@@ -53,7 +57,6 @@ CONTROLLERS = [
     "k8sim.controllers.attachdetach.controller:AttachDetachController",
     "k8sim.controllers.ephemeral.controller:EphemeralVolumeController",
     "k8sim.controllers.expand.controller:ExpandController",
-    "k8sim.controllers.snapshot.controller:SnapshotController",
     "k8sim.controllers.resourcequota.controller:ResourceQuotaController",
     "k8sim.controllers.namespace.controller:NamespaceController",
 ]
@@ -95,16 +98,17 @@ def ready_node(manifest: Any) -> Node:
 class ControllerManager:
     """kube-controller-manager: all controllers, over one set of caches. A new process remembers nothing."""
 
-    def __init__(self, sim: Simulation, server: APIServer) -> None:
+    def __init__(self, sim: Simulation, server: APIServer, storage: Storage | None = None) -> None:
         self._sim = sim
         self._server = server
+        self._storage = storage
         self._informers: SharedInformers | None = None
         self.controllers: list[Controller] = []
 
     def start(self) -> None:
         """Start a process with all controllers."""
         self._informers = SharedInformers(self._server, "kube-controller-manager")
-        context = ControllerContext(self._sim, self._server, self._informers)
+        context = ControllerContext(self._sim, self._server, self._informers, self._storage)
         self.controllers = [c(context) for c in map(optional, CONTROLLERS) if c is not None]
         for controller in self.controllers:
             controller.start()
@@ -157,11 +161,18 @@ class Cluster:
             self.server.preload(Namespace(metadata=ObjectMeta(name=name, creation_timestamp=OLD)))
         for manifest in scenario.node_manifests():
             self.server.preload(ready_node(manifest))
-        self.controller_manager = ControllerManager(self.sim, self.server)
-        self.controller_manager.start()
         self.storage = Storage(self.sim)
+        VolumeFates(self.server, self.storage).start()
+        self.controller_manager = ControllerManager(self.sim, self.server, self.storage)
+        self.controller_manager.start()
+        self.snapshots = SnapshotController(
+            ControllerContext(self.sim, self.server, SharedInformers(self.server, "snapshot-controller"))
+        )
+        self.snapshots.start()
         self.csi = Installation(self.server, self.storage)
         self.csi.start()
+        schedules = [parse_schedule(raw) for raw in scenario.cluster.get("snapshotSchedules", ())]
+        SnapshotScheduler(self.server, schedules).start()
         scheduler = optional("k8sim.scheduler.scheduler:Scheduler")
         if scheduler is not None:
             self.scheduler = scheduler(self.sim, self.server, SharedInformers(self.server, "kube-scheduler"))
@@ -178,11 +189,13 @@ class Cluster:
         world = World(
             self.sim, self.server, self.machines, scenario.namespace, self.storage, self.controller_manager
         )
+        self.workload = Workload(self.server, self.machines, scenario.network, scenario.traffic)
         run_timeline(world, scenario)
 
     def run(self) -> Result:
         """Run to the scenario's end and return what it leaves."""
         self.sim.clock.run(self.scenario.duration_ns)
+        self.workload.finish()
         return Result(
             scenario=self.scenario,
             seed=self.seed,

@@ -86,6 +86,12 @@ class DNS:
             return cached.addresses
         return self._ask(scope, name, now)
 
+    def expires(self, name: Name, node: str = "") -> int:
+        """Return until when a server's cache answers a client of a node with what it has (in the past: not at all)."""
+        scope = self._scope(node)
+        cached = self._cache.get((scope, name)) if scope is not None else None
+        return cached.expires_ns if cached is not None else self._clock.now
+
     def wait(
         self, name: Name, node: str, every_ns: int, answered: Callable[[Addresses, int], None], first_ns: int = 0
     ) -> Wait:

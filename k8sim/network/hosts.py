@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from k8sim.api.core import Pod
+from k8sim.apiserver.server import APIServer
 from k8sim.machines.answers import FOR_EVER
 from k8sim.machines.container import Container
 from k8sim.machines.machine import Machine, PodSandbox
@@ -20,25 +22,27 @@ address is not in use, or its machine is off."""
 
 @dataclass(eq=False)
 class Host:
-    """The network side of one sandbox: a pod at an address. ``row`` is what happened to it last."""
+    """The network side of one sandbox: a pod at an address.
+
+    ``main`` is the container that answers (the first of the spec), ``row`` what happened to it last.
+    """
 
     address: str
     uid: str
     key: Key
     machine: Machine
+    main: str = ""
     containers: dict[str, Container] = field(default_factory=dict)
     there: bool = True
     row: int = NO_CAUSE
 
     def process(self, container: str | None = None) -> Container | None:
-        """Return the process of a container (default: the first that was started), running or not."""
-        if container is None:
-            return next(iter(self.containers.values()), None)
-        return self.containers.get(container)
+        """Return the process of a container (default: the first of the spec), running or not."""
+        return self.containers.get(container or self.main)
 
     def reception(self, now_ns: int, container: str | None = None) -> Reception:
         """Tell what meets a new connection now."""
-        if not self.there:
+        if not self.there or not self.machine.powered:
             return "nobody"
         process = self.process(container)
         if process is None or not process.running:
@@ -63,7 +67,8 @@ Listener = Callable[[Host, Occurrence], None]
 class Hosts:
     """All addresses of pods. ``listeners`` hear of everything that happens at one."""
 
-    def __init__(self, machines: Iterable[Machine]) -> None:
+    def __init__(self, server: APIServer, machines: Iterable[Machine]) -> None:
+        self._server = server
         self.listeners: list[Listener] = []
         self._by_address: dict[str, Host] = {}
         self._by_uid: dict[str, Host] = {}
@@ -103,11 +108,15 @@ class Hosts:
             known.there = False
             self._tell(known, occurrence)
         if up and newest is not None and (known is None or known.address != newest.ip):
-            host = Host(newest.ip, pod.uid, pod.key, occurrence.machine, row=occurrence.row)
+            host = Host(newest.ip, pod.uid, pod.key, occurrence.machine, self._main(pod), row=occurrence.row)
             self._by_uid[pod.uid] = self._by_address[newest.ip] = host
             self._tell(host, occurrence)
         if not up and not occurrence.machine.powered:
             self._by_uid.pop(pod.uid, None)  # after the boot the pod gets a new sandbox and a new address
+
+    def _main(self, pod: PodSandbox) -> str:
+        known = self._server.find(Pod, *pod.key)
+        return known.spec.containers[0].name if known is not None and known.uid == pod.uid else ""
 
     def _tell(self, host: Host, occurrence: Occurrence) -> None:
         if occurrence.row != NO_CAUSE:

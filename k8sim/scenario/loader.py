@@ -25,6 +25,7 @@ from k8sim.scenario.spec import (
     read_raw,
 )
 from k8sim.scenario.timeline import applied_manifests, read_timeline
+from k8sim.scenario.traffic import read_network, read_traffic
 from k8sim.scenario.yamlsource import Document, read_file, read_text
 from k8sim.sim.units import HOUR, format_duration
 
@@ -120,6 +121,7 @@ def _scenario(root: Part, spec: dict[str, Part], manifests: list[Manifest], fold
     nodes = _node_zones(groups, manifests, applied)
     raw = {key: read_raw(spec[key]) for key in RAW_KEYS if key in spec}
     not_simulated += [NotSimulated(f"spec.{key}", "not simulated yet", spec[key].source) for key in raw]
+    network = read_network(spec.get("cluster"))
     return Scenario(
         name=root.require("metadata").require("name").word(),
         description=spec["description"].text() if "description" in spec else "",
@@ -135,6 +137,8 @@ def _scenario(root: Part, spec: dict[str, Part], manifests: list[Manifest], fold
         object_sources=tuple(manifest.source for manifest in manifests),
         latencies=read_latencies(spec.get("latencies"), folder),
         failures=read_failures(spec.get("failures"), folder, nodes),
+        network=network,
+        traffic=read_traffic(spec.get("traffic"), duration_ns, nodes, namespace, folder),
         not_simulated=_first_of_each(not_simulated),
         path=path,
         **raw,

@@ -21,7 +21,9 @@ from typing import Any, Final, Literal
 
 from k8sim.faults.random import FailureProcess
 from k8sim.machines.image import ImageBehaviour
+from k8sim.network.settings import NetworkSettings
 from k8sim.sim.units import HOUR
+from k8sim.workload.model import Traffic
 
 DEFAULT_CAPACITY: Final[Mapping[str, str]] = {"cpu": "4", "memory": "16Gi", "pods": "110"}
 HOSTNAME_LABEL: Final = "kubernetes.io/hostname"
@@ -156,9 +158,13 @@ class Scenario:
         Groups that make Node objects, before those among the manifests.
     namespace
         For kubectl steps and objects that name none.
+    network
+        Settings of DNS and kube-proxy.
+    traffic
+        Streams of requests.
     failures
         Faults that strike at random.
-    applications, traffic, objectives, sweep
+    applications, objectives, sweep
         As the file has them.
     not_simulated
         What was accepted without effect.
@@ -180,9 +186,10 @@ class Scenario:
     object_sources: tuple[Source, ...] = ()
     cluster: Mapping[str, Any] = field(default_factory=dict)
     latencies: Mapping[str, Any] = field(default_factory=dict)
+    network: NetworkSettings = field(default_factory=NetworkSettings)
     failures: tuple[FailureProcess, ...] = ()
     applications: tuple[Any, ...] = ()
-    traffic: tuple[Any, ...] = ()
+    traffic: tuple[Traffic, ...] = ()
     objectives: tuple[Any, ...] = ()
     sweep: Mapping[str, Any] = field(default_factory=dict)
     not_simulated: tuple[NotSimulated, ...] = ()

@@ -27,7 +27,7 @@ SPEC_KEYS: Final = (
     "sweep",
 )  # fmt: skip
 #: Kept as they are until the room that reads them exists.
-RAW_KEYS: Final = ("applications", "traffic", "objectives", "sweep", "cluster")
+RAW_KEYS: Final = ("applications", "objectives", "sweep", "cluster")
 _ZERO: Final = Constant(0)
 
 

@@ -1,0 +1,45 @@
+"""Everything that runs inside containers or talks to them, for one simulated cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from k8sim.apiserver.server import APIServer
+from k8sim.machines.machine import Machine
+from k8sim.network.dns import DNS
+from k8sim.network.hosts import Hosts
+from k8sim.network.proxy import Proxy
+from k8sim.network.settings import NetworkSettings
+from k8sim.workload.model import Traffic as TrafficSpec
+from k8sim.workload.traffic import Traffic
+
+
+class Workload:
+    """The network, the clients and the applications of a scenario; without any of these it costs nothing."""
+
+    def __init__(
+        self,
+        server: APIServer,
+        machines: Mapping[str, Machine],
+        network: NetworkSettings,
+        traffic: Sequence[TrafficSpec] = (),
+    ) -> None:
+        self._server = server
+        self._settings = network
+        self._proxies: dict[str, Proxy] = {}
+        self.traffic: Traffic | None = None
+        if traffic:
+            self.hosts = Hosts(server, machines.values())
+            self.dns = DNS(server, network.dns)
+            self.traffic = Traffic(server, self.hosts, self.dns, self.proxy, traffic)
+
+    def proxy(self, node: str) -> Proxy:
+        """Return the proxy of a node, made when it is first asked for; "" is outside the nodes."""
+        if node not in self._proxies:
+            self._proxies[node] = Proxy(self._server, node, self._settings.proxy)
+        return self._proxies[node]
+
+    def finish(self) -> None:
+        """Write down what has come of everything at the end of the run."""
+        if self.traffic is not None:
+            self.traffic.finish()
