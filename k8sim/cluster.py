@@ -108,7 +108,7 @@ class ControllerManager:
     def start(self) -> None:
         """Start a process with all controllers."""
         self._informers = SharedInformers(self._server, "kube-controller-manager")
-        context = ControllerContext(self._sim, self._server, self._informers, self._storage)
+        context = ControllerContext(self._sim, self._server, self._informers, storage=self._storage)
         self.controllers = [c(context) for c in map(optional, CONTROLLERS) if c is not None]
         for controller in self.controllers:
             controller.start()

@@ -37,6 +37,9 @@ def normalize_data_source(server: APIServer, obj: Object, old: Object | None) ->
         return obj
     source, ref = obj.spec.data_source, obj.spec.data_source_ref
     if source is not None and source.kind not in ("PersistentVolumeClaim", "VolumeSnapshot"):
+        detail = {"path": "L32", "kind": source.kind, "name": source.name}
+        now = server.sim.clock.now
+        server.sim.trace.append(now, "Volume", obj.name, "SourceDropped", detail, namespace=obj.namespace)
         source = None
     if ref is None:
         ref = source

@@ -14,6 +14,7 @@ from k8sim.apiserver.client import Client
 from k8sim.apiserver.errors import ApiError
 from k8sim.apiserver.informer import SharedInformers
 from k8sim.apiserver.server import APIServer
+from k8sim.machines.disks import Storage
 from k8sim.sim.clock import Event, Task, rank
 from k8sim.sim.simulation import Simulation
 from k8sim.sim.tokenbucket import TokenBucket
@@ -34,6 +35,7 @@ class ControllerContext:
     sim: Simulation
     server: APIServer
     informers: SharedInformers
+    storage: Storage | None = None
     kube_api_qps: float | None = None
     kube_api_burst: int = 30
 

@@ -19,6 +19,7 @@ from k8sim.apiserver.server import APIServer
 from k8sim.apiserver.watch import Change
 from k8sim.csi.rpc import ATTACH_TIMEOUT_NS, Backend, RpcError
 from k8sim.csi.sidecar import Key, NotYet, Sidecar, Steps
+from k8sim.machines.disks import location
 
 ATTACHMENTS_BY_VOLUME: Final = "volume"
 
@@ -85,6 +86,7 @@ class Attacher(Sidecar):
         try:
             volume = self._volume_of(attachment)
             if volume.deleting and self.finalizer not in attachment.metadata.finalizers:
+                self.backend.storage.beyond_reach(location(volume), "L17", client.cause)
                 raise NotYet(f'PersistentVolume "{volume.name}" is marked for deletion')
             if self.finalizer not in volume.metadata.finalizers:
                 volume = yield from client.update(
@@ -97,6 +99,7 @@ class Attacher(Sidecar):
             node = attachment.spec.node_name
             csi_node = self.nodes.get("", node)
             if csi_node is None or all(d.name != self.driver.name for d in csi_node.spec.drivers):
+                self.backend.storage.beyond_reach(location(volume), "L39", client.cause, node=node)
                 raise NotYet(f'CSINode {node} does not contain driver "{self.driver.name}"')
             assert volume.spec.csi is not None
             handle, cause = volume.spec.csi.volume_handle, client.cause

@@ -210,8 +210,10 @@ class Provisioner(Sidecar):
         if holders:
             raise NotYet(f"persistentvolume {volume.name} is still attached to node {holders[0]}")
         handle = location(volume)
+        ref, storage = volume.spec.claim_ref, self.backend.storage
+        path = storage.path_of_claim(ref.uid if ref is not None else "")
         yield from self.backend.call(
-            "volumeDelete", handle, lambda: self.backend.storage.destroy(handle, "L10", client.cause), CREATE_TIMEOUT_NS
+            "volumeDelete", handle, lambda: storage.destroy(handle, path, client.cause), CREATE_TIMEOUT_NS
         )
         try:
             yield from client.delete(PersistentVolume, "", volume.name)

@@ -13,15 +13,24 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from k8sim.api.core import Node, PersistentVolume, PersistentVolumeClaim, Pod
+from k8sim.api.core import ConfigMap, Node, PersistentVolume, PersistentVolumeClaim, Pod, Secret
 from k8sim.api.storage import CSIDriver
+from k8sim.api.volumes import MULTI_NODE_MODES
 from k8sim.apiserver.client import Client
 from k8sim.apiserver.errors import ApiError
 from k8sim.apiserver.watch import Change
 from k8sim.kubelet.devices import Backoff, Devices, MountFailed, Mounts
 from k8sim.kubelet.settings import VOLUME_POLL, VOLUME_TIMEOUT
 from k8sim.kubelet.volumegrowth import VolumeGrowth
-from k8sim.kubelet.volumespecs import ClaimVolume, claim_of, mount_problem, owns_by_walk, resolve_claims, used_volumes
+from k8sim.kubelet.volumespecs import (
+    ClaimVolume,
+    claim_of,
+    empty_dir_location,
+    mount_problem,
+    owns_by_walk,
+    resolve_claims,
+    used_volumes,
+)
 from k8sim.kubelet.waiting import first_of
 from k8sim.machines.disks import Storage, location
 from k8sim.sim.clock import Clock, Event, Steps, Task
@@ -131,7 +140,21 @@ class VolumeManager:
 
     def _unpublished(self, volumes: PodVolumes) -> None:
         if self._pods.get(volumes.pod.uid) in (volumes, None):
-            self.devices.release(volumes.pod.uid)
+            self._let_go(volumes.pod.uid)
+            self._remove_empty_dirs(volumes.pod)
+
+    def _let_go(self, uid: str) -> None:
+        if self._storage is not None:
+            self._storage.unmount_all(self._node, uid)
+        self.devices.release(uid)
+
+    def _remove_empty_dirs(self, pod: Pod) -> None:
+        """Remove the pod's emptyDir volumes: when its containers are gone, not when its object is."""
+        if self._storage is not None:
+            path = "L6" if pod.status.reason == "Evicted" else "L4"
+            for entry in pod.spec.volumes:
+                if entry.empty_dir is not None:
+                    self._storage.wipe(empty_dir_location(self._node, pod, entry.name), path)
 
     def wait_for_unmount(self, pod: Pod) -> Generator[Event, Any, None]:
         """Wait until the pod's volumes are unmounted: look at once, then every 300 ms."""
@@ -149,7 +172,7 @@ class VolumeManager:
             for task in volumes.tasks:
                 task.kill()
         self.growth.forget(uid)
-        self.devices.release(uid)
+        self._let_go(uid)
 
     def stop(self) -> None:
         """The kubelet's process ends; what is mounted stays."""
@@ -239,6 +262,8 @@ class VolumeManager:
                 break
             except (MountFailed, ApiError) as error:
                 why(str(error))
+                if self._storage is not None and str(error).startswith("NodeExpandVolume"):
+                    self._storage.beyond_reach(location(spec.volume, self._node), "L37")
                 message = f'MountVolume.SetUp failed for volume "{spec.volume.name}" : {error}'
                 self._record(volumes.pod, "Warning", "FailedMount", message)
                 yield self._clock.sleep(backoff.next(), self._rank)
@@ -248,6 +273,9 @@ class VolumeManager:
         server = self._client.server
         problem = mount_problem(spec.volume, server.find(Node, "", self._node))
         if problem is not None:
+            if self._storage is not None:
+                path = "L39" if "node affinity" in problem else "L40"
+                self._storage.beyond_reach(location(spec.volume, self._node), path)
             raise MountFailed(problem)
         others = spec.unique is not None and self.devices.published_elsewhere(spec.unique, pod.uid)
         if others and spec.volume.spec.access_modes == ("ReadWriteOncePod",):
@@ -260,6 +288,15 @@ class VolumeManager:
             yield self._clock.sleep(self._mount(), self._rank)
         yield from self._own(pod, spec, others)
         yield from self.growth.at_mount(pod, spec)
+        if self._storage is not None:
+            shared = "L20" if spec.unique is None else "L23"
+            modes = set(spec.volume.spec.access_modes)
+            if not modes.isdisjoint(MULTI_NODE_MODES):
+                shared = "L26"
+            where = location(spec.volume, self._node)
+            self._storage.mount(where, self._node, pod.uid, shared)
+            if spec.volume.spec.host_path is not None:
+                self._storage.leave_behind(spec.volume.spec.host_path.path, where)
 
     def _own(self, pod: Pod, spec: ClaimVolume, others: bool) -> Generator[Event, Any, None]:
         """Give the volume's files the pod's group, if it asks for that: a walk through all of them."""
@@ -278,6 +315,8 @@ class VolumeManager:
             yield self._clock.sleep(warning, self._rank)
             left -= warning
             warning = WALK_WARNING_PERIOD
+            if self._storage is not None:
+                self._storage.beyond_reach(where, "L38")
             message = f'Setting volume ownership for volume "{spec.volume.name}" is taking longer than expected'
             self._record(pod, "Warning", "VolumePermissionChangeInProgress", message)
         yield self._clock.sleep(left, self._rank)

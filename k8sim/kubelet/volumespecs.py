@@ -15,6 +15,7 @@ from k8sim.api.core import Node, PersistentVolume, PersistentVolumeClaim, Pod, V
 from k8sim.api.storage import CSIDriver
 from k8sim.api.volume_matching import node_affinity_fits
 from k8sim.api.volumes import attachable_name
+from k8sim.machines.disks import TMPFS
 
 PVC_PROTECTION: Final = "kubernetes.io/pvc-protection"
 SINGLE_NODE: Final = frozenset({"ReadWriteOnce", "ReadWriteOncePod"})
@@ -38,6 +39,15 @@ def used_volumes(pod: Pod) -> dict[str, str]:
         used.update({d.name: "Block" for d in container.volume_devices})
         used.update({m.name: "Filesystem" for m in container.volume_mounts})
     return {v.name: used[v.name] for v in pod.spec.volumes if v.name in used}
+
+
+def empty_dir_location(node: str, pod: Pod, name: str) -> str:
+    """Return where the content of an emptyDir is: under the pod's UID, so no other pod ever sees it."""
+    in_memory = any(
+        v.name == name and v.empty_dir is not None and v.empty_dir.medium == "Memory" for v in pod.spec.volumes
+    )
+    root = TMPFS if in_memory else "/var/lib/kubelet/pods"
+    return f"{node}:{root}/{pod.uid}/{name}"
 
 
 def claim_of(pod: Pod, volume: Volume) -> str | None:

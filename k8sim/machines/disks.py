@@ -20,6 +20,11 @@ from k8sim.sim.simulation import Simulation
 from k8sim.sim.trace import NO_CAUSE
 
 FOR_EVER: Final = 2**62
+NODE_CALLS: Final = frozenset({"volumeStage", "volumeUnstage", "volumePublish", "volumeUnpublish", "volumeNodeExpand"})
+"""Calls that a machine answers itself: they fail only when a fault names them."""
+
+TMPFS: Final = "tmpfs"
+"""What lies under this root of a machine is gone when its power is."""
 
 Prefix = tuple[tuple[str, int], ...]
 """What a volume began with: (line, position) of each ancestor, the oldest first."""
@@ -29,7 +34,8 @@ Prefix = tuple[tuple[str, int], ...]
 class Disk:
     """One volume. ``name`` is where it is: a driver's handle, or a path of a node or server.
 
-    ``lost`` says by which path its content is gone ("": it is not); ``reachable`` False: intact, but nobody gets at it.
+    ``lost`` says by which path its content is gone ("": it is not), ``out_of_reach`` by which path nobody gets at it.
+    ``mounts`` holds (node, pod's UID) of the pods that have it.
     ``gauge``, where there is one, tells how far the storage has what a writer with a steady flow wrote.
     """
 
@@ -42,9 +48,13 @@ class Disk:
     written: int = 0
     durable: int = 0
     attached: dict[str, int] = field(default_factory=dict)
+    mounts: dict[tuple[str, str], int] = field(default_factory=dict)
     writers: dict[str, int] = field(default_factory=dict)
     lost: str = ""
-    reachable: bool = True
+    out_of_reach: str = ""
+    full: bool = False
+    made_ns: int = 0
+    lost_ns: int = 0
     row: int = NO_CAUSE
     gauge: Callable[[], int] | None = None
 
@@ -74,6 +84,7 @@ class Snapshot:
     quiesced: bool = False
     tied: bool = False
     deleted: bool = False
+    deleted_ns: int = 0
 
 
 def location(volume: PersistentVolume, node: str = "") -> str:
@@ -114,7 +125,10 @@ class Storage:
         self.snapshots: dict[str, Snapshot] = {}
         self.groups: dict[str, int] = {}  # the group that a volume's files were given last
         self.observers: list[StorageObserver] = []
+        self.path_of_claim: Callable[[str], str] = lambda uid: "L10"
+        self.path_of_detach: Callable[[str, str], str] = lambda name, node: "L21"
         self._attached_to: dict[str, dict[str, None]] = {}
+        self._mounted_on: dict[str, dict[tuple[str, str], None]] = {}
         self._outages: list[tuple[str, frozenset[str], str, int]] = []
 
     def _note(self, name: str, event: str, cause: int, **detail: object) -> int:
@@ -138,7 +152,13 @@ class Storage:
         if known is not None and not known.lost:
             return known
         self.disks[disk.name] = disk
-        detail = {"driver": disk.driver, "size": disk.size, "from": disk.born_from}
+        disk.made_ns = self.sim.clock.now
+        detail: dict[str, object] = {"driver": disk.driver, "size": disk.size}
+        if disk.born_from:
+            line, position = disk.born_from[-1]
+            source = self.disks.get(line)
+            behind = source.durable - position if source is not None else 0
+            detail |= {"from": disk.born_from, "behind": behind, "path": "L28"}
         disk.row = self._note(disk.name, "Made", cause, **detail)
         return disk
 
@@ -147,11 +167,24 @@ class Storage:
         disk = self.disk(name)
         if disk.lost:
             return
-        disk.lost = path
+        disk.lost, disk.lost_ns = path, self.sim.clock.now
         disk.row = self._note(name, "Destroyed", cause, path=path, durable=disk.durable, content=disk.content)
         for snapshot in self.snapshots.values():
             if snapshot.source == name and snapshot.tied:
                 self.delete_snapshot(snapshot.name, "L31", cause)
+
+    def wipe(self, name: str, path: str, cause: int = NO_CAUSE) -> None:
+        """Destroy what was written to a volume, which goes on to exist, empty. Nothing written: nothing lost."""
+        disk = self.disks.get(name)
+        if disk is None or disk.lost or not (disk.written or disk.born_from):
+            return
+        self._note(name, "Destroyed", cause, path=path, durable=disk.durable, content=disk.content)
+        del self.disks[name]
+
+    def destroy_path(self, path_on_node: str, path: str, cause: int = NO_CAUSE) -> None:
+        """Destroy a directory, on whichever nodes there is one of that name."""
+        for name in [n for n in self.disks if n.endswith(f":{path_on_node}")]:
+            self.destroy(name, path, cause)
 
     def attach(self, name: str, node: str, cause: int = NO_CAUSE) -> None:
         """Connect a volume to a machine."""
@@ -160,26 +193,82 @@ class Storage:
             disk.attached[node] = self._note(name, "Attached", cause, node=node)
             self._attached_to.setdefault(node, {})[name] = None
             if len(disk.attached) > 1:
-                self._note(name, "SharedByNodes", cause, nodes=sorted(disk.attached))
+                self._note(name, "SharedByNodes", cause, path="L23", nodes=sorted(disk.attached))
 
     def detach(self, name: str, node: str, cause: int = NO_CAUSE, fenced: bool = True) -> None:
         """Disconnect a volume from a machine. Without fencing a machine that still has it mounted goes on writing."""
         disk = self.disk(name)
-        if node in disk.attached and fenced:
-            self.lose_cache(name, node, "L21", cause)
-        if disk.attached.pop(node, None) is not None:
-            del self._attached_to[node][name]
-            self._note(name, "Detached", cause, node=node)
+        if disk.attached.pop(node, None) is None:
+            return
+        del self._attached_to[node][name]
+        row = self._note(name, "Detached", cause, node=node)
+        if any(n == node for n, _ in disk.mounts):
+            path = self.path_of_detach(name, node)
+            row = self._note(name, "PulledAway", row, path=path, node=node, fenced=fenced)
+            if fenced:
+                self.lose_cache(name, node, path, row)
 
     def attached_to(self, node: str, driver: str) -> list[str]:
         """Return a driver's volumes that are attached to a machine."""
         return [n for n in self._attached_to.get(node, ()) if self.disks[n].driver == driver]
 
+    def mount(self, name: str, node: str, pod: str, shared: str = "L20", cause: int = NO_CAUSE) -> None:
+        """Note that a pod has a volume from now on. ``shared``: the path if another node's pods have it too."""
+        disk = self.disk(name)
+        nodes = sorted({n for n, _ in disk.mounts if n != node})
+        others = any(n == node and uid != pod for n, uid in disk.mounts)
+        row = disk.mounts[node, pod] = self._note(name, "Mounted", cause, node=node, pod=pod)
+        self._mounted_on.setdefault(node, {})[name, pod] = None
+        self.within_reach(name, row)
+        if nodes:
+            self._note(name, "SecondWriter", row, path=shared, nodes=[*nodes, node])
+        elif others and shared != "L26":
+            self._note(name, "SecondWriter", row, path="L25", nodes=[node])
+
+    def unmount(self, name: str, node: str, pod: str, cause: int = NO_CAUSE) -> None:
+        """Note that a pod no longer has a volume."""
+        disk = self.disks.get(name)
+        if disk is not None and disk.mounts.pop((node, pod), None) is not None:
+            del self._mounted_on[node][name, pod]
+            self._note(name, "Unmounted", cause, node=node, pod=pod)
+
+    def unmount_all(self, node: str, pod: str, cause: int = NO_CAUSE) -> None:
+        """Note that a pod has nothing any more."""
+        for name, uid in list(self._mounted_on.get(node, ())):
+            if uid == pod:
+                self.unmount(name, node, pod, cause)
+
+    def beyond_reach(self, name: str, path: str, cause: int = NO_CAUSE, **detail: object) -> None:
+        """Note that nobody gets at a volume's content, and why."""
+        disk = self.disk(name)
+        if disk.out_of_reach != path and not disk.lost:
+            disk.out_of_reach = path
+            self._note(name, "Inaccessible", cause, path=path, durable=disk.durable, **detail)
+
+    def leave_behind(self, path_on_node: str, here: str, cause: int = NO_CAUSE) -> None:
+        """Note that what nodes have under a path is left behind by a pod that has the path of another node now."""
+        for name, disk in list(self.disks.items()):
+            if name != here and name.endswith(f":{path_on_node}") and not disk.mounts and disk.written:
+                self.beyond_reach(name, "L9", cause)
+
+    def within_reach(self, name: str, cause: int = NO_CAUSE) -> None:
+        """Note that somebody gets at a volume's content again."""
+        disk = self.disk(name)
+        if disk.out_of_reach:
+            path, disk.out_of_reach = disk.out_of_reach, ""
+            self._note(name, "Accessible", cause, path=path)
+
     # ---- content ----------------------------------------------------------------------------------------------------
 
     def write(self, name: str, amount: int, node: str) -> int:
-        """Append to a volume from a node's page cache; return the position reached."""
+        """Append bytes to a volume through a node's page cache; return the position reached: less if it is full."""
         disk = self.disk(name)
+        held = sum(position for _, position in disk.born_from) + disk.written
+        if disk.size and held + amount > disk.size:
+            amount = max(0, disk.size - held)
+            if not disk.full:
+                disk.full = True
+                self._note(name, "Full", NO_CAUSE, path="L36", size=disk.size)
         disk.written += amount
         disk.writers[node] = disk.written
         return disk.written
@@ -203,9 +292,19 @@ class Storage:
 
     def power_lost(self, node: str, cause: int = NO_CAUSE) -> None:
         """Lose the page cache of a machine."""
-        for name, disk in self.disks.items():
-            if node in disk.writers:
+        for name, pod in list(self._mounted_on.get(node, ())):
+            self.unmount(name, node, pod, cause)
+        for name, disk in list(self.disks.items()):
+            if name.startswith(f"{node}:{TMPFS}/"):
+                self.wipe(name, "L5", cause)
+            elif node in disk.writers:
                 self.lose_cache(name, node, "L2", cause)
+
+    def surviving(self, line: str) -> int:
+        """Return how far into a line of writes some volume or snapshot still reaches."""
+        contents = [d.content for d in self.disks.values() if not d.lost]
+        contents += [s.content for s in self.snapshots.values() if not s.deleted]
+        return max((p for content in contents for name, p in content if name == line), default=0)
 
     # ---- snapshots --------------------------------------------------------------------------------------------------
 
@@ -230,22 +329,24 @@ class Storage:
             name, disk.driver, source, disk.content, disk.size, now, now + ready_after_ns, quiesced, tied
         )
         self.snapshots[name] = snapshot
-        self._note(
-            source, "SnapshotCut", cause, snapshot=name, position=disk.durable, cached=disk.written - disk.durable
-        )
+        cached = disk.written - disk.durable
+        detail: dict[str, object] = {"snapshot": name, "position": disk.durable, "cached": cached, "quiesced": quiesced}
+        if cached:
+            detail["path"] = "L29"
+        self._note(source, "SnapshotCut", cause, **detail)
         return snapshot
 
     def delete_snapshot(self, name: str, path: str, cause: int = NO_CAUSE) -> None:
         """Destroy a snapshot."""
         snapshot = self.snapshots.get(name)
         if snapshot is not None and not snapshot.deleted:
-            snapshot.deleted = True
+            snapshot.deleted, snapshot.deleted_ns = True, self.sim.clock.now
             self._note(snapshot.source, "SnapshotDestroyed", cause, snapshot=name, path=path)
 
     # ---- what breaks ------------------------------------------------------------------------------------------------
 
     def fail_calls(self, calls: frozenset[str], code: str, until_ns: int = FOR_EVER, driver: str = "") -> None:
-        """Let calls fail with a code until some time; "" is every driver, an empty set every call."""
+        """Let calls fail with a code until some time; "" is every driver, no calls every one but those of nodes."""
         self._outages.append((driver, calls, code, until_ns))
 
     def failure_of(self, driver: str, call: str) -> str:
@@ -253,6 +354,6 @@ class Storage:
         now = self.sim.clock.now
         self._outages = [o for o in self._outages if o[3] > now]
         for wanted, calls, code, _ in self._outages:
-            if wanted in ("", driver) and (not calls or call in calls):
+            if wanted in ("", driver) and (call in calls or (not calls and call not in NODE_CALLS)):
                 return code
         return ""

@@ -31,6 +31,7 @@ from k8sim.controllers.attachdetach.world import ActualWorld, DesiredWorld, Plac
 from k8sim.controllers.controller import ControllerContext, Sync
 from k8sim.sim.clock import rank
 from k8sim.sim.operations import OperationFailed, Operations
+from k8sim.sim.tokenbucket import TokenBucket
 from k8sim.sim.trace import NO_CAUSE
 from k8sim.sim.units import MILLISECOND, MINUTE
 from k8sim.sim.virtual_loop import VirtualLoop
@@ -59,6 +60,8 @@ class AttachDetachController:
         self.clock = context.sim.clock
         self.server = context.server
         self.settings = settings
+        qps = context.kube_api_qps
+        self._limiter = TokenBucket(qps, context.kube_api_burst) if qps is not None else None
         self.desired = DesiredWorld()
         self.actual = ActualWorld()
         self._rank = rank("kube-controller-manager", ACTOR)
@@ -106,7 +109,7 @@ class AttachDetachController:
 
     def client(self, cause: int = NO_CAUSE) -> Client:
         """Return a connection for one operation."""
-        client = Client(self.server, ACTOR, self._rank)
+        client = Client(self.server, ACTOR, self._rank, limiter=self._limiter)
         client.cause = cause
         return client
 

@@ -85,11 +85,13 @@ class PersistentVolumeController:
         self.sim = context.sim
         self.clock = context.sim.clock
         self.server = context.server
+        self.storage = context.storage
         self.settings = settings
         self.claims: dict[Key, PersistentVolumeClaim] = {}
         self.volumes = VolumeIndex()
         self.claim_worker = _Worker(context, self, "claims")
         self.volume_worker = _Worker(context, self, "volumes")
+        self.volume_worker.limiter = self.claim_worker.limiter  # one client, however many queues
         self.operations = Operations(self.clock, (ApiError,), self._on_operation_end)
         self.provisioning = Provisioning(self)
         self.reclaim = Reclaim(self)
@@ -181,7 +183,8 @@ class PersistentVolumeController:
 
     def operation_client(self, cause: int) -> Client:
         """Return a connection for one operation, which acts because of a trace row."""
-        client = Client(self.server, ACTOR, rank("kube-controller-manager", ACTOR))
+        limiter = self.claim_worker.limiter
+        client = Client(self.server, ACTOR, rank("kube-controller-manager", ACTOR), limiter=limiter)
         client.cause = cause
         return client
 

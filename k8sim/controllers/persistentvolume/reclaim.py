@@ -17,6 +17,7 @@ from k8sim.apiserver.errors import AlreadyExists, NotFound
 from k8sim.controllers.controller import Sync
 from k8sim.controllers.persistentvolume.control import IN_TREE_FINALIZER, Say, is_volume_released
 from k8sim.controllers.persistentvolume.plugins import InTreePlugin, delete_problem, find_deleter, spec_plugin
+from k8sim.machines.disks import location
 from k8sim.sim.clock import Event
 from k8sim.sim.operations import OperationFailed
 
@@ -95,6 +96,11 @@ class Reclaim:
         if problem:
             yield from self._fail(volume, "VolumeFailedDelete", problem, client)
             raise OperationFailed
+        if self.binder.storage is not None and volume.spec.host_path is not None:
+            # The deleter clears the path on its own machine; that is every node's path where there is one machine.
+            uid = ref.uid if ref is not None else ""
+            path = self.binder.storage.path_of_claim(uid)
+            self.binder.storage.destroy_path(volume.spec.host_path.path, path, client.cause)
         yield from client.delete(PersistentVolume, "", volume.name)
         if volume.metadata.finalizers:
             yield from self._remove_finalizer(volume.name, client)
@@ -129,26 +135,30 @@ class Reclaim:
             message = "No recycler plugin found for the volume!"
             yield from self._fail(volume, "VolumeFailedRecycle", message, client)
             return
-        problem = yield from self._run_recycler(recycler_pod(volume, plugin), client)
+        ended_on, problem = yield from self._run_recycler(recycler_pod(volume, plugin), client)
         if problem:
             yield from self._fail(volume, "VolumeFailedRecycle", f"Recycle failed: {problem}", client)
             self.binder.revisit_volume(volume.key)
             return
+        if self.binder.storage is not None and ended_on is not None:
+            self.binder.storage.wipe(location(volume, ended_on), "L12", client.cause)
         self.binder.say(client, volume, Say("Normal", "VolumeRecycled", "Volume recycled"))
         yield from self.binder.unbind(self.binder.volumes.get(volume.name) or volume, client)
 
-    def _run_recycler(self, pod: Pod, client: Client) -> Generator[Event, Any, str]:
-        """Run the pod to its end and remove it; return what went wrong, or ""."""
+    def _run_recycler(self, pod: Pod, client: Client) -> Generator[Event, Any, tuple[str | None, str]]:
+        """Run the pod to its end and remove it; return its node, and what went wrong ("": nothing)."""
         try:
             yield from client.create(pod)
         except AlreadyExists:
             yield from self._remove_recycler(pod, client)
-            return "old recycler pod found, will retry later"
+            return None, "old recycler pod found, will retry later"
         ended = yield self.binder.when_pod_ends(pod.key)
         if ended is None:
-            return "recycler pod was deleted"
+            return None, "recycler pod was deleted"
         yield from self._remove_recycler(pod, client)
-        return "" if ended.status.phase == "Succeeded" else ended.status.message or "pod failed"
+        if ended.status.phase == "Succeeded":
+            return ended.spec.node_name, ""
+        return None, ended.status.message or "pod failed"
 
     def _remove_recycler(self, pod: Pod, client: Client) -> Sync:
         with suppress(NotFound):

@@ -27,7 +27,6 @@ from k8sim.api.storage import VolumeSnapshot, VolumeSnapshotClass, VolumeSnapsho
 from k8sim.api.struct import Time, replace
 from k8sim.apiserver.client import Client
 from k8sim.apiserver.errors import AlreadyExists, ApiError, NotFound
-from k8sim.apiserver.informer import SharedInformers
 from k8sim.apiserver.watch import Change
 from k8sim.controllers.controller import Controller, ControllerContext, Key, Sync
 from k8sim.controllers.snapshot import control
@@ -55,7 +54,6 @@ class SnapshotController(Controller):
 
     def __init__(self, context: ControllerContext) -> None:
         super().__init__(context)
-        self.informers = SharedInformers(context.server, self.name)
         self.snapshots = self.informers.of(VolumeSnapshot)
         self.contents = self.informers.of(VolumeSnapshotContent)
         self.classes = self.informers.of(VolumeSnapshotClass)
