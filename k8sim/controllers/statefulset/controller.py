@@ -103,11 +103,9 @@ class StatefulSetController(Controller):
         ref = controller_of(pod)
         old_ref = controller_of(old) if old is not None else None
         if old_ref is not None and (ref is None or ref.uid != old_ref.uid):
-            self.views.pod_changed(old_ref.uid, pod.name)
-            self._wake(pod.namespace, old_ref, change.row)
+            self._wake(pod.namespace, pod.name, old_ref, change.row)
         if ref is not None:
-            self.views.pod_changed(ref.uid, pod.name)
-            sts = self._wake(pod.namespace, ref, change.row)
+            sts = self._wake(pod.namespace, pod.name, ref, change.row)
             if sts is not None and sts.spec.min_ready_seconds > 0 and change.type == "MODIFIED":
                 if is_pod_ready(pod) and not is_pod_ready(old):  # type: ignore[arg-type]
                     self.queue.add_after(sts.key, sts.spec.min_ready_seconds * SECOND, change.row)
@@ -118,10 +116,11 @@ class StatefulSetController(Controller):
                 if selector_matches(sts.spec.selector, pod.metadata.labels):
                     self.queue.add(sts.key, change.row)
 
-    def _wake(self, namespace: str, ref: OwnerReference, row: int) -> StatefulSet | None:
+    def _wake(self, namespace: str, pod: str, ref: OwnerReference, row: int) -> StatefulSet | None:
         """Queue the set that a controller reference names, if it is the one with that UID."""
         if ref.kind != "StatefulSet":
             return None
+        self.views.pod_changed(ref.uid, pod)
         sts = self.sets.get(namespace, ref.name)
         if sts is None or sts.uid != ref.uid:
             return None
@@ -161,7 +160,7 @@ class StatefulSetController(Controller):
         plan = update_stateful_set(
             sts,
             replicas,
-            self._claim_lookup(sts),
+            self.claim_lookup(sts),
             current,
             update,
             collisions,
@@ -183,7 +182,7 @@ class StatefulSetController(Controller):
         control = StatefulPodControl(
             client,
             sts,
-            self._claim_lookup(sts),
+            self.claim_lookup(sts),
             lambda name: self.pods.get(sts.namespace, name),
             lambda obj: self.written.wrote(sts.uid, obj),
         )
@@ -220,7 +219,8 @@ class StatefulSetController(Controller):
         due = self.views.next_available_ns(sts.uid)
         return due if due is not None else self.clock.now + sts.spec.min_ready_seconds * SECOND
 
-    def _claim_lookup(self, sts: StatefulSet) -> ClaimLookup:
+    def claim_lookup(self, sts: StatefulSet) -> ClaimLookup:
+        """Return how to find the set's claims in the cache."""
         return lambda name: self.claims.get(sts.namespace, name)
 
     # ---- revisions ------------------------------------------------------------------------------------------
@@ -348,7 +348,7 @@ class Views:
     def _view(self, sts: StatefulSet) -> Replicas:
         view = self._views.get(sts.uid)
         if view is None:
-            lookup = self._controller._claim_lookup(sts)
+            lookup = self._controller.claim_lookup(sts)
             view = self._views[sts.uid] = Replicas(sts, "", lookup, now_ns=self._controller.clock.now)
             self._changed_claims[sts.uid] = {}
             for prefix in _claim_prefixes(sts):
