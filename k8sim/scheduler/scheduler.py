@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from k8sim.api.core import Pod
@@ -42,6 +42,7 @@ from k8sim.scheduler.queue import QueuedPod, QueueSettings, SchedulingQueue
 from k8sim.scheduler.volume_binder import VolumeBinder
 from k8sim.sim.clock import Event, rank
 from k8sim.sim.simulation import Simulation
+from k8sim.sim.tokenbucket import TokenBucket
 from k8sim.sim.units import SECOND
 
 Steps = Generator[Event, Any, None]
@@ -53,13 +54,17 @@ MOST_NODES_NAMED: Final = 10
 
 
 @dataclass(frozen=True)
-class SchedulerSettings:
-    """What KubeSchedulerConfiguration sets of what is simulated (apis/config/v1/defaults.go)."""
+class SchedulerSettings(QueueSettings):
+    """What KubeSchedulerConfiguration sets of what is simulated (apis/config/v1/defaults.go).
 
-    queue: QueueSettings = field(default_factory=QueueSettings)
+    ``percentage_of_nodes_to_score`` 0: by the size of the cluster. ``kube_api_qps`` and ``kube_api_burst`` limit the
+    scheduler's requests: Kubernetes' defaults are 50 and 100, the recorded clusters' were raised, None is no limit.
+    """
+
     bind_timeout_ns: int = 600 * SECOND
     percentage_of_nodes_to_score: int = 0
-    """0: by the size of the cluster."""
+    kube_api_qps: float | None = None
+    kube_api_burst: int = 100
 
 
 class Scheduler:
@@ -95,10 +100,12 @@ class Scheduler:
         self._preempting: set[str] = set()
         hints = {plugin.name: plugin.events() for plugin in self.plugins}
         self.queue = SchedulingQueue(
-            hints, settings.queue, sim.clock.second_phase_ns, lambda pod: pod.uid in self._preempting
+            hints, settings, sim.clock.second_phase_ns, lambda pod: pod.uid in self._preempting
         )
         self.handlers = EventHandlers(self.clock, self.cache, self.queue, self.nominator, self._kick)
-        self._client = Client(server, ACTOR, self.rank)
+        qps = settings.kube_api_qps
+        self._limiter = TokenBucket(qps, settings.kube_api_burst) if qps is not None else None
+        self._client = Client(server, ACTOR, self.rank, limiter=self._limiter)
         self._idle_clients: list[Client] = []
         self._clients = 0
         self._wake = self.clock.signal(self.rank)
@@ -247,7 +254,7 @@ class Scheduler:
         else:
             name = f"{ACTOR}/{self._clients}"
             self._clients += 1
-            client = Client(self.server, ACTOR, rank("kube-scheduler", name), entity=name)
+            client = Client(self.server, ACTOR, rank("kube-scheduler", name), entity=name, limiter=self._limiter)
         client.cause = cause
         return client
 
