@@ -7,8 +7,11 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
+from k8sim.api.scheme import KINDS
+from k8sim.api.simulated import is_simulated
 from k8sim.faults.catalogue import FAULTS
 
 ROOT = Path(__file__).parent.parent
@@ -23,6 +26,8 @@ def refreshed(block: re.Match[str]) -> str:
         real = re.sub(r"\bk8sim(?= )", f"{sys.executable} -m k8sim", command, count=1)
         shell = ["bash", "-c", real]
         done = subprocess.run(shell, check=False, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise SystemExit(f"{command}\n{done.stderr}")
         output = [line.rstrip() for line in done.stdout.rstrip().splitlines()]
         lines += [*([""] if lines else []), f"$ {command}", *output]
     return "```console\n" + "\n".join(lines) + "\n```"
@@ -38,11 +43,18 @@ def faults() -> str:
     return "\n".join(lines)
 
 
+def kinds() -> str:
+    """Return the sentence with the kinds that act."""
+    names = [k.kind for k in KINDS if is_simulated(k.kind, k.api_version)]
+    return textwrap.fill(f"Kinds that act: {', '.join(names)}.", 120)
+
+
 def main() -> None:
     """Rewrite the README."""
     text = README.read_text("utf-8")
     text = re.sub(r"^```console\n.*?^```$", refreshed, text, flags=re.MULTILINE | re.DOTALL)
     text = re.sub(r"^\| fault \|.*?(?=\n\n)", lambda _: faults(), text, count=1, flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^Kinds that act:.*?(?=\n\n)", kinds(), text, count=1, flags=re.MULTILINE | re.DOTALL)
     README.write_text(text, "utf-8")
 
 

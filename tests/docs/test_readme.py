@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from k8sim.api.scheme import KINDS
+from k8sim.api.simulated import is_simulated
 from k8sim.faults.catalogue import FAULTS
 from k8sim.kubectl.grammar import VERBS
 from k8sim.scenario.spec import SPEC_KEYS
@@ -74,8 +76,13 @@ def test_files_that_are_named_exist() -> None:
 
 
 def test_nothing_is_left_out() -> None:
+    """When this fails, describe what is new; tools/refresh_readme.py writes the tables of faults and kinds."""
     text = README.read_text()
     assert not [name for name in FAULTS if f"| `{name}` |" not in text]
+    acting = text[text.index("Kinds that act:") : text.index("Not simulated:")]
+    assert set(re.findall(r"[A-Z]\w+", acting)) - {"Kinds"} == {
+        k.kind for k in KINDS if is_simulated(k.kind, k.api_version)
+    }
     scenarios = {p.name for p in Path(ROOT / "scenarios").glob("*.yaml")}
     assert not [name for name in scenarios if f"`scenarios/{name}`" not in text]
     later = {"cluster", "failures", "applications", "traffic", "objectives", "sweep"}
