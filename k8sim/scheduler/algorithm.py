@@ -237,7 +237,11 @@ class Algorithm:
         return total
 
     def _select_host(self, pod: Pod, slots: Slots, scores: Scores) -> int:
-        """Pick one of the best at random; in the order of slots, so that where the search began does not matter."""
+        """Pick one of the best at random, whatever the order in which they were found.
+
+        Kubernetes 1.35 and 1.36 leave ties to the order in which parallel workers report the nodes: the random number
+        meant for them is drawn for extenders only (kubernetes/kubernetes#141024). Uniform is what is documented.
+        """
         best = slots[scores == scores.max()]
         if len(best) == 1:
             return int(best[0])

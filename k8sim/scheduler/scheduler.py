@@ -110,11 +110,11 @@ class Scheduler:
         self._clients = 0
         self._wake = self.clock.signal(self.rank)
         self._flush_at: int | None = None
-        self._started_at = 0
+        period = settings.flush_unschedulable_period_ns
+        self._scan_phase = sim.streams.uniform_ns(ACTOR, "unschedulable pods scan", 0, period)
 
     def start(self) -> None:
         """Fill the cache and begin to schedule."""
-        self._started_at = self.clock.now
         self.handlers.register(self.informers)
         self.clock.spawn(self._run())
 
@@ -123,7 +123,7 @@ class Scheduler:
     def _kick(self) -> None:
         """Let the loop look at the queue, and see to it that it is flushed in time."""
         self._wake.set()
-        at = self.queue.next_flush(self._started_at)
+        at = self.queue.next_flush(self._scan_phase)
         if at is not None and (self._flush_at is None or at < self._flush_at):
             self._flush_at = at
             self.clock.call_at(at, self._flush, at, rank=self.rank)

@@ -12,6 +12,7 @@ from k8sim.api.selectors import selector_matches
 from k8sim.api.struct import replace
 from k8sim.scheduler.algorithm import Found
 from k8sim.scheduler.plugins.taint_toleration import untolerated_taint
+from k8sim.scheduler.preemption import Candidate, find_candidate
 from tests.scheduler.bench import Bench
 from tests.scheduler.world import HOST, ZONE, anti_affinity, make_node, spread
 
@@ -175,8 +176,6 @@ def test_trying_a_preemption_out_leaves_the_table_as_it_was(priorities):
         bench.put("ab"[i % 2], f"p{i}", cpu="1", priority=priority, labels={"app": APPS[i % 2]})
     before = {n: (dict(i.requested), dict(i.pods)) for n, i in bench.table.by_name.items()}
     pod = bench.pod("new", cpu="3", priority=2, affinity=anti_affinity("web"), labels={"app": "web"})
-    from k8sim.scheduler.preemption import Candidate, find_candidate
-
     result = bench.algorithm.schedule(pod)
     if isinstance(result, Found):
         return
@@ -195,3 +194,17 @@ def test_trying_a_preemption_out_leaves_the_table_as_it_was(priorities):
             assert (victim.spec.priority or 0) < 2
             bench.table.remove_pod(victim, found.node)
         assert bench.algorithm.why_not(result.cycle, result.asked, bench.table.by_name[found.node]) is None
+
+
+def test_a_pod_like_the_last_one_costs_a_look_at_the_nodes_that_changed(monkeypatch):
+    bench = Bench(*(make_node(f"n{i}") for i in range(60)))
+    fit = bench.plugins["NodeResourcesFit"]
+    looks: list[str] = []
+    judge = fit.filter_node
+    monkeypatch.setattr(fit, "filter_node", lambda cycle, info: looks.append(info.name) or judge(cycle, info))
+    for i in range(50):
+        pod = bench.pod(f"p{i}", cpu="10m")
+        result = bench.algorithm.schedule(pod)
+        assert isinstance(result, Found)
+        bench.table.add_pod(pod, result.node)
+    assert len(looks) == 60 + 49

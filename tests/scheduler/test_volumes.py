@@ -10,7 +10,7 @@ import pytest
 from k8sim.api.core import PersistentVolume, PersistentVolumeClaim
 from k8sim.api.meta import with_meta
 from k8sim.api.scheme import decode
-from k8sim.api.storage import StorageClass
+from k8sim.api.storage import StorageClass, VolumeAttachment
 from k8sim.api.struct import replace
 from k8sim.api.volume_matching import BIND_COMPLETED, SELECTED_NODE
 from k8sim.apiserver.watch import Change
@@ -46,14 +46,7 @@ def bound(world: World, name: str, pv: PersistentVolume, **spec: Any) -> None:
     """Make a claim and its volume, bound to each other."""
     world.add(claim(name, **spec))
     made = world.server.get(PersistentVolumeClaim, "default", name)
-    ref = {"kind": "PersistentVolumeClaim", "namespace": "default", "name": name, "uid": made.uid}
-    reference = (
-        type(pv.spec).__annotations__
-        and decode(
-            {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "x"}, "spec": {"claimRef": ref}}
-        ).spec.claim_ref
-    )
-    world.add(replace(pv, spec=replace(pv.spec, claim_ref=reference)))
+    world.add(replace(pv, spec=replace(pv.spec, claim_ref=claim_reference(made))))
     bind_claim(world, name, pv.name)
 
 
@@ -313,8 +306,6 @@ def test_13_a_shared_volume_counts_once():
 
 
 def test_14_an_attachment_keeps_its_place_until_it_is_gone():
-    from k8sim.api.storage import VolumeAttachment
-
     world = World(make_node("a"))
     world.add(storage_class(), csi_node("a", 1))
     for i in range(2):
