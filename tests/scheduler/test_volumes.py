@@ -12,7 +12,7 @@ from k8sim.api.meta import with_meta
 from k8sim.api.scheme import decode
 from k8sim.api.storage import StorageClass, VolumeAttachment
 from k8sim.api.struct import replace
-from k8sim.api.volume_matching import BIND_COMPLETED, SELECTED_NODE
+from k8sim.api.volume_matching import BIND_COMPLETED, SELECTED_NODE, claim_reference
 from k8sim.apiserver.watch import Change
 from k8sim.scheduler.scheduler import SchedulerSettings
 from k8sim.sim.units import SECOND
