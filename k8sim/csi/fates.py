@@ -23,16 +23,23 @@ GARBAGE_COLLECTOR = "garbage"
 ATTACH_DETACH = "attachdetach"
 
 
-def deletion_path(claim: PersistentVolumeClaim, actor: str, namespace_ends: bool) -> str:
-    """Return the path on which a claim's volume is lost, if it is: who deletes the claim, and why."""
+def deletion_path(claim: PersistentVolumeClaim, actor: str, namespace_ends: bool, ephemeral: bool) -> str:
+    """Return the path on which a claim's volume is lost, if it is: who deletes the claim, and why.
+
+    Parameters
+    ----------
+    ephemeral
+        The claim was made for a pod's ephemeral volume: it has had its owner from the beginning, while a StatefulSet's
+        claim gets one when it is to be deleted.
+    """
     if namespace_ends:
         return "L13"
     if GARBAGE_COLLECTOR not in actor:
         return "L10"
-    owners = {(o.kind, bool(o.controller)) for o in claim.metadata.owner_references}
-    if ("Pod", True) in owners:
+    if ephemeral:
         return "L7"
-    return "L14" if any(kind in ("StatefulSet", "Pod") for kind, _ in owners) else "L15"
+    owners = {o.kind for o in claim.metadata.owner_references}
+    return "L14" if owners & {"StatefulSet", "Pod"} else "L15"
 
 
 def is_ready(node: Node) -> bool:
@@ -57,6 +64,7 @@ class VolumeFates:
         self.storage = storage
         self._path: dict[str, str] = {}
         self._bound_elsewhere: dict[str, None] = {}
+        self._ephemeral: dict[str, None] = {}
         self._by_hand: dict[tuple[str, str], None] = {}
 
     def start(self) -> None:
@@ -94,8 +102,10 @@ class VolumeFates:
         if claim.uid not in self._path and (begins_to_end or change.type == "DELETED"):
             namespace = self.server.find(Namespace, "", claim.namespace)
             ends = namespace is not None and namespace.deleting
-            self._path[claim.uid] = deletion_path(claim, change.actor, ends)
+            self._path[claim.uid] = deletion_path(claim, change.actor, ends, claim.uid in self._ephemeral)
         if change.type == "ADDED":
+            if any(o.kind == "Pod" for o in claim.metadata.owner_references):
+                self._ephemeral[claim.uid] = None
             self._note_replacement(claim, change.row)
         elif change.type == "MODIFIED" and claim.spec.volume_name:
             self._bound_elsewhere[claim.uid] = None

@@ -45,6 +45,7 @@ spec:
   serviceName: web
   replicas: REPLICAS
   selector: {matchLabels: {app: web}}
+  EXTRA
   template:
     metadata: {labels: {app: web}}
     spec:
@@ -71,6 +72,7 @@ def scene(
     latencies: str = "",
     security: str = "",
     block: bool = False,
+    extra: str = "",
     seed: int = 1,
 ) -> Scene:
     steps = "".join(f"    - {{{step}}}\n" for step in timeline)
@@ -80,7 +82,12 @@ def scene(
         if block
         else "volumeMounts: [{name: data, mountPath: /data}]"
     )
-    manifest = SET.replace("REPLICAS", str(replicas)).replace("VOLUME", use).replace("SECURITY", security)
+    manifest = (
+        SET.replace("REPLICAS", str(replicas))
+        .replace("VOLUME", use)
+        .replace("SECURITY", security)
+        .replace("EXTRA", extra)
+    )
     text += manifest.replace("MODE", "Block" if block else "Filesystem")
     return Scene(Cluster(loads(text), seed=seed))
 

@@ -1,0 +1,284 @@
+"""What becomes of content, and by which path: storage.md 9.2, 9.5."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from k8sim.api.core import Namespace, PersistentVolume, PersistentVolumeClaim
+from k8sim.api.meta import ObjectMeta, OwnerReference, with_meta
+from k8sim.api.storage import VolumeAttachment
+from k8sim.api.struct import replace
+from k8sim.csi.fates import VolumeFates, deletion_path
+from k8sim.csi.leaks import find_leaks, usage
+from k8sim.machines.disks import location
+from tests.controllers.snapshot.test_snapshots import SnapshotWorld
+from tests.controllers.storage import claim, storage_class, volume
+from tests.csi.scenes import Scene, scene
+from tests.csi.world import EBS, CSIWorld
+
+GIB = 2**30
+
+
+def paths(scene: Scene | CSIWorld, event: str) -> list[str]:
+    sim = scene.cluster.sim if isinstance(scene, Scene) else scene.sim
+    return [str(r.detail["path"]) for r in sim.trace if r.kind == "Volume" and r.event == event and "path" in r.detail]
+
+
+def disk_of(scene: Scene, claim: str = "data-web-0") -> str:
+    return location(scene.volume(claim), scene.node_of())
+
+
+def test_5_a_claim_deleted_under_a_running_pod_loses_nothing_yet() -> None:
+    doomed = scene("at: 60s, kubectl: delete pvc data-web-0 --wait=false", "at: 120s, kubectl: delete statefulset web")
+    doomed.run(119)
+    assert paths(doomed, "Destroyed") == []
+    doomed.run(400)
+    assert paths(doomed, "Destroyed") == ["L10"]
+    detached = doomed.when("Volume", "", "Detached")
+    assert detached < doomed.when("Volume", "", "Destroyed"), "never under an attachment"
+
+
+def test_6_patched_to_retain_in_time_it_is_only_out_of_reach() -> None:
+    saved = scene("at: 60s, kubectl: delete pvc data-web-0 --wait=false", "at: 120s, kubectl: delete statefulset web")
+    saved.run(100)
+    saved.server.patch(
+        PersistentVolume, "", saved.volume().name,
+        lambda v: replace(v, spec=replace(v.spec, persistent_volume_reclaim_policy="Retain")),
+    )  # fmt: skip
+    saved.run(400)
+    assert paths(saved, "Destroyed") == []
+    assert paths(saved, "Inaccessible") == ["L19"]
+
+
+def test_13_namespace_deletion_destroys_its_volumes() -> None:
+    world = CSIWorld()
+    VolumeFates(world.server, world.storage).start()
+    world.create(Namespace(metadata=ObjectMeta(name="shop", finalizers=("test",))), storage_class("ebs", EBS))
+    world.create(with_meta(claim(storageClassName="ebs"), namespace="shop"))
+    world.run(20)
+    world.server.delete(Namespace, "", "shop")
+    world.server.delete(PersistentVolumeClaim, "shop", "data", actor="namespace-controller")
+    world.run(60)
+    assert paths(world, "Destroyed") == ["L13"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "step", "expected"),
+    [
+        ("whenScaled: Delete", "scale statefulset/web --replicas=0", "L14"),
+        ("whenDeleted: Delete", "delete statefulset web", "L14"),
+        ("whenDeleted: Retain", "delete statefulset web", ""),
+    ],
+)
+def test_14_retention_policies(policy: str, step: str, expected: str) -> None:
+    retained = f"persistentVolumeClaimRetentionPolicy: {{{policy}}}"
+    ended = scene(f"at: 60s, kubectl: {step}", extra=retained).run(400)
+    assert paths(ended, "Destroyed") == ([expected] if expected else [])
+
+
+def test_8_local_volumes_are_out_of_reach_while_their_node_is() -> None:
+    world = CSIWorld()
+    VolumeFates(world.server, world.storage).start()
+    world.add_node("n1", **{"kubernetes.io_hostname": "n1"})
+    terms = [{"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": ["n1"]}]}]
+    world.create(volume("vol", local={"path": "/mnt"}, nodeAffinity={"required": {"nodeSelectorTerms": terms}}))
+    world.run(1)
+    world.storage.write("n1:/mnt", 5, "n1")
+    world.not_ready("n1")
+    assert paths(world, "Inaccessible") == ["L8"]
+    assert world.storage.surviving("n1:/mnt") == 0, "it was never synced"
+
+
+def test_16_a_claim_made_again_leaves_the_old_volume_behind() -> None:
+    world = CSIWorld()
+    VolumeFates(world.server, world.storage).start()
+    world.static_volume()
+    world.delete_claim()
+    world.run(world.now + 2)
+    world.create(claim())
+    assert paths(world, "Replaced") == ["L16"]
+    assert paths(world, "Inaccessible") == ["L19"]
+
+
+def test_18_a_volume_stripped_of_its_finalizers_is_orphaned() -> None:
+    world = CSIWorld()
+    VolumeFates(world.server, world.storage).start()
+    world.create(storage_class("ebs", EBS), claim(storageClassName="ebs"))
+    world.add_node("n1")
+    world.run(20)
+    name = world.claim().spec.volume_name
+    world.server.patch(PersistentVolume, "", name, lambda v: with_meta(v, finalizers=()))
+    world.delete_volume(name)
+    world.run(21)
+    assert paths(world, "Orphaned") == ["L18"]
+    assert world.claim().status.phase == "Lost"
+    (leak,) = leaks(world)
+    assert (leak.kind, leak.name) == ("orphaned volume", name)
+
+
+def leaks(world: CSIWorld) -> list[Any]:
+    contents = world.contents() if isinstance(world, SnapshotWorld) else []
+    return find_leaks(world.server.list(PersistentVolume), contents, world.storage)
+
+
+def test_17_a_retained_volume_whose_object_is_deleted_is_orphaned() -> None:
+    world = CSIWorld()
+    VolumeFates(world.server, world.storage).start()
+    world.create(storage_class("ebs", EBS, reclaimPolicy="Retain"), claim(storageClassName="ebs"))
+    world.run(20)
+    name = world.claim().spec.volume_name
+    world.delete_claim()
+    world.run(25)
+    world.delete_volume(name)
+    world.run(30)
+    assert paths(world, "Inaccessible") == ["L19"]
+    assert paths(world, "Orphaned") == ["L17"]
+    assert not world.storage.disk(name).lost
+
+
+def test_24_an_attachment_deleted_by_hand_pulls_the_volume_from_under_the_pod() -> None:
+    pulled = scene(seed=2).run(60)
+    pulled.storage.write(disk_of(pulled), 10, pulled.node_of())
+    pulled.server.delete(VolumeAttachment, "", pulled.server.list(VolumeAttachment)[0].name, actor="kubectl")
+    pulled.run(200)
+    assert paths(pulled, "PulledAway") == ["L24"]
+    assert paths(pulled, "CacheLost") == ["L24"]
+
+
+@pytest.mark.parametrize(
+    ("step", "path"),
+    [
+        ("at: 160s, kubectl: delete pod web-0 --force --grace-period=0", "L21"),
+        ("at: 160s, kubectl: taint nodes NODE node.kubernetes.io/out-of-service=x:NoExecute", "L22"),
+    ],
+)
+def test_21_22_a_node_that_is_only_out_of_reach_loses_what_it_had_not_written_back(step: str, path: str) -> None:
+    node = scene().run(60).node_of()
+    cut_off = scene(
+        f"at: 100s, fault: node-partition, node: {node}, for: 1h", step.replace("NODE", node), duration=1500
+    )
+    cut_off.run(90)
+    where = disk_of(cut_off)
+    cut_off.storage.write(where, 10, node)
+    cut_off.run(1400)
+    assert paths(cut_off, "PulledAway") == [path]
+    assert paths(cut_off, "CacheLost") == [path]
+    assert "L21" in paths(cut_off, "Inaccessible")
+    assert paths(cut_off, "Accessible")
+
+
+def test_10_a_partitioned_node_without_an_operator_loses_nothing_and_nobody_else_writes() -> None:
+    node = scene().run(60).node_of()
+    cut_off = scene(f"at: 100s, fault: node-partition, node: {node}, for: 2h", duration=3000).run(3000)
+    assert paths(cut_off, "SecondWriter") == []
+    assert paths(cut_off, "CacheLost") == []
+    assert paths(cut_off, "Inaccessible") == ["L21"]
+
+
+def test_2_a_power_loss_loses_the_page_cache_and_no_more() -> None:
+    node = scene().run(60).node_of()
+    dark = scene(f"at: 100s, fault: node-crash, node: {node}").run(60)
+    where = disk_of(dark)
+    dark.storage.write(where, 100, node)
+    dark.storage.sync(where, node)
+    dark.storage.write(where, 10, node)
+    dark.run(200)
+    assert paths(dark, "CacheLost") == ["L2"]
+    assert dark.storage.surviving(where) == 100
+
+
+def test_20_9_a_shared_volume_has_two_writers_after_a_force_delete() -> None:
+    node = scene(provisioner="efs.csi.aws.com").run(60).node_of()
+    torn = scene(
+        f"at: 100s, fault: node-partition, node: {node}, for: 1h",
+        "at: 160s, kubectl: delete pod web-0 --force --grace-period=0",
+        provisioner="efs.csi.aws.com",
+    ).run(400)
+    assert paths(torn, "SecondWriter") == ["L20"]
+
+
+def test_12_the_host_path_deleter_destroys_the_directory() -> None:
+    gone = scene(
+        "at: 100s, kubectl: delete statefulset web",
+        "at: 130s, kubectl: delete pvc data-web-0",
+        provisioner="kubernetes.io/host-path",
+    )
+    gone.run(60)
+    gone.storage.write(disk_of(gone), 10, gone.node_of())
+    gone.run(300)
+    assert paths(gone, "Destroyed") == ["L10"]
+
+
+def test_9_a_host_path_pod_that_moves_leaves_its_data_behind() -> None:
+    node = scene(provisioner="kubernetes.io/host-path").run(60).node_of()
+    moved = scene(
+        f"at: 60s, kubectl: cordon {node}", "at: 61s, kubectl: delete pod web-0", provisioner="kubernetes.io/host-path"
+    ).run(50)
+    where = disk_of(moved)
+    moved.storage.write(where, 10, node)
+    moved.storage.sync(where, node)
+    moved.run(150)
+    assert moved.node_of() != node
+    assert paths(moved, "Inaccessible") == ["L9"]
+    assert moved.storage.surviving(where) == 10
+
+
+def test_34_a_volume_of_a_claim_that_was_never_there_is_destroyed() -> None:
+    world = CSIWorld()
+    VolumeFates(world.server, world.storage).start()
+    reference = {"namespace": "default", "name": "data", "uid": "of-another-life"}
+    csi = {"driver": EBS, "volumeHandle": "h"}
+    world.create(volume("vol", claimRef=reference, csi=csi, persistentVolumeReclaimPolicy="Delete"))
+    world.run(60)
+    assert paths(world, "Destroyed") == ["L34"]
+
+
+def test_32_a_dropped_source_is_told() -> None:
+    world = CSIWorld()
+    world.create(claim(dataSource={"kind": "Foo", "name": "x"}))
+    assert paths(world, "SourceDropped") == ["L32"]
+
+
+def test_7_with_retained_volumes_and_deleted_snapshots() -> None:
+    world = SnapshotWorld()
+    VolumeFates(world.server, world.storage).start()
+    world.take()
+    world.delete()
+    world.run(world.now + 60)
+    assert paths(world, "SnapshotDestroyed") == ["L31"]
+
+
+def test_leaks_and_what_they_cost() -> None:
+    world = SnapshotWorld(policy="Retain")
+    VolumeFates(world.server, world.storage).start()
+    world.create(storage_class("keep", "rbd.csi.ceph.com", reclaimPolicy="Retain"))
+    world.create(claim("kept", "10Gi", storageClassName="keep"))
+    world.run(world.now + 30)
+    world.delete_claim("kept")
+    world.run(world.now + 1)
+    released = world.now
+    world.run(released + 7200)
+    found = leaks(world)
+    assert [(leak.kind, leak.size) for leak in found] == [("released volume", 10 * GIB)]
+    assert found[0].gib_hours == pytest.approx(20, rel=0.01)
+    total = usage(found, world.storage)
+    assert total.leaked == found[0].gib_hours
+    assert total.volumes == pytest.approx(11 * 2, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("actor", "owner", "ends", "ephemeral", "path"),
+    [
+        ("kubectl", "", False, False, "L10"),
+        ("kubectl", "", True, False, "L13"),
+        ("garbage-collector", "StatefulSet", False, False, "L14"),
+        ("garbage-collector", "Pod", False, False, "L14"),
+        ("garbage-collector", "Pod", False, True, "L7"),
+        ("garbage-collector", "MyDatabase", False, False, "L15"),
+    ],
+)
+def test_who_deletes_a_claim_decides_the_path(actor: str, owner: str, ends: bool, ephemeral: bool, path: str) -> None:
+    made = with_meta(PersistentVolumeClaim(), owner_references=(OwnerReference(kind=owner),) if owner else ())
+    assert deletion_path(made, actor, ends, ephemeral) == path
