@@ -5,6 +5,7 @@ Source: pkg/kubelet/images/{image_manager,puller}.go; node.md 1.12.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -39,6 +40,19 @@ def what_image_needs(policy: str, present: bool) -> Need:
     if policy == "Always" or not present:
         return "pull"
     return "present"
+
+
+_NAME = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_HOST = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
+_REFERENCE = re.compile(
+    rf"(?:{_HOST}(?:\.{_HOST})*(?::[0-9]+)?/)?{_NAME}(?:/{_NAME})*(?::\w[\w.-]{{0,127}})?(?:@[A-Za-z0-9_+.-]+:[0-9a-fA-F]{{32,}})?",
+    re.ASCII,
+)
+
+
+def is_valid_reference(image: str) -> bool:
+    """Tell whether an image's name can be parsed (github.com/distribution/reference)."""
+    return _REFERENCE.fullmatch(image) is not None
 
 
 class TokenBucket:
@@ -80,6 +94,10 @@ class ImageManager:
     def ensure_image_exists(self, pod: Pod, container: Container) -> Generator[Event, Any, StartFailure | None]:
         """Wait until the image is on the node, or return why it will not be (EnsureImageExists)."""
         image = container.image
+        if not is_valid_reference(image):
+            message = f'Failed to apply default image tag "{image}": couldn\'t parse image name'
+            self._record(pod, "Warning", "InspectFailed", message)
+            return StartFailure("InvalidImageName", message)
         need = what_image_needs(container.image_pull_policy, image in self._machine.images)
         if need == "present":
             self._record(pod, "Normal", "Pulled", f'Container image "{image}" already present on machine')

@@ -7,7 +7,7 @@ Source: pkg/kubelet/kubelet.go (syncLoopIteration, Handle*), pkg/kubelet/config;
 
 from __future__ import annotations
 
-from k8sim.api.core import Container, Node, Pod
+from k8sim.api.core import ConfigMap, Container, Node, Pod, Secret
 from k8sim.api.meta import ObjectMeta
 from k8sim.api.pods import is_pod_terminal
 from k8sim.api.struct import replace
@@ -15,6 +15,7 @@ from k8sim.apiserver.client import Client
 from k8sim.apiserver.server import APIServer
 from k8sim.apiserver.watch import Change
 from k8sim.kubelet.admission import Rejection, admit
+from k8sim.kubelet.configrefs import CONFIG_KINDS
 from k8sim.kubelet.deadline import deadline_ns
 from k8sim.kubelet.devices import Mounts
 from k8sim.kubelet.images import ImageManager
@@ -89,8 +90,9 @@ class KubeletProcess:
         self.prober = ProbeManager(sim, machine, started_ns, self._on_probe_result, self._on_unhealthy)
         self.images = ImageManager(clock, machine, settings, self.record)
         self.runtime = RuntimeManager(
-            clock, rank, machine, settings, self.images, self.prober, self.record, self.spawn, self._on_sandbox_ready
-        )
+            clock, rank, machine, settings, self.images, self.prober, self.record, self.spawn, self._on_sandbox_ready,
+            self.find_config,
+        )  # fmt: skip
         self.node_status = NodeStatus(
             self.client, clock, rank, machine, settings,
             grid("node status", settings.node_status_update_frequency_ns), grid("lease", 10 * SECOND),
@@ -140,6 +142,10 @@ class KubeletProcess:
         active = worker.active if worker is not None else None
         self.client.cause = active.cause if active is not None else NO_CAUSE
         self.client.event(pod, type_, reason, message)
+
+    def find_config(self, kind: str, namespace: str, name: str) -> ConfigMap | Secret | None:
+        """Return a ConfigMap or Secret (the kubelet watches those that its pods name)."""
+        return self._server.find(CONFIG_KINDS[kind], namespace, name)
 
     # ---- pods of the watch --------------------------------------------------------------------------------------
 

@@ -9,11 +9,12 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any
 
-from k8sim.api.core import Container, LifecycleHandler, Pod
+from k8sim.api.core import ConfigMap, Container, LifecycleHandler, Pod, Secret
 from k8sim.api.pods import is_sidecar
 from k8sim.kubelet import grace
 from k8sim.kubelet.actions import KillReason, PodActions, compute_pod_actions
 from k8sim.kubelet.backoff import Backoff
+from k8sim.kubelet.configrefs import missing_for_container
 from k8sim.kubelet.hooks import hook_course
 from k8sim.kubelet.images import ImageManager, RecordEvent, StartFailure
 from k8sim.kubelet.prober import ProbeManager
@@ -63,6 +64,8 @@ class RuntimeManager:
         Starts a process of the kubelet and returns the event of its end.
     sandbox_ready
         Called with the pod when its new sandbox stands.
+    lookup
+        Finds a ConfigMap or Secret by kind, namespace and name.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class RuntimeManager:
         record: RecordEvent,
         spawn: Spawn,
         sandbox_ready: Callable[[Pod], None],
+        lookup: Callable[[str, str, str], ConfigMap | Secret | None],
     ) -> None:
         self._clock = clock
         self._rank = rank
@@ -85,6 +89,7 @@ class RuntimeManager:
         self._record = record
         self._spawn = spawn
         self._sandbox_ready = sandbox_ready
+        self._lookup = lookup
         self.backoff = Backoff(max_ns=settings.max_container_restart_period_ns)
 
     # ---- a sync -------------------------------------------------------------------------------------------------
@@ -144,6 +149,10 @@ class RuntimeManager:
         if failure is not None:
             self._record(pod, "Warning", "Failed", f"Error: {failure.reason}")
             return failure
+        missing = missing_for_container(container, lambda kind, name: self._lookup(kind, pod.namespace, name))
+        if missing is not None:
+            self._record(pod, "Warning", "Failed", f"Error: {missing}")
+            return StartFailure("CreateContainerConfigError", missing)
         restarts = self._restart_count(pod, container, status)
         process: Process = yield from self._machine.start_container(
             pod.uid, container.name, container.image, restarts, cause

@@ -2,6 +2,9 @@
 
 import pytest
 
+from k8sim.api.core import ConfigMap
+from k8sim.api.meta import ObjectMeta
+from k8sim.kubelet.images import is_valid_reference
 from k8sim.kubelet.settings import KubeletSettings
 from tests.kubelet.bench import READY, Bench, image
 
@@ -210,3 +213,53 @@ def test_ready_probe_uses_the_first_status_that_shows_the_container():
     bench.pod("app", {"readinessProbe": {**READY, "periodSeconds": 10}})
     bench.run(5)
     assert bench.time("Ready") < 0.3
+
+
+def config_map(name: str, **data: str) -> ConfigMap:
+    return ConfigMap(metadata=ObjectMeta(name=name, namespace="default"), data=data)
+
+
+def test_container_waits_for_what_its_environment_names():
+    bench = Bench()
+    bench.server.create(config_map("here", k="v"))
+    key = {"name": "A", "valueFrom": {"configMapKeyRef": {"name": "here", "key": "k"}}}
+    bench.pod("fine", {"env": [key]})
+    bench.pod("optional", {"envFrom": [{"secretRef": {"name": "none", "optional": True}}]})
+    bench.pod("later", {"envFrom": [{"configMapRef": {"name": "later"}}]})
+    bench.at(15, lambda: bench.server.create(config_map("later")))
+    bench.run(45)
+    assert bench.time("Started", "fine") < 0.2
+    assert bench.time("Started", "optional") < 0.2
+    assert bench.times("Waiting", "later", reason="CreateContainerConfigError")
+    assert 15 <= bench.time("Started", "later") <= 31
+
+
+def test_pod_waits_for_what_its_volumes_name():
+    bench = Bench()
+    bench.pod(
+        "app",
+        {"volumeMounts": [{"name": "cfg", "mountPath": "/cfg"}]},
+        volumes=[{"name": "cfg", "configMap": {"name": "later", "items": [{"key": "k", "path": "k"}]}}],
+    )
+    bench.at(30, lambda: bench.server.create(config_map("later", k="v")))
+    bench.run(20)
+    assert bench.stored().status.pod_ip == ""
+    assert not bench.rows("Container")
+    bench.run(70)
+    assert 30 <= bench.time("Started") <= 66
+    assert "FailedMount" in [r.event for r in bench.rows("Event")]
+
+
+@pytest.mark.parametrize("name", ["App:v1", "app:v1:v2", "-app", "app:" + "x" * 129])
+def test_image_name_that_cannot_be_parsed(name: str):
+    bench = Bench()
+    bench.pod("app", {"image": name})
+    bench.run(3)
+    assert bench.times("Waiting", reason="InvalidImageName")
+
+
+@pytest.mark.parametrize(
+    "name", ["app", "app:v1", "reg.example.com:5000/team/app_x:1.2-rc.1", "a/b@sha256:" + "0" * 64]
+)
+def test_image_names_that_can_be_parsed(name: str):
+    assert is_valid_reference(name)
