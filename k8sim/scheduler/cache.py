@@ -41,10 +41,6 @@ class Cache:
         self._assumed.discard(pod.uid)
         self._put(pod, pod.spec.node_name)
 
-    def update_pod(self, pod: Pod) -> None:
-        """Take a new version of a bound pod."""
-        self.add_pod(pod)
-
     def remove_pod(self, uid: str) -> None:
         """Stop counting a pod; unknown ones are fine."""
         found = self._pods.pop(uid, None)
