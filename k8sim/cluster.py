@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 from k8sim.api.core import Namespace, Node
 from k8sim.api.meta import Condition, ObjectMeta
 from k8sim.api.scheme import decode
 from k8sim.api.struct import Time, replace
+from k8sim.apiserver.admission import default_admission
 from k8sim.apiserver.informer import SharedInformers
 from k8sim.apiserver.recorder import Recorder
 from k8sim.apiserver.server import APIServer
-from k8sim.controllers.controller import Controller, ControllerContext
+from k8sim.controllers.controller import ControllerContext
+from k8sim.controllers.kube_controller_manager import KubeControllerManager
 from k8sim.controllers.snapshot.controller import SnapshotController
 from k8sim.csi.fates import VolumeFates
 from k8sim.csi.installation import Installation
 from k8sim.csi.schedules import SnapshotScheduler, parse_schedule
 from k8sim.faults.fault import World
+from k8sim.kubelet.kubelet import Kubelet
 from k8sim.machines.disks import Storage
 from k8sim.machines.image import Images
 from k8sim.machines.machine import Machine
@@ -25,6 +27,7 @@ from k8sim.machines.registry import Registry
 from k8sim.result import Result
 from k8sim.scenario.model import Scenario
 from k8sim.scenario.steps import run_timeline
+from k8sim.scheduler.scheduler import Scheduler
 from k8sim.sim.clock import Clock
 from k8sim.sim.latencies import Latencies
 from k8sim.sim.simulation import Simulation
@@ -36,43 +39,6 @@ from k8sim.workload.workload import Workload
 NODE_CONDITIONS = {"MemoryPressure": "False", "DiskPressure": "False", "PIDPressure": "False", "Ready": "True"}
 OLD = Time(-3600 * SECOND)
 """When the nodes and namespaces that are there at t = 0 were made."""
-
-CONTROLLERS = [
-    "k8sim.controllers.garbagecollector.controller:GarbageCollector",
-    "k8sim.controllers.statefulset.controller:StatefulSetController",
-    "k8sim.controllers.replicaset.controller:ReplicaSetController",
-    "k8sim.controllers.deployment.controller:DeploymentController",
-    "k8sim.controllers.daemonset.controller:DaemonSetController",
-    "k8sim.controllers.job.controller:JobController",
-    "k8sim.controllers.cronjob.controller:CronJobController",
-    "k8sim.controllers.ttlafterfinished.controller:TTLAfterFinishedController",
-    "k8sim.controllers.endpointslice.controller:EndpointSliceController",
-    "k8sim.controllers.disruption.controller:DisruptionController",
-    "k8sim.controllers.nodelifecycle.controller:NodeLifecycleController",
-    "k8sim.controllers.tainteviction.controller:TaintEvictionController",
-    "k8sim.controllers.podgc.controller:PodGCController",
-    "k8sim.controllers.persistentvolume.controller:PersistentVolumeController",
-    "k8sim.controllers.volumeprotection.controller:PVCProtectionController",
-    "k8sim.controllers.volumeprotection.controller:PVProtectionController",
-    "k8sim.controllers.attachdetach.controller:AttachDetachController",
-    "k8sim.controllers.ephemeral.controller:EphemeralVolumeController",
-    "k8sim.controllers.expand.controller:ExpandController",
-    "k8sim.controllers.resourcequota.controller:ResourceQuotaController",
-    "k8sim.controllers.namespace.controller:NamespaceController",
-]
-
-
-def optional(path: str) -> Any:
-    module, _, name = path.partition(":")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as e:
-        import os
-        import sys
-
-        if os.environ.get("K8SIM_DEV"):
-            print("missing", path, e, file=sys.stderr)
-        return None
 
 
 def ready_node(manifest: Any) -> Node:
@@ -93,32 +59,6 @@ def ready_node(manifest: Any) -> Node:
         ),
         status=replace(node.status, allocatable=node.status.allocatable or capacity, conditions=conditions),
     )
-
-
-class ControllerManager:
-    """kube-controller-manager: all controllers, over one set of caches. A new process remembers nothing."""
-
-    def __init__(self, sim: Simulation, server: APIServer, storage: Storage | None = None) -> None:
-        self._sim = sim
-        self._server = server
-        self._storage = storage
-        self._informers: SharedInformers | None = None
-        self.controllers: list[Controller] = []
-
-    def start(self) -> None:
-        """Start a process with all controllers."""
-        self._informers = SharedInformers(self._server, "kube-controller-manager")
-        context = ControllerContext(self._sim, self._server, self._informers, storage=self._storage)
-        self.controllers = [c(context) for c in map(optional, CONTROLLERS) if c is not None]
-        for controller in self.controllers:
-            controller.start()
-
-    def stop(self) -> None:
-        """End the process; what it had sent is at work still."""
-        for controller in self.controllers:
-            controller.stop()
-        if self._informers is not None:
-            self._informers.disconnect()
 
 
 class Cluster:
@@ -152,8 +92,7 @@ class Cluster:
         clock = Clock(second_phase_ns=phase, tie_salt=tie_salt)
         latencies = Latencies(streams, scenario.latencies)
         self.sim = Simulation(clock, streams, latencies, Trace(), dict(scenario.feature_gates))
-        admission = optional("k8sim.apiserver.admission:default_admission")
-        self.server = APIServer(self.sim, admission() if admission else (), keep_history)
+        self.server = APIServer(self.sim, default_admission(), keep_history)
         self.recorder = Recorder(self.server)
         self.server.recorder = self.recorder
         self.server.real_name = self.recorder.real_name
@@ -163,7 +102,7 @@ class Cluster:
             self.server.preload(ready_node(manifest))
         self.storage = Storage(self.sim)
         VolumeFates(self.server, self.storage).start()
-        self.controller_manager = ControllerManager(self.sim, self.server, self.storage)
+        self.controller_manager = KubeControllerManager(self.sim, self.server, self.storage)
         self.controller_manager.start()
         self.snapshots = SnapshotController(
             ControllerContext(self.sim, self.server, SharedInformers(self.server, "snapshot-controller"))
@@ -173,22 +112,16 @@ class Cluster:
         self.csi.start()
         schedules = [parse_schedule(raw) for raw in scenario.cluster.get("snapshotSchedules", ())]
         SnapshotScheduler(self.server, schedules).start()
-        scheduler = optional("k8sim.scheduler.scheduler:Scheduler")
-        if scheduler is not None:
-            self.scheduler = scheduler(self.sim, self.server, SharedInformers(self.server, "kube-scheduler"))
-            self.scheduler.start()
+        self.scheduler = Scheduler(self.sim, self.server, SharedInformers(self.server, "kube-scheduler"))
+        self.scheduler.start()
         registry = Registry(self.sim, Images(scenario.images))
         self.machines: dict[str, Machine] = {}
-        self.kubelets: dict[str, Any] = {}
-        kubelet_class = optional("k8sim.kubelet.kubelet:Kubelet")
+        self.kubelets: dict[str, Kubelet] = {}
         for index, node in enumerate(self.server.list(Node)):
             machine = self.machines[node.name] = Machine(self.sim, node.name, registry, index)
-            if kubelet_class is not None:
-                kubelet = self.kubelets[node.name] = kubelet_class(self.sim, self.server, machine, storage=self.storage)
-                kubelet.start()
-        world = World(
-            self.sim, self.server, self.machines, scenario.namespace, self.storage, self.controller_manager
-        )
+            kubelet = self.kubelets[node.name] = Kubelet(self.sim, self.server, machine, storage=self.storage)
+            kubelet.start()
+        world = World(self.sim, self.server, self.machines, scenario.namespace, self.storage, self.controller_manager)
         self.workload = Workload(self.server, self.machines, scenario.network, scenario.traffic)
         run_timeline(world, scenario)
 

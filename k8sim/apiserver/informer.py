@@ -103,6 +103,15 @@ class Informer(Generic[T]):
             self._connected = True
             self._clock.call_after(self._lag(), self._after_relist, self._epoch, rank=self._rank)
 
+    def close(self) -> None:
+        """End the watch for good: its process is gone."""
+        self.disconnect()
+        if self._node is None:
+            self._server.unwatch(self.cls, self._on_commit)
+        else:
+            self._server.unwatch_pods_of_node(self._node, self._on_commit)
+        self._server.off_outage(self._server_lost, self._server_found)
+
     def restart(self) -> None:
         """Begin anew, as a process does that has just started: the cache is empty until the list arrives."""
         self.disconnect()
@@ -214,12 +223,7 @@ class SharedInformers:
             self._informers[cls.kind] = Informer(self.server, cls, self.process)
         return self._informers[cls.kind]  # type: ignore[return-value]
 
-    def disconnect(self) -> None:
-        """Cut all watches of the program."""
+    def close(self) -> None:
+        """End all watches of the program for good."""
         for informer in self._informers.values():
-            informer.disconnect()
-
-    def reconnect(self) -> None:
-        """Let all watches of the program list and watch again."""
-        for informer in self._informers.values():
-            informer.reconnect()
+            informer.close()

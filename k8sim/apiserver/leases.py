@@ -40,6 +40,10 @@ class Leases:
         """Call the watcher with a node's name whenever its renewals begin or end."""
         self._watchers.append(watcher)
 
+    def unwatch(self, watcher: Callable[[str], None]) -> None:
+        """End a watch."""
+        self._watchers.remove(watcher)
+
     def begin(self, node: str, first_ns: int, period_ns: int) -> None:
         """Record that the node's kubelet renews from ``first_ns`` on, every ``period_ns``."""
         last = self.last_renewal(node, first_ns)

@@ -108,6 +108,10 @@ class APIServer:
         """Tell a watch when the server goes down, and when it is back (with the time when it went down)."""
         self._lines.append((lost, found))
 
+    def off_outage(self, lost: Callable[[], None], found: Callable[[int], None]) -> None:
+        """Tell a watch no more."""
+        self._lines.remove((lost, found))
+
     def go_down(self) -> None:
         """Stop answering: requests fail, watches break. What is stored stays."""
         if self.available:
@@ -126,6 +130,10 @@ class APIServer:
     def watch_pods_of_node(self, node: str, watcher: Watcher) -> None:
         """Call the watcher on every change of pods bound to a node (field selector spec.nodeName)."""
         self._pod_watchers.setdefault(node, []).append(watcher)
+
+    def unwatch_pods_of_node(self, node: str, watcher: Watcher) -> None:
+        """End a watch of a node's pods."""
+        self._pod_watchers[node].remove(watcher)
 
     def watch_object(self, cls: type[Object], namespace: str, name: str, watcher: Watcher) -> Callable[[], None]:
         """Call the watcher on every change of one object (field selector metadata.name); return what ends the watch."""

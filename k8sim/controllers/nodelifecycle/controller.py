@@ -109,6 +109,7 @@ class NodeLifecycleController(Controller):
     def stop(self) -> None:
         """Stop all loops."""
         super().stop()
+        self.server.leases.unwatch(self._on_lease)
         self._stopped = self._tainter.stopped = True
 
     # ---- observe --------------------------------------------------------------------------------------------

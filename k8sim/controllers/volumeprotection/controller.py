@@ -56,6 +56,11 @@ class PVCProtectionController(Controller):
         self._latest_pod_version = 0
         context.server.watch(Pod, self._on_pod_commit)
 
+    def stop(self) -> None:
+        """Stop, and watch no more."""
+        super().stop()
+        self.server.unwatch(Pod, self._on_pod_commit)
+
     def _on_claim(self, change: Change) -> None:
         if change.type == "DELETED":
             return

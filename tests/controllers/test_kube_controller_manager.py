@@ -1,0 +1,105 @@
+"""A process of kube-controller-manager begins with nothing, and leaves nothing behind."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import pytest
+
+from k8sim.api.core import Node, Pod
+from k8sim.cluster import Cluster
+from k8sim.scenario import Scenario, loads
+from k8sim.sim.units import SECOND
+
+TEXT = """
+apiVersion: k8sim.dev/v1alpha1
+kind: Scenario
+metadata: {name: restarts}
+spec:
+  duration: 20m
+  nodes: [{name: node, count: 3}]
+  images: {"*": {ready: 2s, stop: 1s}}
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: web}
+spec: {maxUnavailable: 1, selector: {matchLabels: {app: web}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {clusterIP: None, selector: {app: web}}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: web}
+spec:
+  serviceName: web
+  replicas: 3
+  minReadySeconds: 5
+  selector: {matchLabels: {app: web}}
+  template: {metadata: {labels: {app: web}}, spec: {containers: [{name: app, image: "app:v1"}]}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: api}
+spec:
+  replicas: 3
+  selector: {matchLabels: {app: api}}
+  template: {metadata: {labels: {app: api}}, spec: {containers: [{name: app, image: "app:v1"}]}}
+"""
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    scenario: Scenario = loads(TEXT)
+    return Cluster(scenario, seed=3)
+
+
+def run(cluster: Cluster, until_s: float) -> None:
+    cluster.sim.clock.run(int(until_s * SECOND))
+
+
+@pytest.mark.parametrize("when", [0.05, 0.5, 3, 7.5, 60])
+def test_after_its_end_no_controller_writes(cluster: Cluster, when: float) -> None:
+    """A node dies and pods are deleted: all that controllers would have to answer."""
+    run(cluster, when)
+    cluster.controller_manager.stop()
+    stopped = cluster.sim.clock.now
+    cluster.machines["node-1"].crash()
+    for pod in cluster.server.list(Pod)[:2]:
+        cluster.server.delete(Pod, *pod.key, actor="test")
+    run(cluster, 1100)
+    history = cluster.server.history
+    assert history is not None
+    late = {change.actor.partition("/")[0] for t, change in history if t > stopped}
+    assert late <= {"test", "kubectl", "kube-scheduler", "kubelet"}
+    assert cluster.server.get(Node, "", "node-1").status.conditions[-1].status == "True"  # nobody has noticed
+
+
+def test_its_successor_takes_over_in_the_middle_of_anything(cluster: Cluster) -> None:
+    for _, t in zip(range(40), count(0.05, 0.21), strict=False):
+        run(cluster, t)
+        cluster.controller_manager.restart()
+    run(cluster, 120)
+    pods = cluster.server.list(Pod)
+    assert sorted(p.name for p in pods if p.name.startswith("web")) == ["web-0", "web-1", "web-2"]
+    assert len(pods) == 6
+    assert all(c.status == "True" for p in pods for c in p.status.conditions if c.type == "Ready")
+
+
+def test_processes_that_have_ended_leave_no_watches(cluster: Cluster) -> None:
+    def watches() -> int:
+        server = cluster.server
+        kinds = sum(map(len, server._watchers.values())) + sum(map(len, server._pod_watchers.values()))
+        return kinds + len(server._lines) + len(server.leases._watchers)
+
+    run(cluster, 30)
+    before = watches()
+    for _ in range(3):
+        cluster.controller_manager.restart()
+    assert watches() == before
+    cluster.controller_manager.stop()
+    cluster.controller_manager.stop()
+    assert watches() < before
+    assert not cluster.controller_manager.running
