@@ -19,6 +19,7 @@ from k8sim.api.volumes import MULTI_NODE_MODES
 from k8sim.apiserver.client import Client
 from k8sim.apiserver.errors import ApiError
 from k8sim.apiserver.watch import Change
+from k8sim.kubelet.configrefs import CONFIG_KINDS, missing_for_volume
 from k8sim.kubelet.devices import Backoff, Devices, MountFailed, Mounts
 from k8sim.kubelet.settings import VOLUME_POLL, VOLUME_TIMEOUT
 from k8sim.kubelet.volumegrowth import VolumeGrowth
@@ -200,8 +201,29 @@ class VolumeManager:
         for spec in specs:
             volumes.tasks.append(self._spawn(self._mount_claim(volumes, spec)))
         if others:
+            yield from self._config_is_there(volumes)
             yield self._clock.sleep(self._mount(), self._rank)
             self._mounted(volumes)
+
+    def _config_is_there(self, volumes: PodVolumes) -> Generator[Event, Any, None]:
+        """Try until all ConfigMaps and Secrets exist that the pod mounts, with back-off."""
+        pod, backoff = volumes.pod, Backoff()
+        while True:
+            problem = self._missing_config(pod)
+            if problem is None:
+                return
+            volumes.why = problem
+            self._record(pod, "Warning", "FailedMount", f"MountVolume.SetUp failed for volume: {problem}")
+            yield self._clock.sleep(backoff.next(), self._rank)
+
+    def _missing_config(self, pod: Pod) -> str | None:
+        find, used = self._client.server.find, used_volumes(pod)
+
+        def lookup(kind: str, name: str) -> ConfigMap | Secret | None:
+            return find(CONFIG_KINDS[kind], pod.namespace, name)
+
+        problems = (missing_for_volume(volume, lookup) for volume in pod.spec.volumes if volume.name in used)
+        return next((problem for problem in problems if problem is not None), None)
 
     def _mounted(self, volumes: PodVolumes) -> None:
         volumes.pending -= 1
