@@ -47,11 +47,6 @@ def claim_name(sts: StatefulSet, template: PersistentVolumeClaim, ordinal: int) 
     return f"{template.name}-{sts.name}-{ordinal}"
 
 
-def pod_revision(pod: Pod) -> str:
-    """Return the name of the revision that the pod was made from, "" if it does not say."""
-    return pod.metadata.labels.get(REVISION_LABEL, "")
-
-
 def claims_of(sts: StatefulSet, ordinal: int) -> list[PersistentVolumeClaim]:
     """Return the claims that a pod of that ordinal needs, as they are created, in template order."""
     labels = sts.spec.selector.match_labels if sts.spec.selector is not None else {}
