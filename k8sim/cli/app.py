@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from k8sim.cli import get, run, trace, validate, version
@@ -23,13 +25,23 @@ k8sim run scenarios/web-rolling-update.yaml
 app = typer.Typer(
     name="k8sim",
     cls=Commands,
-    help=HELP,
     epilog=EPILOG,
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback(help=HELP)
+def _program(
+    show_version: Annotated[
+        bool, typer.Option("--version", help="The same as k8sim version.", callback=version.when_asked, is_eager=True)
+    ] = False,
+) -> None:
+    del show_version  # its callback has done everything
+
+
 app.command(epilog=run.EPILOG, no_args_is_help=True)(run.run)
 app.command(epilog=trace.EPILOG, no_args_is_help=True)(trace.trace)
 app.command(epilog=get.EPILOG, no_args_is_help=True)(get.get)

@@ -25,6 +25,7 @@ def test_version_names_the_release_that_is_simulated(k8sim: Run) -> None:
     result = k8sim("version")
     assert package.__version__ in result.stdout
     assert "v1.36.2" in result.stdout
+    assert k8sim("--version").stdout == result.stdout
 
 
 @pytest.mark.parametrize("command", ["--help", "version"])
