@@ -15,6 +15,7 @@ from k8sim.apiserver.server import APIServer
 from k8sim.controllers.controller import ControllerContext
 from k8sim.controllers.kube_controller_manager import KubeControllerManager
 from k8sim.controllers.snapshot.controller import SnapshotController
+from k8sim.csi.driversettings import parse_driver
 from k8sim.csi.fates import VolumeFates
 from k8sim.csi.installation import Installation
 from k8sim.csi.schedules import SnapshotScheduler, parse_schedule
@@ -108,7 +109,8 @@ class Cluster:
             ControllerContext(self.sim, self.server, SharedInformers(self.server, "snapshot-controller"))
         )
         self.snapshots.start()
-        self.csi = Installation(self.server, self.storage)
+        drivers = [parse_driver(raw) for raw in scenario.cluster.get("storageDrivers", ())]
+        self.csi = Installation(self.server, self.storage, {d.name: d for d in drivers})
         self.csi.start()
         schedules = [parse_schedule(raw) for raw in scenario.cluster.get("snapshotSchedules", ())]
         SnapshotScheduler(self.server, schedules).start()

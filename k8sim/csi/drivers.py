@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
+from k8sim.sim.distributions import Distribution
+
 Topology = Literal["", "zone", "region", "node"]
 Expansion = Literal["online", "offline", "none"]
 Source = Literal["csi", "hostPath", "local", "nfs"]
@@ -50,6 +52,8 @@ class Driver:
         Size of the largest volume; None: no limit.
     known
         The name is one of a driver that we know; else its abilities are assumed.
+    laws
+        How long its calls take, by the names of latencies, where that differs from the latencies of all drivers.
     """
 
     name: str
@@ -70,11 +74,7 @@ class Driver:
     capacity_bytes: int | None = None
     max_volume_bytes: int | None = None
     known: bool = True
-    latencies: Mapping[str, str] = field(default_factory=dict)
-
-    def latency(self, call: str) -> str:
-        """Return the named latency of a call, e.g. "volumeAttach"."""
-        return self.latencies.get(call, call)
+    laws: Mapping[str, Distribution] = field(default_factory=dict)
 
 
 # A block device in one zone: Amazon EBS, Google persistent disk, Azure managed disk, Cinder, vSphere.

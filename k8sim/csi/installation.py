@@ -97,6 +97,10 @@ class Installation:
 
     def _install(self, driver: Driver) -> None:
         backend = self.backends[driver.name] = Backend(driver, self.storage)
+        self.storage.laws.update({(driver.name, call): law for call, law in driver.laws.items()})
+        detail = {"family": driver.family, "known": driver.known}
+        sim = self.server.sim
+        sim.trace.append(sim.clock.now, "StorageDriver", driver.name, "Installed", detail)
         if driver.source == "csi":
             if self.server.find(CSIDriver, "", driver.name) is None:
                 spec = CSIDriverSpec(attach_required=driver.attach)

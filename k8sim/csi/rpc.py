@@ -65,7 +65,7 @@ class Backend:
         key = (name, target)
         call: _Call[T] | None = self._calls.get(key)
         if call is None:
-            duration = self.storage.sim.latencies.draw(self.driver.latency(name), f"{self.driver.name}/{target}")
+            duration = self.storage.draw(self.driver.name, name, f"{self.driver.name}/{target}")
             call = self._calls[key] = _Call(self.clock.now + duration)
             self.clock.call_at(call.ends_ns, self._end, key, call, effect, rank=self._rank)
         remaining = call.ends_ns - self.clock.now

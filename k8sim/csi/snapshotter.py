@@ -93,7 +93,7 @@ class Snapshotter(Sidecar):
             return known
         if storage.disk(source).lost:
             raise RpcError("NotFound", f"volume {source} not found")
-        until_ready = self.sim.latencies.draw(self.driver.latency("snapshotReady"), handle)
+        until_ready = storage.draw(self.driver.name, "snapshotReady", handle)
         return storage.cut(handle, source, until_ready, cause, quiesced, not self.driver.snapshots_survive_volume)
 
     def _create_failed(self, content: VolumeSnapshotContent, error: RpcError, client: Client) -> Steps:

@@ -178,7 +178,7 @@ class Devices:
         where = location(spec.volume, self.node)
         busy = self._busy[unique] = self.clock.event()
         try:
-            yield self.clock.sleep(self._draw("volumeStage", where), self._rank)
+            yield self.clock.sleep(self.draw("volumeStage", driver, where), self._rank)
             self._check_reachable(where, driver)
             self.mounts.staged[unique] = Staged(where, driver)
         finally:
@@ -206,7 +206,7 @@ class Devices:
                 return
             busy = self._busy[unique] = self.clock.event()
             try:
-                yield self.clock.sleep(self._draw("volumeUnstage", staged.location), self._rank)
+                yield self.clock.sleep(self.draw("volumeUnstage", staged.driver, staged.location), self._rank)
                 failed = self.storage is not None and self.storage.failure_of(staged.driver, "volumeUnstage")
                 if not failed:
                     del self.mounts.staged[unique]
@@ -219,8 +219,11 @@ class Devices:
             if failed:
                 yield self.clock.sleep(backoff.next(), self._rank)
 
-    def _draw(self, name: str, entity: str) -> int:
-        return self.sim.latencies.draw(name, f"{self.node}/{entity}")
+    def draw(self, call: str, driver: str, entity: str) -> int:
+        """Draw the time of a call on this machine."""
+        if self.storage is None:
+            return self.sim.latencies.draw(call, f"{self.node}/{entity}")
+        return self.storage.draw(driver, call, f"{self.node}/{entity}")
 
     def _loop_wait(self) -> int:
         return int(self._loops.uniform() * LOOP)

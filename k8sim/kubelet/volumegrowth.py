@@ -120,8 +120,12 @@ class VolumeGrowth:
         claim = yield from client.patch_status(PersistentVolumeClaim, *key, _in_progress)
         volume = yield from client.get(PersistentVolume, "", claim.spec.volume_name)
         where = location(volume, self._node)
-        yield self._clock.sleep(self._sim.latencies.draw("volumeNodeExpand", where), self._rank)
         driver = volume.spec.csi.driver if volume.spec.csi is not None else ""
+        if self._storage is not None:
+            duration = self._storage.draw(driver, "volumeNodeExpand", f"{self._node}/{where}")
+        else:
+            duration = self._sim.latencies.draw("volumeNodeExpand", f"{self._node}/{where}")
+        yield self._clock.sleep(duration, self._rank)
         code = self._storage.failure_of(driver, "volumeNodeExpand") if self._storage is not None else ""
         if code:
             yield from client.patch_status(PersistentVolumeClaim, *key, lambda c: self._failed(c, code))

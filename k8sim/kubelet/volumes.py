@@ -304,7 +304,8 @@ class VolumeManager:
             raise MountFailed("volume uses the ReadWriteOncePod access mode and is already in use by another pod")
         if spec.unique is not None:
             yield from self.devices.stage(spec)
-            yield self._clock.sleep(self._sim.latencies.draw("volumePublish", self._node), self._rank)
+            driver = spec.volume.spec.csi.driver if spec.volume.spec.csi is not None else ""
+            yield self._clock.sleep(self.devices.draw("volumePublish", driver, "publish"), self._rank)
             self.devices.mounts.staged[spec.unique].pods[pod.uid] = None
         else:
             yield self._clock.sleep(self._mount(), self._rank)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from k8sim.api.core import PersistentVolume
+from k8sim.sim.distributions import Distribution
 from k8sim.sim.simulation import Simulation
 from k8sim.sim.trace import NO_CAUSE
 
@@ -127,6 +128,7 @@ class Storage:
         self.observers: list[StorageObserver] = []
         self.path_of_claim: Callable[[str], str] = lambda uid: "L10"
         self.path_of_detach: Callable[[str, str], str] = lambda name, node: "L21"
+        self.laws: dict[tuple[str, str], Distribution] = {}  # (driver, call): what a scenario says of one driver
         self._attached_to: dict[str, dict[str, None]] = {}
         self._mounted_on: dict[str, dict[tuple[str, str], None]] = {}
         self._outages: list[tuple[str, frozenset[str], str, int]] = []
@@ -342,6 +344,15 @@ class Storage:
         if snapshot is not None and not snapshot.deleted:
             snapshot.deleted, snapshot.deleted_ns = True, self.sim.clock.now
             self._note(snapshot.source, "SnapshotDestroyed", cause, snapshot=name, path=path)
+
+    # ---- how long calls take ----------------------------------------------------------------------------------------
+
+    def draw(self, driver: str, call: str, entity: str) -> int:
+        """Draw the time of a call: by the driver's own law if it has one, else by the named latency."""
+        law = self.laws.get((driver, call))
+        if law is None:
+            return self.sim.latencies.draw(call, entity)
+        return law.quantile(self.sim.streams.uniform(entity, call))
 
     # ---- what breaks ------------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ spec:
   nodes: [{{name: node, count: {nodes}, zones: [a]}}]
   images: {{"app:*": {{stop: 1s}}}}
   latencies: {{{latencies}}}
+  {cluster}
   timeline:
     - {{at: 0s, kubectl: "get nodes"}}
 {timeline}
@@ -73,10 +74,13 @@ def scene(
     security: str = "",
     block: bool = False,
     extra: str = "",
+    cluster: str = "",
     seed: int = 1,
 ) -> Scene:
     steps = "".join(f"    - {{{step}}}\n" for step in timeline)
-    text = HEAD.format(duration=duration, nodes=nodes, latencies=latencies, timeline=steps, provisioner=provisioner)
+    text = HEAD.format(
+        duration=duration, nodes=nodes, latencies=latencies, cluster=cluster, timeline=steps, provisioner=provisioner
+    )
     use = (
         "volumeDevices: [{name: data, devicePath: /dev/x}]"
         if block

@@ -29,6 +29,7 @@ from k8sim.controllers.attachdetach.control import (
 )
 from k8sim.controllers.attachdetach.world import ActualWorld, DesiredWorld, Place, Wanted
 from k8sim.controllers.controller import ControllerContext, Sync
+from k8sim.machines.disks import location
 from k8sim.sim.clock import rank
 from k8sim.sim.operations import OperationFailed, Operations
 from k8sim.sim.tokenbucket import TokenBucket
@@ -59,6 +60,7 @@ class AttachDetachController:
         self.sim = context.sim
         self.clock = context.sim.clock
         self.server = context.server
+        self.storage = context.storage
         self.settings = settings
         qps = context.kube_api_qps
         self._limiter = TokenBucket(qps, context.kube_api_burst) if qps is not None else None
@@ -338,6 +340,8 @@ class AttachDetachController:
                 yield from self.attachments.attach(volume, place[1], client)
             elif volume.spec.flex_volume is not None:
                 yield self.clock.sleep(self.sim.latencies.draw("volumeAttach", volume.name), self._rank)
+                if self.storage is not None:
+                    self.storage.attach(location(volume), place[1], client.cause)
         except (ApiError, OperationFailed) as error:
             self.actual.mark(place, wanted.volume_name, "uncertain")
             for pod in self._pods_of(wanted):
@@ -365,6 +369,8 @@ class AttachDetachController:
                 yield from self.attachments.detach(place[0], place[1], client)
             elif volume.spec.flex_volume is not None:
                 yield self.clock.sleep(self.sim.latencies.draw("volumeDetach", volume.name), self._rank)
+                if self.storage is not None:
+                    self.storage.detach(location(volume), place[1], client.cause)
         except (ApiError, OperationFailed):
             self.actual.mark(place, name, "uncertain")
             raise
