@@ -61,6 +61,11 @@ def _right_node(pod: Pod, node: Node) -> Rejection | None:
     return Rejection("NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector")
 
 
+def tolerates(pod: Pod, key: str, effect: str = "NoSchedule") -> bool:
+    """Tell whether a pod tolerates a taint without a value."""
+    return any(_tolerates(t, Taint(key=key, effect=effect)) for t in pod.spec.tolerations)
+
+
 def _taints(pod: Pod, node: Node) -> Rejection | None:
     """Only NoExecute counts here."""
     for taint in node.spec.taints:

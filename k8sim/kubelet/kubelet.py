@@ -5,6 +5,8 @@ Source: pkg/kubelet/kubelet.go (Run), pkg/kubelet/config/apiserver.go; node.md 5
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from k8sim.api.core import Node, Pod
 from k8sim.apiserver.informer import Informer
 from k8sim.apiserver.server import APIServer
@@ -152,6 +154,20 @@ class Kubelet:
         """The process ends, and a new one starts."""
         self._end_process()
         self._start_again()
+
+    def pressure_changed(self) -> None:
+        """Look at the eviction signals."""
+        if self.process is not None:
+            self.process.eviction.pressure_changed()
+
+    def shutdown_requested(self, power_off: Callable[[], None]) -> bool:
+        """Stop the pods first, if the kubelet is configured to."""
+        process = self.process
+        if process is None or not process.shutdown.enabled:
+            return False
+        if not process.shutdown.shutting_down:
+            process.spawn(process.shutdown.shut_down(power_off))
+        return True
 
     def link_lost(self) -> None:
         """Nothing arrives, nothing gets out."""

@@ -75,10 +75,11 @@ class NodeStatus:
         """The kubelet's process ends."""
         self._stopped = True
 
-    def set_condition(self, condition: Condition, now: bool = False) -> None:
+    def set_condition(self, condition: Condition, at_once: bool = False) -> None:
         """Change what is reported; the next status says so, on the 10 s grid or at once."""
-        self._conditions[condition.type] = condition
-        self.report_on_grid(at_once=now)
+        if self._conditions.get(condition.type) != condition:
+            self._conditions[condition.type] = condition
+            self.report_on_grid(at_once)
 
     def report_on_grid(self, at_once: bool = False) -> None:
         """Report at the next computation of the status."""

@@ -9,7 +9,7 @@ Source: pkg/kubelet/pod_workers.go; node.md 1.2.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from k8sim.api.core import Pod, PodStatus
@@ -78,7 +78,7 @@ class PodWorker:
     taken_ns: int | None = None
     cancel: Event | None = None
     last_sync_ns: int = LONG_AGO
-    on_stopped: list[Event] = field(default_factory=list)
+    on_finished: Event | None = None
 
     @property
     def termination_requested(self) -> bool:
@@ -149,6 +149,15 @@ class PodWorkers:
         """Tell whether containers of the pod may run (CouldHaveRunningContainers)."""
         worker = self._workers.get(uid)
         return worker is not None and worker.stage in ("syncing", "terminating")
+
+    def finished(self, uid: str) -> Event | None:
+        """Return an event of the pod's end, or None if it has ended."""
+        worker = self._workers.get(uid)
+        if worker is None or worker.stage == "finished":
+            return None
+        if worker.on_finished is None:
+            worker.on_finished = self._clock.event()
+        return worker.on_finished
 
     def forget(self, uid: str) -> None:
         """Drop the worker of a pod that is finished and gone."""
@@ -254,10 +263,10 @@ class PodWorkers:
             worker.stage = "terminating"
         elif stage == "terminating":
             worker.stage = "terminated"
-            for event in worker.on_stopped:
-                self._clock.fire(event, None, self._rank)
         elif stage == "terminated":
             worker.stage = "finished"
+            if worker.on_finished is not None:
+                self._clock.fire(worker.on_finished, None, self._rank)
             worker.pending = None
             self._due.pop(worker.uid, None)
             self._syncer.pod_finished(worker)

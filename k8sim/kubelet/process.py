@@ -18,7 +18,10 @@ from k8sim.kubelet.admission import Rejection, admit
 from k8sim.kubelet.configrefs import CONFIG_KINDS
 from k8sim.kubelet.deadline import deadline_ns
 from k8sim.kubelet.devices import Mounts
+from k8sim.kubelet.eviction import PERIOD as EVICTION_PERIOD
+from k8sim.kubelet.eviction import EvictionManager
 from k8sim.kubelet.images import ImageManager
+from k8sim.kubelet.nodeshutdown import NodeShutdown
 from k8sim.kubelet.nodestatus import NodeStatus
 from k8sim.kubelet.pleg import PLEG, EventType
 from k8sim.kubelet.podsync import PodSync
@@ -112,6 +115,13 @@ class KubeletProcess:
         self.workers = PodWorkers(
             clock, rank, sim.streams, self.pleg, settings, self.syncer, grid("sync tick", SYNC_TICK), self.spawn
         )
+        self.eviction = EvictionManager(
+            clock, rank, machine, grid("eviction", EVICTION_PERIOD), self.workers, self.node_status, self.active_pods,
+            self.record,
+        )  # fmt: skip
+        self.shutdown = NodeShutdown(clock, rank, settings, self.workers, self.node_status, self.active_pods)
+        if machine.pressures.any(clock.now):
+            self.eviction.pressure_changed()
 
     def end(self) -> None:
         """Lose it all."""
@@ -119,7 +129,7 @@ class KubeletProcess:
         tasks, self._tasks = self._tasks, {}
         for task in tasks.values():
             task.kill()
-        for part in (self.pleg, self.prober, self.workers, self.status, self.node_status):
+        for part in (self.eviction, self.pleg, self.prober, self.workers, self.status, self.node_status):
             part.stop()
         self.client.connected = False
         self.node_status.end_leases()
@@ -188,11 +198,16 @@ class KubeletProcess:
             self.node = self._server.find(Node, "", self.machine.name) or self.node
 
     def _admit(self, pod: Pod) -> Rejection | None:
+        """Ask the admission handlers in their order."""
+        rejection = self.eviction.admit(pod)
         self.look_at_node()
-        if self.node is None:
-            return None
-        active = self._could_have_running_containers
-        return admit(pod, self.node, [p for uid, p in self.pods.items() if uid != pod.uid and active(uid)])
+        if rejection is None and self.node is not None:
+            rejection = admit(pod, self.node, [p for p in self.active_pods() if p.uid != pod.uid])
+        return rejection or self.shutdown.admit(pod)
+
+    def active_pods(self) -> list[Pod]:
+        """Return the pods that the kubelet has not terminated."""
+        return [p for uid, p in self.pods.items() if self._could_have_running_containers(uid)]
 
     def _reject(self, pod: Pod, rejection: Rejection, cause: int) -> None:
         self.client.cause = cause

@@ -27,6 +27,10 @@ class KubeletSettings:
         Pulls beyond this rate fail at once; 0: no limit.
     serialize_image_pulls, max_parallel_image_pulls
         One pull at a time, or how many.
+    shutdown_grace_period_ns, shutdown_grace_period_critical_pods_ns
+        How long a shutdown of the machine is held up, and which part of that is for critical pods; 0: not at all.
+    shutdown_grace_period_by_pod_priority
+        The same by (priority, duration).
     """
 
     started_before_ns: int = DAY
@@ -40,6 +44,9 @@ class KubeletSettings:
     registry_burst: int = 10
     serialize_image_pulls: bool = True
     max_parallel_image_pulls: int | None = None
+    shutdown_grace_period_ns: int = 0
+    shutdown_grace_period_critical_pods_ns: int = 0
+    shutdown_grace_period_by_pod_priority: tuple[tuple[int, int], ...] = ()
 
 
 # What the kubelet's code fixes (pkg/kubelet/kubelet.go, pleg/generic.go, status/status_manager.go).

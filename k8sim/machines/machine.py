@@ -10,13 +10,14 @@ worth looking (`Agent`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from k8sim.machines.answers import FOR_EVER
 from k8sim.machines.container import KILLED, Container, draw_lifetime
 from k8sim.machines.occurrence import Observer, Occurrence, What
+from k8sim.machines.pressure import Pressures
 from k8sim.machines.records import CREATED, EXITED, RUNNING, ContainerRecord, RuntimePodStatus, SandboxRecord
 from k8sim.machines.registry import Registry
 from k8sim.sim.clock import Steps, rank
@@ -43,6 +44,12 @@ class Agent(Protocol):
 
     def booted(self) -> None:
         """The machine is on again; its runtime is empty."""
+
+    def pressure_changed(self) -> None:
+        """The machine runs short of something, or no longer does."""
+
+    def shutdown_requested(self, power_off: Callable[[], None]) -> bool:
+        """The machine is to be shut down: False to let it, True to call ``power_off`` later."""
 
     def link_lost(self) -> None:
         """The API server cannot be reached any more."""
@@ -87,6 +94,8 @@ class Machine:
         self.connected = True
         self.boot = 1
         self.agent: Agent | None = None
+        self.pressures = Pressures()
+        self.slowdown = 1.0
         self.observers: list[Observer] = []
         self.images: dict[str, str] = {}
         self.restart_counts: dict[str, dict[str, int]] = {}
@@ -140,7 +149,7 @@ class Machine:
 
     def run_sandbox(self, uid: str, key: Key, attempt: int) -> Steps:
         """Make a sandbox and its network; returns its record."""
-        yield self._clock.sleep(self.sim.latencies.draw("runtimeSandboxStart", self.name), self._rank)
+        yield self._clock.sleep(self._delay("runtimeSandboxStart"), self._rank)
         pod = self._pods.get(uid)
         if pod is None:
             pod = self._pods[uid] = PodSandbox(uid, key)
@@ -156,7 +165,7 @@ class Machine:
         entity = f"{uid}/{name}"
         lifetime = draw_lifetime(self.registry.behaviour(image), self.sim.streams, entity, restart_count)
         record = ContainerRecord(self._id(), name, image, CREATED, restart_count, created_ns=self._clock.now)
-        delay = self.sim.latencies.draw("runtimeContainerStart", self.name) + lifetime.start_ns
+        delay = self._delay("runtimeContainerStart") + lifetime.start_ns
         yield self._clock.sleep(delay, self._rank)
         container = Container(self._clock, entity, record, lifetime)
         pod.containers.append(container)
@@ -205,7 +214,7 @@ class Machine:
         pod = self._pods.get(uid)
         if pod is None or not any(s.ready for s in pod.sandboxes):
             return
-        yield self._clock.sleep(self.sim.latencies.draw("runtimeSandboxStop", self.name), self._rank)
+        yield self._clock.sleep(self._delay("runtimeSandboxStop"), self._rank)
         for container in pod.containers:
             self._end(pod, container, KILLED)
         pod.sandboxes = [replace(s, ready=False) for s in pod.sandboxes]
@@ -261,6 +270,22 @@ class Machine:
         self.boot += 1
         if self.agent is not None:
             self.agent.booted()
+
+    def shut_down(self) -> None:
+        """Shut the machine down in order: its agent may hold that up for a while; then power is lost."""
+        if self.powered and (self.agent is None or not self.agent.shutdown_requested(self.crash)):
+            self.crash()
+
+    def set_pressure(
+        self, signal: str, until_ns: int | None = None, evictions: int | None = None, cause: int = NO_CAUSE
+    ) -> None:
+        """Let the machine run short of "memory", "nodefs", "imagefs" or "pid".
+
+        It lasts until a moment (None: for ever), or until that many pods have been evicted (None: however many).
+        """
+        self.pressures.begin(signal, until_ns, evictions, cause)
+        if self.agent is not None:
+            self.agent.pressure_changed()
 
     def partition(self) -> None:
         """Cut the machine off from the API server; containers go on."""
@@ -366,6 +391,10 @@ class Machine:
     def _note(self, pod: PodSandbox, event: str, detail: dict[str, object], cause: int) -> int:
         namespace, name = pod.key
         return self.sim.trace.append(self._clock.now, "Container", name, event, detail, cause, namespace)
+
+    def _delay(self, name: str) -> int:
+        """Draw what the runtime takes for something; ``slowdown`` times as long on a slow machine."""
+        return int(self.sim.latencies.draw(name, self.name) * self.slowdown)
 
     def _id(self) -> str:
         self._ids += 1
