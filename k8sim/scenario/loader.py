@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,8 +23,10 @@ from k8sim.scenario.spec import (
     read_images,
     read_latencies,
     read_nodes,
+    read_objectives,
     read_raw,
 )
+from k8sim.scenario.sweep import Variant, apply, read_sweep
 from k8sim.scenario.timeline import applied_manifests, read_timeline
 from k8sim.scenario.traffic import read_network, read_traffic
 from k8sim.scenario.yamlsource import Document, read_file, read_text
@@ -44,7 +47,23 @@ def load(path: str | Path) -> Scenario:
     ScenarioError
         Naming the file, the line, the problem, and mostly what would be right.
     """
-    return _load(read_file(Path(path), str(path)), str(path), Path(path).parent, Path(path))
+    return _read(_gather(read_file(Path(path), str(path)), str(path), Path(path).parent, Path(path)))
+
+
+def load_variants(path: str | Path) -> list[Variant]:
+    """Read a scenario file and make the variants of its sweep; one variant if it has none.
+
+    Raises
+    ------
+    ScenarioError
+        As `load`; a value of the sweep is refused where it stands.
+    """
+    return _variants(_gather(read_file(Path(path), str(path)), str(path), Path(path).parent, Path(path)))
+
+
+def loads_variants(text: str, name: str = "<text>", folder: Path | None = None) -> list[Variant]:
+    """`load_variants` of a text."""
+    return _variants(_gather(read_text(text, name), name, folder or Path(), None))
 
 
 def loads(text: str, name: str = "<text>", folder: Path | None = None) -> Scenario:
@@ -57,7 +76,7 @@ def loads(text: str, name: str = "<text>", folder: Path | None = None) -> Scenar
     folder
         Where relative includes and files are looked for; the current directory by default.
     """
-    return _load(read_text(text, name), name, folder or Path(), None)
+    return _read(_gather(read_text(text, name), name, folder or Path(), None))
 
 
 def is_scenario(document: Document) -> bool:
@@ -68,7 +87,38 @@ def is_scenario(document: Document) -> bool:
     return data.get("kind") == "Scenario" or str(data.get("apiVersion")).startswith(f"{GROUP}/")
 
 
-def _load(documents: list[Document], name: str, folder: Path, path: Path | None) -> Scenario:
+@dataclass(frozen=True)
+class _Source:
+    """What a scenario is read from: its document and all manifests, in order."""
+
+    root: Document
+    manifests: list[Manifest]
+    folder: Path
+    path: str | None
+
+
+def _read(source: _Source) -> Scenario:
+    root = Part(source.root)
+    spec = _spec(root)
+    if "sweep" in spec:
+        read_sweep(spec["sweep"])
+    return _scenario(root, spec, source.manifests, source.folder, source.path)
+
+
+def _variants(source: _Source) -> list[Variant]:
+    base = _read(source)  # what is wrong with the file itself is said first
+    sweep = _spec(Part(source.root)).get("sweep")
+    if sweep is None:
+        return [Variant({}, base)]
+    made = []
+    for choices in read_sweep(sweep):
+        root, manifests = apply(choices, source.root, source.manifests)
+        scenario = _read(replace(source, root=root, manifests=manifests))
+        made.append(Variant({choice.field: choice.part.value for choice in choices}, scenario))
+    return made
+
+
+def _gather(documents: list[Document], name: str, folder: Path, path: Path | None) -> _Source:
     if not documents:
         raise ScenarioError(name, None, "the file is empty", f"a scenario needs {MINIMAL_SCENARIO}")
     scenarios = [document for document in documents if is_scenario(document)]
@@ -81,12 +131,11 @@ def _load(documents: list[Document], name: str, folder: Path, path: Path | None)
     if len(scenarios) > 1:
         problem = f"a second Scenario document (the first is in line {scenarios[0].line})"
         raise scenarios[1].error((), problem, "one Scenario a file")
-    root = Part(scenarios[0])
-    spec = _spec(root)
+    spec = _spec(Part(scenarios[0]))
     here = documents.index(scenarios[0])
     included = included_documents(spec.get("include"), name, folder, path)
     manifests = [m for d in (*documents[:here], *included, *documents[here + 1 :]) for m in flatten(d)]
-    return _scenario(root, spec, manifests, folder, None if path is None else name)
+    return _Source(scenarios[0], manifests, folder, None if path is None else name)
 
 
 def _spec(root: Part) -> dict[str, Part]:
@@ -138,6 +187,7 @@ def _scenario(root: Part, spec: dict[str, Part], manifests: list[Manifest], fold
         latencies=read_latencies(spec.get("latencies"), folder),
         failures=read_failures(spec.get("failures"), folder, nodes),
         network=network,
+        objectives=read_objectives(spec.get("objectives")),
         traffic=read_traffic(spec.get("traffic"), duration_ns, nodes, namespace, folder),
         not_simulated=_first_of_each(not_simulated),
         path=path,

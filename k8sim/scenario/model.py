@@ -22,6 +22,7 @@ from typing import Any, Final, Literal
 from k8sim.faults.random import FailureProcess
 from k8sim.machines.image import ImageBehaviour
 from k8sim.network.settings import NetworkSettings
+from k8sim.scenario.objectives import Objective
 from k8sim.sim.units import HOUR
 from k8sim.workload.model import Traffic
 
@@ -164,8 +165,10 @@ class Scenario:
         Streams of requests.
     failures
         Faults that strike at random.
-    applications, objectives, sweep
+    applications
         As the file has them.
+    objectives
+        What it promises.
     not_simulated
         What was accepted without effect.
     path
@@ -190,8 +193,7 @@ class Scenario:
     failures: tuple[FailureProcess, ...] = ()
     applications: tuple[Any, ...] = ()
     traffic: tuple[Traffic, ...] = ()
-    objectives: tuple[Any, ...] = ()
-    sweep: Mapping[str, Any] = field(default_factory=dict)
+    objectives: tuple[Objective, ...] = ()
     not_simulated: tuple[NotSimulated, ...] = ()
     path: str | None = None
 

@@ -11,6 +11,7 @@ from k8sim.api.quantity import parse_quantity
 from k8sim.api.validation import validate_node_group
 from k8sim.machines.image import ImageBehaviour
 from k8sim.scenario.model import DEFAULT_CAPACITY, NodeGroup, NotSimulated
+from k8sim.scenario.objectives import Objective, parse_objective
 from k8sim.scenario.part import Part, did_you_mean
 from k8sim.sim.distributions import Constant, Distribution
 from k8sim.sim.latencies import LATENCIES
@@ -27,7 +28,7 @@ SPEC_KEYS: Final = (
     "sweep",
 )  # fmt: skip
 #: Kept as they are until the room that reads them exists.
-RAW_KEYS: Final = ("applications", "objectives", "sweep", "cluster")
+RAW_KEYS: Final = ("applications", "cluster")
 _ZERO: Final = Constant(0)
 
 
@@ -175,6 +176,18 @@ def read_latencies(part: Part | None, folder: Path) -> dict[str, Distribution]:
     if part is None:
         return {}
     return {name: item.distribution(folder) for name, item in part.mapping(LATENCIES).items()}
+
+
+def read_objectives(part: Part | None) -> tuple[Objective, ...]:
+    """What the scenario promises, a list of texts."""
+    return tuple(_objective(item) for item in part.items()) if part else ()
+
+
+def _objective(part: Part) -> Objective:
+    try:
+        return parse_objective(part.text())
+    except ValueError as problem:
+        raise part.error(str(problem)) from None
 
 
 def read_raw(part: Part) -> Any:

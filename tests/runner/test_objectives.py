@@ -4,8 +4,9 @@ import math
 
 import pytest
 
-from k8sim.runner.objectives import parse_objective
+from k8sim.runner.objectives import estimate, judge
 from k8sim.runner.statistics import Estimate
+from k8sim.scenario.objectives import parse_objective
 
 
 @pytest.mark.parametrize(
@@ -44,14 +45,14 @@ def interval(low: float, high: float, n: int = 10) -> Estimate:
 
 def test_a_verdict_needs_the_whole_interval() -> None:
     objective = parse_objective("x >= 10")
-    assert objective.judge(interval(10, 12)) == "pass"
-    assert objective.judge(interval(7, 9.9)) == "fail"
-    assert objective.judge(interval(9, 11)) == "undecided"
-    assert objective.judge(interval(math.nan, math.nan, 0)) == "undecided"
+    assert judge(objective, interval(10, 12)) == "pass"
+    assert judge(objective, interval(7, 9.9)) == "fail"
+    assert judge(objective, interval(9, 11)) == "undecided"
+    assert judge(objective, interval(math.nan, math.nan, 0)) == "undecided"
 
 
 def test_a_probability_that_was_never_seen_is_judged_by_its_upper_bound() -> None:
     objective = parse_objective("P(db.writes_lost > 0) < 0.01")
-    assert objective.judge(objective.estimate([0.0] * 1000)) == "pass"
-    assert objective.judge(objective.estimate([0.0] * 100)) == "undecided"
-    assert objective.judge(objective.estimate([0.0] * 500 + [5.0] * 500)) == "fail"
+    assert judge(objective, estimate(objective, [0.0] * 1000)) == "pass"
+    assert judge(objective, estimate(objective, [0.0] * 100)) == "undecided"
+    assert judge(objective, estimate(objective, [0.0] * 500 + [5.0] * 500)) == "fail"
