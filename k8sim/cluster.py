@@ -15,10 +15,9 @@ from k8sim.apiserver.server import APIServer
 from k8sim.controllers.controller import ControllerContext
 from k8sim.controllers.kube_controller_manager import KubeControllerManager
 from k8sim.controllers.snapshot.controller import SnapshotController
-from k8sim.csi.driversettings import parse_driver
 from k8sim.csi.fates import VolumeFates
 from k8sim.csi.installation import Installation
-from k8sim.csi.schedules import SnapshotScheduler, parse_schedule
+from k8sim.csi.schedules import SnapshotScheduler
 from k8sim.faults.fault import World
 from k8sim.kubelet.kubelet import Kubelet
 from k8sim.machines.disks import Storage
@@ -86,6 +85,7 @@ class Cluster:
         keep_history: bool = True,
     ) -> None:
         self.scenario = scenario
+        settings = scenario.cluster
         self.seed = scenario.seed if seed is None else seed
         self.replicate = replicate
         streams = Streams(self.seed, replicate)
@@ -93,7 +93,7 @@ class Cluster:
         clock = Clock(second_phase_ns=phase, tie_salt=tie_salt)
         latencies = Latencies(streams, scenario.latencies)
         self.sim = Simulation(clock, streams, latencies, Trace(), dict(scenario.feature_gates))
-        self.server = APIServer(self.sim, default_admission(), keep_history)
+        self.server = APIServer(self.sim, default_admission(settings.kube_api_server), keep_history)
         self.recorder = Recorder(self.server)
         self.server.recorder = self.recorder
         self.server.real_name = self.recorder.real_name
@@ -103,25 +103,27 @@ class Cluster:
             self.server.preload(ready_node(manifest))
         self.storage = Storage(self.sim)
         VolumeFates(self.server, self.storage).start()
-        self.controller_manager = KubeControllerManager(self.sim, self.server, self.storage)
+        self.controller_manager = KubeControllerManager(
+            self.sim, self.server, self.storage, settings.kube_controller_manager
+        )
         self.controller_manager.start()
         self.snapshots = SnapshotController(
             ControllerContext(self.sim, self.server, SharedInformers(self.server, "snapshot-controller"))
         )
         self.snapshots.start()
-        drivers = [parse_driver(raw) for raw in scenario.cluster.get("storageDrivers", ())]
-        self.csi = Installation(self.server, self.storage, {d.name: d for d in drivers})
+        self.csi = Installation(self.server, self.storage, {d.name: d for d in settings.storage_drivers})
         self.csi.start()
-        schedules = [parse_schedule(raw) for raw in scenario.cluster.get("snapshotSchedules", ())]
-        SnapshotScheduler(self.server, schedules).start()
-        self.scheduler = Scheduler(self.sim, self.server, SharedInformers(self.server, "kube-scheduler"))
+        SnapshotScheduler(self.server, settings.snapshot_schedules).start()
+        caches = SharedInformers(self.server, "kube-scheduler")
+        self.scheduler = Scheduler(self.sim, self.server, caches, settings.kube_scheduler)
         self.scheduler.start()
         registry = Registry(self.sim, Images(scenario.images))
         self.machines: dict[str, Machine] = {}
         self.kubelets: dict[str, Kubelet] = {}
         for index, node in enumerate(self.server.list(Node)):
             machine = self.machines[node.name] = Machine(self.sim, node.name, registry, index)
-            kubelet = self.kubelets[node.name] = Kubelet(self.sim, self.server, machine, storage=self.storage)
+            kubelet = Kubelet(self.sim, self.server, machine, settings.kubelet, self.storage)
+            self.kubelets[node.name] = kubelet
             kubelet.start()
         world = World(self.sim, self.server, self.machines, scenario.namespace, self.storage, self.controller_manager)
         self.workload = Workload(self.server, self.machines, scenario.network, scenario.traffic)

@@ -15,24 +15,24 @@ from k8sim.apiserver.admission_storage import STORAGE_ADMISSION
 from k8sim.apiserver.errors import Forbidden, NotFound
 from k8sim.apiserver.limitranger import limit_ranger
 from k8sim.apiserver.quota import resource_quota
+from k8sim.apiserver.settings import APIServerSettings
 
 if TYPE_CHECKING:
     from k8sim.apiserver.server import Admission, APIServer
 
 NOT_READY: Final = "node.kubernetes.io/not-ready"
 UNREACHABLE: Final = "node.kubernetes.io/unreachable"
-DEFAULT_TOLERATION_SECONDS: Final = 300
 SYSTEM_PRIORITY_CLASSES: Final = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
 
 
-def default_admission() -> tuple[Admission, ...]:
+def default_admission(settings: APIServerSettings | None = None) -> tuple[Admission, ...]:
     """Return the plug-ins that are on by default, in the order in which the API server calls them."""
     return (
         namespace_lifecycle,
         limit_ranger,
         taint_nodes_by_condition,
         priority,
-        default_toleration_seconds,
+        DefaultTolerationSeconds(settings or APIServerSettings()),
         *STORAGE_ADMISSION,
         resource_quota,
     )
@@ -95,19 +95,28 @@ def priority(server: APIServer, obj: Object, old: Object | None) -> Object:
     return replace(obj, spec=replace(spec, priority_class_name=name, priority=value, preemption_policy=policy))
 
 
-def default_toleration_seconds(server: APIServer, obj: Object, old: Object | None) -> Object:
-    """Let a pod bear a node that is not ready or unreachable for 300 s, unless it says something about that itself.
+class DefaultTolerationSeconds:
+    """Lets a pod bear a node that is not ready or unreachable for a while, unless it says something about that itself.
 
     Source: plugin/pkg/admission/defaulttolerationseconds/admission.go; workloads.md 4.5.
     """
-    if not isinstance(obj, Pod):
-        return obj
-    tolerations = obj.spec.tolerations
-    if isinstance(old, Pod) and old.spec.tolerations == tolerations:
-        return obj
-    added = tuple(
-        Toleration(key=key, operator="Exists", effect="NoExecute", toleration_seconds=DEFAULT_TOLERATION_SECONDS)
-        for key in (NOT_READY, UNREACHABLE)
-        if not any(t.key in (key, "") and t.effect in ("NoExecute", "") for t in tolerations)
-    )
-    return replace(obj, spec=replace(obj.spec, tolerations=tolerations + added)) if added else obj
+
+    def __init__(self, settings: APIServerSettings) -> None:
+        self._seconds = {
+            NOT_READY: settings.default_not_ready_toleration_seconds,
+            UNREACHABLE: settings.default_unreachable_toleration_seconds,
+        }
+
+    def __call__(self, server: APIServer, obj: Object, old: Object | None) -> Object:
+        """Add what is missing."""
+        if not isinstance(obj, Pod):
+            return obj
+        tolerations = obj.spec.tolerations
+        if isinstance(old, Pod) and old.spec.tolerations == tolerations:
+            return obj
+        added = tuple(
+            Toleration(key=key, operator="Exists", effect="NoExecute", toleration_seconds=seconds)
+            for key, seconds in self._seconds.items()
+            if not any(t.key in (key, "") and t.effect in ("NoExecute", "") for t in tolerations)
+        )
+        return replace(obj, spec=replace(obj.spec, tolerations=tolerations + added)) if added else obj

@@ -36,9 +36,7 @@ class KubeletSettings:
     started_before_ns: int = DAY
     sync_frequency_ns: int = MINUTE
     node_status_update_frequency_ns: int = 10 * SECOND
-    node_status_report_frequency_ns: int = 5 * MINUTE
     node_lease_duration_seconds: int = 40
-    max_pods: int = 110
     max_container_restart_period_ns: int = 300 * SECOND
     registry_pull_qps: int = 5
     registry_burst: int = 10

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from k8sim.scenario.cluster import read_cluster
 from k8sim.scenario.errors import ScenarioError
 from k8sim.scenario.failures import read_failures
 from k8sim.scenario.include import included_documents
@@ -36,7 +37,6 @@ GROUP: Final = "k8sim.dev"
 API_VERSION: Final = f"{GROUP}/v1alpha1"
 #: Where no nodes are given at all.
 DEFAULT_NODES: Final = (NodeGroup("node", 3),)
-_RAW_DEFAULTS: Final[dict[str, Any]] = {"cluster": {}, "sweep": {}}
 
 
 def load(path: str | Path) -> Scenario:
@@ -184,6 +184,7 @@ def _scenario(root: Part, spec: dict[str, Part], manifests: list[Manifest], fold
         timeline=read_timeline(timeline, duration_ns, nodes),
         objects=tuple(manifest.new_object for manifest in manifests),
         object_sources=tuple(manifest.source for manifest in manifests),
+        cluster=read_cluster(spec.get("cluster")),
         latencies=read_latencies(spec.get("latencies"), folder),
         failures=read_failures(spec.get("failures"), folder, nodes),
         network=network,

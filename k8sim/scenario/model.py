@@ -23,6 +23,7 @@ from k8sim.faults.random import FailureProcess
 from k8sim.machines.image import ImageBehaviour
 from k8sim.network.settings import NetworkSettings
 from k8sim.scenario.objectives import Objective
+from k8sim.scenario.settings import ClusterSettings
 from k8sim.sim.units import HOUR
 from k8sim.workload.model import Traffic
 
@@ -159,6 +160,8 @@ class Scenario:
         Groups that make Node objects, before those among the manifests.
     namespace
         For kubectl steps and objects that name none.
+    cluster
+        Settings of the components.
     network
         Settings of DNS and kube-proxy.
     traffic
@@ -187,7 +190,7 @@ class Scenario:
     timeline: tuple[Step, ...] = ()
     objects: tuple[Mapping[str, Any], ...] = ()
     object_sources: tuple[Source, ...] = ()
-    cluster: Mapping[str, Any] = field(default_factory=dict)
+    cluster: ClusterSettings = field(default_factory=ClusterSettings)
     latencies: Mapping[str, Any] = field(default_factory=dict)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     failures: tuple[FailureProcess, ...] = ()

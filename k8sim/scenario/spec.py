@@ -28,7 +28,7 @@ SPEC_KEYS: Final = (
     "sweep",
 )  # fmt: skip
 #: Kept as they are until the room that reads them exists.
-RAW_KEYS: Final = ("applications", "cluster")
+RAW_KEYS: Final = ("applications",)
 _ZERO: Final = Constant(0)
 
 

@@ -29,7 +29,7 @@ spec:
 
 
 def play(
-    duration: str, *steps: str, seed: int = 1, more: str = ""
+    duration: str, *steps: str, seed: int = 1, more: str = "", spec: str = ""
 ) -> list[tuple[float, str, str, str, dict[str, Any]]]:
     timeline = "\n".join(f"    - {{{step}}}" for step in steps)
     text = f"""
@@ -42,6 +42,7 @@ spec:
   images: {{"*": {{ready: 1s, stop: 1s}}}}
   timeline:
 {timeline}
+{spec}
 """
     return Cluster(loads(text + SET + more), seed=seed).run().public_trace()
 
