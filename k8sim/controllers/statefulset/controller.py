@@ -68,6 +68,7 @@ class StatefulSetController(Controller):
         self.written = ConsistencyStore(self.sets, self.pods, self.claims)  # type: ignore[arg-type]
         self.views = Views(self)
         self._waiting: dict[str, str] = {}
+        self._gone: dict[Key, list[str]] = {}
         self.sets.add_handler(self._set_changed)
         self.pods.add_handler(self._pod_changed)
         self.claims.add_handler(self._claim_changed)
@@ -90,9 +91,7 @@ class StatefulSetController(Controller):
 
     def _set_changed(self, change: Change) -> None:
         if change.type == "DELETED":
-            self.views.forget(change.new.uid)
-            self.written.clear(change.new.uid)
-            self._waiting.pop(change.new.uid, None)
+            self._gone.setdefault(change.new.key, []).append(change.new.uid)  # a sync may be under way
         self.queue.add(change.new.key, change.row)
 
     def _claim_changed(self, change: Change) -> None:
@@ -131,6 +130,10 @@ class StatefulSetController(Controller):
 
     def sync(self, key: Key, client: Client) -> Sync:
         """Claim pods, decide, carry out the plan, write the status, trim the history."""
+        for uid in self._gone.pop(key, ()):
+            self.views.forget(uid)
+            self.written.clear(uid)
+            self._waiting.pop(uid, None)
         sts = self.sets.get(*key)
         if sts is None:
             return
