@@ -127,7 +127,8 @@ def _reason(problem: yaml.MarkedYAMLError) -> str:
 
 
 def _syntax_hint(text: str, line: int | None) -> str | None:
-    source = text.splitlines()[line - 1] if line is not None and line <= text.count("\n") + 1 and text else ""
+    lines = text.split("\n")
+    source = lines[line - 1] if line is not None and line <= len(lines) else ""
     if "\t" in source:
         return "YAML is indented with spaces, not with tabs"
     if "{{" in source:
