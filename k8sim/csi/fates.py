@@ -65,6 +65,7 @@ class VolumeFates:
         self._path: dict[str, str] = {}
         self._bound_elsewhere: dict[str, None] = {}
         self._ephemeral: dict[str, None] = {}
+        self._pointing: dict[tuple[str, str], dict[str, None]] = {}
         self._by_hand: dict[tuple[str, str], None] = {}
 
     def start(self) -> None:
@@ -114,9 +115,10 @@ class VolumeFates:
         """Note a claim that takes the name of an earlier one whose volume is still there: it starts empty."""
         if self.server.incarnation(claim) < 2:
             return
-        for volume in self.server.list(PersistentVolume):
-            ref = volume.spec.claim_ref
-            if ref is not None and (ref.namespace, ref.name) == claim.key and ref.uid not in ("", claim.uid):
+        for name in self._pointing.get(claim.key, ()):
+            volume = self.server.find(PersistentVolume, "", name)
+            ref = volume.spec.claim_ref if volume is not None else None
+            if volume is not None and ref is not None and ref.uid not in ("", claim.uid):
                 detail = {"path": "L16", "claim": claim.name, "policy": volume.spec.persistent_volume_reclaim_policy}
                 self._note(volume.name, "Replaced", cause, detail)
 
@@ -124,6 +126,13 @@ class VolumeFates:
         volume, old = change.new, change.old
         assert isinstance(volume, PersistentVolume)
         assert old is None or isinstance(old, PersistentVolume)
+        ref = volume.spec.claim_ref
+        if ref is not None:
+            pointing = self._pointing.setdefault((ref.namespace, ref.name), {})
+            if change.type == "DELETED":
+                pointing.pop(volume.name, None)
+            else:
+                pointing[volume.name] = None
         if change.type == "DELETED":
             self._volume_gone(volume, change.row)
         elif old is not None and old.status.phase != volume.status.phase:
@@ -137,7 +146,7 @@ class VolumeFates:
     def _places_of(self, volume: PersistentVolume) -> Iterable[str]:
         """Return where a volume has content: a hostPath volume may have some on every node."""
         if volume.spec.host_path is not None:
-            return [n for n in self.storage.disks if n.endswith(f":{volume.spec.host_path.path}")]
+            return self.storage.at_path(volume.spec.host_path.path)
         return [location(volume)]
 
     def _volume_gone(self, volume: PersistentVolume, cause: int) -> None:

@@ -317,7 +317,7 @@ class VolumeManager:
             if not modes.isdisjoint(MULTI_NODE_MODES):
                 shared = "L26"
             where = location(spec.volume, self._node)
-            self._storage.mount(where, self._node, pod.uid, shared)
+            self._storage.mount(where, self._node, pod.uid, shared, pod_name=pod.name)
             if spec.volume.spec.host_path is not None:
                 self._storage.leave_behind(spec.volume.spec.host_path.path, where)
 

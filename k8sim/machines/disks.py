@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import prod
 from typing import Final
 
 from k8sim.api.core import PersistentVolume
@@ -36,7 +37,7 @@ class Disk:
     """One volume. ``name`` is where it is: a driver's handle, or a path of a node or server.
 
     ``lost`` says by which path its content is gone ("": it is not), ``out_of_reach`` by which path nobody gets at it.
-    ``mounts`` holds (node, pod's UID) of the pods that have it.
+    ``mounts`` holds the pods that have it: (node, UID) -> name.
     ``gauge``, where there is one, tells how far the storage has what a writer with a steady flow wrote.
     """
 
@@ -49,7 +50,7 @@ class Disk:
     written: int = 0
     durable: int = 0
     attached: dict[str, int] = field(default_factory=dict)
-    mounts: dict[tuple[str, str], int] = field(default_factory=dict)
+    mounts: dict[tuple[str, str], str] = field(default_factory=dict)
     writers: dict[str, int] = field(default_factory=dict)
     lost: str = ""
     out_of_reach: str = ""
@@ -129,9 +130,14 @@ class Storage:
         self.path_of_claim: Callable[[str], str] = lambda uid: "L10"
         self.path_of_detach: Callable[[str, str], str] = lambda name, node: "L21"
         self.laws: dict[tuple[str, str], Distribution] = {}  # (driver, call): what a scenario says of one driver
+        self._at_path: dict[str, dict[str, None]] = {}
+        self._written_on: dict[str, dict[str, None]] = {}
+        self._in_memory: dict[str, dict[str, None]] = {}
+        self._tied: dict[str, list[str]] = {}
         self._attached_to: dict[str, dict[str, None]] = {}
         self._mounted_on: dict[str, dict[tuple[str, str], None]] = {}
         self._outages: list[tuple[str, frozenset[str], str, int]] = []
+        self._slow: list[tuple[str, float, int]] = []
 
     def _note(self, name: str, event: str, cause: int, **detail: object) -> int:
         row = self.sim.trace.append(self.sim.clock.now, "Volume", name, event, detail, cause)
@@ -146,7 +152,16 @@ class Storage:
         found = self.disks.get(name)
         if found is None:
             found = self.disks[name] = Disk(name)
+            node, _, path = name.partition(":")
+            if path.startswith("/"):
+                self._at_path.setdefault(path, {})[name] = None
+            elif path.startswith(TMPFS):
+                self._in_memory.setdefault(node, {})[name] = None
         return found
+
+    def at_path(self, path: str) -> list[str]:
+        """Return the volumes that are this path of some node."""
+        return [name for name in self._at_path.get(path, ()) if name in self.disks]
 
     def make(self, disk: Disk, cause: int = NO_CAUSE) -> Disk:
         """Make a volume; the same name twice is the same volume."""
@@ -171,9 +186,8 @@ class Storage:
             return
         disk.lost, disk.lost_ns = path, self.sim.clock.now
         disk.row = self._note(name, "Destroyed", cause, path=path, durable=disk.durable, content=disk.content)
-        for snapshot in self.snapshots.values():
-            if snapshot.source == name and snapshot.tied:
-                self.delete_snapshot(snapshot.name, "L31", cause)
+        for snapshot in self._tied.pop(name, ()):
+            self.delete_snapshot(snapshot, "L31", cause)
 
     def wipe(self, name: str, path: str, cause: int = NO_CAUSE) -> None:
         """Destroy what was written to a volume, which goes on to exist, empty. Nothing written: nothing lost."""
@@ -185,7 +199,7 @@ class Storage:
 
     def destroy_path(self, path_on_node: str, path: str, cause: int = NO_CAUSE) -> None:
         """Destroy a directory, on whichever nodes there is one of that name."""
-        for name in [n for n in self.disks if n.endswith(f":{path_on_node}")]:
+        for name in self.at_path(path_on_node):
             self.destroy(name, path, cause)
 
     def attach(self, name: str, node: str, cause: int = NO_CAUSE) -> None:
@@ -214,12 +228,15 @@ class Storage:
         """Return a driver's volumes that are attached to a machine."""
         return [n for n in self._attached_to.get(node, ()) if self.disks[n].driver == driver]
 
-    def mount(self, name: str, node: str, pod: str, shared: str = "L20", cause: int = NO_CAUSE) -> None:
-        """Note that a pod has a volume from now on. ``shared``: the path if another node's pods have it too."""
+    def mount(
+        self, name: str, node: str, pod: str, shared: str = "L20", cause: int = NO_CAUSE, pod_name: str = ""
+    ) -> None:
+        """Note that a pod (its UID) has a volume from now on. ``shared``: the path if other nodes' pods have it too."""
         disk = self.disk(name)
         nodes = sorted({n for n, _ in disk.mounts if n != node})
         others = any(n == node and uid != pod for n, uid in disk.mounts)
-        row = disk.mounts[node, pod] = self._note(name, "Mounted", cause, node=node, pod=pod)
+        disk.mounts[node, pod] = pod_name or pod
+        row = self._note(name, "Mounted", cause, node=node, pod=pod_name or pod)
         self._mounted_on.setdefault(node, {})[name, pod] = None
         self.within_reach(name, row)
         if nodes:
@@ -230,9 +247,10 @@ class Storage:
     def unmount(self, name: str, node: str, pod: str, cause: int = NO_CAUSE) -> None:
         """Note that a pod no longer has a volume."""
         disk = self.disks.get(name)
-        if disk is not None and disk.mounts.pop((node, pod), None) is not None:
+        pod_name = disk.mounts.pop((node, pod), None) if disk is not None else None
+        if pod_name is not None:
             del self._mounted_on[node][name, pod]
-            self._note(name, "Unmounted", cause, node=node, pod=pod)
+            self._note(name, "Unmounted", cause, node=node, pod=pod_name)
 
     def unmount_all(self, node: str, pod: str, cause: int = NO_CAUSE) -> None:
         """Note that a pod has nothing any more."""
@@ -249,8 +267,9 @@ class Storage:
 
     def leave_behind(self, path_on_node: str, here: str, cause: int = NO_CAUSE) -> None:
         """Note that what nodes have under a path is left behind by a pod that has the path of another node now."""
-        for name, disk in list(self.disks.items()):
-            if name != here and name.endswith(f":{path_on_node}") and not disk.mounts and disk.written:
+        for name in self.at_path(path_on_node):
+            disk = self.disks[name]
+            if name != here and not disk.mounts and disk.written:
                 self.beyond_reach(name, "L9", cause)
 
     def within_reach(self, name: str, cause: int = NO_CAUSE) -> None:
@@ -273,6 +292,7 @@ class Storage:
                 self._note(name, "Full", NO_CAUSE, path="L36", size=disk.size)
         disk.written += amount
         disk.writers[node] = disk.written
+        self._written_on.setdefault(node, {})[name] = None
         return disk.written
 
     def sync(self, name: str, node: str) -> int:
@@ -281,6 +301,11 @@ class Storage:
         if node in disk.writers and not disk.lost:
             disk.durable = max(disk.durable, disk.writers.pop(node))
         return disk.durable
+
+    def sync_node(self, node: str) -> None:
+        """Let all that a node wrote reach the storage, as an orderly shutdown does."""
+        for name in list(self._written_on.get(node, ())):
+            self.sync(name, node)
 
     def lose_cache(self, name: str, node: str, path: str, cause: int = NO_CAUSE) -> int:
         """Lose what a node wrote and had not synced; return how much that was."""
@@ -296,10 +321,10 @@ class Storage:
         """Lose the page cache of a machine."""
         for name, pod in list(self._mounted_on.get(node, ())):
             self.unmount(name, node, pod, cause)
-        for name, disk in list(self.disks.items()):
-            if name.startswith(f"{node}:{TMPFS}/"):
-                self.wipe(name, "L5", cause)
-            elif node in disk.writers:
+        for name in self._in_memory.pop(node, ()):
+            self.wipe(name, "L5", cause)
+        for name in self._written_on.pop(node, ()):
+            if node in self.disk(name).writers:
                 self.lose_cache(name, node, "L2", cause)
 
     def surviving(self, line: str) -> int:
@@ -331,6 +356,8 @@ class Storage:
             name, disk.driver, source, disk.content, disk.size, now, now + ready_after_ns, quiesced, tied
         )
         self.snapshots[name] = snapshot
+        if tied:
+            self._tied.setdefault(source, []).append(name)
         cached = disk.written - disk.durable
         detail: dict[str, object] = {"snapshot": name, "position": disk.durable, "cached": cached, "quiesced": quiesced}
         if cached:
@@ -351,8 +378,20 @@ class Storage:
         """Draw the time of a call: by the driver's own law if it has one, else by the named latency."""
         law = self.laws.get((driver, call))
         if law is None:
-            return self.sim.latencies.draw(call, entity)
-        return law.quantile(self.sim.streams.uniform(entity, call))
+            drawn = self.sim.latencies.draw(call, entity)
+        else:
+            drawn = law.quantile(self.sim.streams.uniform(entity, call))
+        return int(drawn * self.slowness(driver)) if self._slow else drawn
+
+    def slow_down(self, factor: float, until_ns: int = FOR_EVER, driver: str = "") -> None:
+        """Let calls that begin before some time take longer; "" is every driver."""
+        self._slow.append((driver, factor, until_ns))
+
+    def slowness(self, driver: str) -> float:
+        """Return how many times as long as usual a call takes now."""
+        now = self.sim.clock.now
+        self._slow = [s for s in self._slow if s[2] > now]
+        return prod(factor for wanted, factor, _ in self._slow if wanted in ("", driver))
 
     # ---- what breaks ------------------------------------------------------------------------------------------------
 
