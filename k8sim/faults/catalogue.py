@@ -9,13 +9,25 @@ from typing import Any, Final
 
 from k8sim.faults.containers import ContainerExit, Hang, OomKill, Unready
 from k8sim.faults.fault import TARGETS, ArgumentType, Fault, World
-from k8sim.faults.nodes import KubeletRestart, NodeCrash, NodePartition, SpotReclaim, ZoneOutage, ZonePartition
+from k8sim.faults.nodes import (
+    DiskPressure,
+    KubeletRestart,
+    MemoryPressure,
+    NodeCrash,
+    NodePartition,
+    NodeShutdown,
+    NodeSlow,
+    SpotReclaim,
+    ZoneOutage,
+    ZonePartition,
+)
 from k8sim.faults.services import APIServerOutage, ControllerManagerRestart, RegistryOutage
-from k8sim.faults.storage import DiskLoss, StorageOutage
+from k8sim.faults.storage import DiskLoss, DiskSlow, StorageOutage
 
 CLASSES: Final[tuple[type[Fault], ...]] = (
-    NodeCrash, NodePartition, KubeletRestart, ContainerExit, Unready, Hang, OomKill, SpotReclaim, ZoneOutage,
-    ZonePartition, DiskLoss, StorageOutage, RegistryOutage, APIServerOutage, ControllerManagerRestart,
+    NodeCrash, NodePartition, KubeletRestart, NodeShutdown, NodeSlow, MemoryPressure, DiskPressure, ContainerExit,
+    Unready, Hang, OomKill, SpotReclaim, ZoneOutage, ZonePartition, DiskLoss, DiskSlow, StorageOutage, RegistryOutage,
+    APIServerOutage, ControllerManagerRestart,
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal, Protocol
 
 from k8sim.api.core import Pod
@@ -18,7 +19,7 @@ from k8sim.sim.simulation import Simulation
 from k8sim.sim.trace import NO_CAUSE
 
 Key = tuple[str, str]
-ArgumentType = Literal["node", "zone", "pod", "claim", "name", "duration", "exit code"]
+ArgumentType = Literal["node", "zone", "pod", "claim", "name", "duration", "exit code", "count", "factor"]
 TARGETS: tuple[ArgumentType, ...] = ("node", "zone", "pod", "claim")
 """The types of arguments that say what breaks."""
 
@@ -94,6 +95,10 @@ class World:
         if delay_ns is not None:
             row = self.sim.trace.fault
             self.sim.clock.call_after(delay_ns, self._because, row, function, *args, rank=rank("world", entity))
+
+    def because(self, function: Callable[..., object], *args: Any) -> Callable[[], None]:
+        """Return a call that the fault which acts now will be the cause of."""
+        return partial(self._because, self.sim.trace.fault, function, *args)
 
     def _because(self, row: int, function: Callable[..., object], *args: Any) -> None:
         """Do what a fault does later; it is the fault that causes it."""

@@ -9,6 +9,7 @@ from k8sim.api.core import Node
 from k8sim.api.meta import condition_of
 from k8sim.apiserver.errors import ApiError
 from k8sim.faults.fault import Fault, FaultFailed, World, argument
+from k8sim.machines.machine import Machine
 from k8sim.sim.units import MINUTE, SECOND
 
 ZONE_LABEL = "topology.kubernetes.io/zone"
@@ -28,6 +29,28 @@ class NodeCrash(Fault):
     for_ns: int | None = argument("duration", "how long; absent: for ever", required=False, name="for")
 
     def begin(self, world: World) -> None:
+        machine = world.machine(self.node)
+        world.hold("power", self.node, machine.crash, machine.boot_up, self.for_ns)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeShutdown(Fault):
+    """The machine is shut down in order, which its kubelet may hold up; `for` after the loss of power it boots.
+
+    Caches are written back. Containers just end, unless the kubelets' `shutdownGracePeriod` is set (node.md 4.10).
+    """
+
+    name: ClassVar[str] = "node-shutdown"
+
+    node: str = argument("node", "the machine")
+    for_ns: int | None = argument("duration", "how long it is off; absent: for ever", required=False, name="for")
+
+    def begin(self, world: World) -> None:
+        world.machine(self.node).shut_down(world.because(self._power_off, world))
+
+    def _power_off(self, world: World) -> None:
+        if world.storage is not None:
+            world.storage.sync_node(self.node)
         machine = world.machine(self.node)
         world.hold("power", self.node, machine.crash, machine.boot_up, self.for_ns)
 
@@ -56,6 +79,63 @@ class KubeletRestart(Fault):
 
     def begin(self, world: World) -> None:
         world.machine(self.node).restart_kubelet()
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeSlow(Fault):
+    """Whatever the machine's container runtime does takes `factor` times as long."""
+
+    name: ClassVar[str] = "node-slow"
+
+    node: str = argument("node", "the machine")
+    factor: float = argument("factor", "how many times as long; absent: 10", required=False, default=10.0)
+    for_ns: int | None = argument("duration", "how long; absent: for ever", required=False, name="for")
+
+    def begin(self, world: World) -> None:
+        machine = world.machine(self.node)
+        machine.slowdown *= self.factor
+        world.later(self.for_ns, self.node, _faster, machine, self.factor)
+
+
+def _faster(machine: Machine, factor: float) -> None:
+    machine.slowdown /= factor
+
+
+class _Pressure(Fault):
+    """A machine runs short of something."""
+
+    signal: ClassVar[str]
+    node: str
+    for_ns: int | None
+    evictions: int | None
+
+    def begin(self, world: World) -> None:
+        until = None if self.for_ns is None else world.sim.clock.now + self.for_ns
+        world.machine(self.node).set_pressure(self.signal, until, self.evictions, world.sim.trace.fault)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryPressure(_Pressure):
+    """Memory is short: the kubelet says so, takes no BestEffort pods, evicts one pod after the other (node.md 4.7)."""
+
+    name: ClassVar[str] = "memory-pressure"
+    signal: ClassVar[str] = "memory"
+
+    node: str = argument("node", "the machine")
+    for_ns: int | None = argument("duration", "how long; absent: for ever", required=False, name="for")
+    evictions: int | None = argument("count", "evictions that relieve it; absent: none do", required=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiskPressure(_Pressure):
+    """The node's file system is nearly full: the kubelet says so, takes no pods and evicts one after the other."""
+
+    name: ClassVar[str] = "disk-pressure"
+    signal: ClassVar[str] = "nodefs"
+
+    node: str = argument("node", "the machine")
+    for_ns: int | None = argument("duration", "how long; absent: for ever", required=False, name="for")
+    evictions: int | None = argument("count", "evictions that relieve it; absent: none do", required=False)
 
 
 def machines_of_zone(world: World, zone: str) -> list[str]:

@@ -45,6 +45,21 @@ def _node_of(world: World, claim: PersistentVolumeClaim) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DiskSlow(Fault):
+    """Calls to storage systems that begin meanwhile take `factor` times as long (make, attach, mount, snapshot)."""
+
+    name: ClassVar[str] = "disk-slow"
+
+    driver: str = argument("name", "only this driver; absent: all", required=False, default="")
+    factor: float = argument("factor", "how many times as long; absent: 10", required=False, default=10.0)
+    for_ns: int | None = argument("duration", "how long; absent: for ever", required=False, name="for")
+
+    def begin(self, world: World) -> None:
+        until = FOR_EVER if self.for_ns is None else world.sim.clock.now + self.for_ns
+        _storage(world).slow_down(self.factor, until, self.driver)
+
+
+@dataclass(frozen=True, kw_only=True)
 class StorageOutage(Fault):
     """Calls to storage systems fail (make, delete, attach, detach, snapshot, grow); volumes that are mounted go on."""
 

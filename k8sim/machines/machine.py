@@ -271,10 +271,14 @@ class Machine:
         if self.agent is not None:
             self.agent.booted()
 
-    def shut_down(self) -> None:
-        """Shut the machine down in order: its agent may hold that up for a while; then power is lost."""
-        if self.powered and (self.agent is None or not self.agent.shutdown_requested(self.crash)):
-            self.crash()
+    def shut_down(self, power_off: Callable[[], None] | None = None) -> None:
+        """Shut the machine down in order: its agent may hold that up for a while; then power is lost.
+
+        ``power_off`` is called then, in place of `crash`, and has to see to that.
+        """
+        power_off = power_off or self.crash
+        if self.powered and (self.agent is None or not self.agent.shutdown_requested(power_off)):
+            power_off()
 
     def set_pressure(
         self, signal: str, until_ns: int | None = None, evictions: int | None = None, cause: int = NO_CAUSE

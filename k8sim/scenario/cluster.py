@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from types import NoneType
+from types import NoneType, UnionType
 from typing import Any, Final, TypeVar, get_args, get_type_hints
 
 from k8sim.csi.driversettings import parse_driver
@@ -56,7 +56,6 @@ class Setting:
     name: str
     path: tuple[str, ...]
     type: Any
-    optional: bool
     default: Any
 
     @property
@@ -72,7 +71,7 @@ class Setting:
     @property
     def default_text(self) -> str:
         """The default as a file would say it."""
-        if self.default is None:
+        if self.default is None or self.default == ():
             return ""
         if self.in_seconds:
             return str(self.default // SECOND)
@@ -89,9 +88,10 @@ def settings_of(defaults: Any, path: tuple[str, ...] = ()) -> Iterator[Setting]:
         if dataclasses.is_dataclass(value):
             yield from settings_of(value, (*path, field.name))
         else:
-            kinds = get_args(hints[field.name]) or (hints[field.name],)
+            hint = hints[field.name]
+            kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
             type_ = next(k for k in kinds if k is not NoneType)
-            yield Setting(_name(field.name), (*path, field.name), type_, NoneType in kinds, value)
+            yield Setting(_name(field.name), (*path, field.name), type_, value)
 
 
 def _name(field: str) -> str:
@@ -148,10 +148,16 @@ def _value(part: Part, setting: Setting) -> Any:
         return part.flag()
     if setting.type is int:
         return part.integer(0, MAX_COUNT)
-    high = 1 if setting.path[-1] in _SHARES else MAX_COUNT
-    if isinstance(part.value, bool) or not isinstance(part.value, int | float) or not 0 <= part.value <= high:
-        raise part.error(f"{part.value!r} is not a number between 0 and {high}")
-    return float(part.value)
+    if setting.type is float:
+        return part.number(0, 1 if setting.path[-1] in _SHARES else MAX_COUNT)
+    return tuple(_priority_grace(item) for item in part.items())
+
+
+def _priority_grace(part: Part) -> tuple[int, int]:
+    """An entry of shutdownGracePeriodByPodPriority."""
+    part.mapping(("priority", "shutdownGracePeriodSeconds"))
+    priority = part.require("priority").integer(-(2**31), 2**31 - 1)
+    return priority, part.require("shutdownGracePeriodSeconds").integer(0, MAX_COUNT) * SECOND
 
 
 def _duration(part: Part, name: str) -> int:

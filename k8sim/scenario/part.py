@@ -81,6 +81,14 @@ class Part:
             raise self.error(f"{self.value} is not between {low} and {high}")
         return self.value
 
+    def number(self, low: float, high: float) -> float:
+        """A number within bounds, both included."""
+        if isinstance(self.value, bool) or not isinstance(self.value, int | float):
+            raise self._unexpected("a number")
+        if not low <= self.value <= high:
+            raise self.error(f"{self.value} is not between {low:g} and {high:g}")
+        return float(self.value)
+
     def flag(self) -> bool:
         """A boolean."""
         if not isinstance(self.value, bool):

@@ -14,6 +14,7 @@ from k8sim.scenario.part import Part, did_you_mean
 from k8sim.sim.units import format_duration
 
 MAX_STEPS: Final = 100_000
+MAX_COUNT: Final = 1_000_000
 _ACTIONS: Final = ("kubectl", "apply", "evict", "fault")
 
 
@@ -113,6 +114,10 @@ def read_argument(part: Part, argument: Argument, nodes: Mapping[str, str]) -> A
         return part.duration()
     if argument.type == "exit code":
         return part.integer(0, 255)
+    if argument.type == "count":
+        return part.integer(1, MAX_COUNT)
+    if argument.type == "factor":
+        return part.number(0, MAX_COUNT)
     if argument.type == "node" and part.word() not in nodes:
         raise part.error(f"there is no node {part.value!r}", did_you_mean(part.value, nodes, "nodes"))
     zones = {zone for zone in nodes.values() if zone}

@@ -208,6 +208,30 @@ def test_an_outage_of_the_api_server(seconds: int, restarts: bool) -> None:
         assert seconds <= started <= seconds + 2
 
 
+def test_a_shutdown_boots_after_its_time_from_the_loss_of_power() -> None:
+    world = make_world("a")
+    machine: Any = world.machines["a"]
+    machine.shut_down = lambda power_off: world.sim.clock.call_after(30 * SECOND, power_off)
+    apply_fault(world, "node-shutdown", {"node": "a", "for": 60 * SECOND})
+    assert [(t, what) for t, what, _ in log(world, "a")] == [(30, "crash"), (90, "boot_up")]
+
+
+def test_pressure_and_slowness() -> None:
+    world = make_world("a")
+    machine: Any = world.machines["a"]
+    machine.slowdown = 1.0
+    apply_fault(world, "memory-pressure", {"node": "a", "for": 5 * SECOND, "evictions": 2})
+    apply_fault(world, "disk-pressure", {"node": "a"})
+    assert [args for _, _, args in machine.log] == [("memory", 5 * SECOND, 2, -1), ("nodefs", None, None, -1)]
+    apply_fault(world, "node-slow", {"node": "a", "for": 9 * SECOND, "factor": 4.0})
+    apply_fault(world, "node-slow", {"node": "a", "for": 5 * SECOND})
+    assert machine.slowdown == 40
+    world.sim.clock.run(6 * SECOND)
+    assert machine.slowdown == 4
+    world.sim.clock.run(10 * SECOND)
+    assert machine.slowdown == 1
+
+
 def test_an_outage_of_the_registry() -> None:
     world = make_world("a", "b")
     registry = Switch(world)
@@ -232,8 +256,12 @@ def test_faults_of_storage() -> None:
     world.server.preload(claim)
     apply_fault(world, "disk-loss", {"claim": "data"})
     assert storage.disk("vol-1").lost == "disk-loss"
+    apply_fault(world, "disk-slow", {"driver": "d", "for": 5 * SECOND, "factor": 3})
+    apply_fault(world, "disk-slow", {"for": 4 * SECOND, "factor": 2})
+    assert (storage.slowness("d"), storage.slowness("e")) == (6, 2)
     apply_fault(world, "storage-outage", {"driver": "d", "for": 5 * SECOND})
     assert storage.failure_of("d", "attach") == "Unavailable"
     assert storage.failure_of("other", "attach") == ""
     world.sim.clock.run(6 * SECOND)
     assert storage.failure_of("d", "attach") == ""
+    assert storage.slowness("d") == 1

@@ -115,3 +115,14 @@ spec:
     assert exits[0] == ("api:1:1", 5)
     assert next(name for _, k, name, e, _ in trace if (k, e) == ("Pod", "Terminating")) == "api:1:1"
     assert "api:1:3" in [name for _, k, name, e, _ in trace if (k, e) == ("Pod", "Created")]
+
+
+def test_a_shutdown_in_order_lets_pods_go_elsewhere_at_once_if_kubelets_are_told_to() -> None:
+    """workloads.md 4.13, statement 15."""
+    shutdown = "at: 20s, fault: node-shutdown, node: node-0, for: 2m"
+    graceful = "  cluster: {kubelet: {shutdownGracePeriod: 30s, shutdownGracePeriodCriticalPods: 10s}}"
+    trace = play("3m", shutdown, spec=graceful)
+    failed = [t for t, k, _, e, d in trace if (k, e, d.get("phase")) == ("Pod", "Phase", "Failed")]
+    assert failed
+    assert all(20 < t < 40 for t in failed)
+    assert not times(play("3m", shutdown), "Pod", "Phase", phase="Failed")
