@@ -18,7 +18,9 @@ NO_PROVISIONER = "kubernetes.io/no-provisioner"
 
 
 def volume(name: str, size: str = "1Gi", modes: str = "ReadWriteOnce", **spec: Any) -> PersistentVolume:
-    source = {} if {"nfs", "csi", "local"} & set(spec) else {"hostPath": {"path": f"/data/{name}"}}
+    source = (
+        {} if {"nfs", "csi", "local", "flexVolume", "iscsi"} & set(spec) else {"hostPath": {"path": f"/data/{name}"}}
+    )
     body = {"capacity": {"storage": size}, "accessModes": modes.split(), **source, **spec}
     labels, annotations = body.pop("labels", {}), body.pop("annotations", {})
     meta = {"name": name, "labels": labels, "annotations": annotations}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from k8sim.api.core import Node, Pod
@@ -9,6 +11,7 @@ from k8sim.api.storage import CSIDriver, VolumeAttachment
 from k8sim.api.struct import replace
 from k8sim.controllers.attachdetach.controller import AttachDetachController, AttachDetachSettings
 from k8sim.csi.drivers import ZONAL_DISK
+from tests.controllers.storage import claim, volume
 from tests.csi.world import CSIWorld
 
 UNIQUE = "kubernetes.io/csi/ebs.csi.aws.com^handle-vol"
@@ -275,6 +278,37 @@ def test_a_leftover_attachment_of_an_earlier_life_is_taken_back() -> None:
     world.attach_detach.start()
     world.run(90)
     assert world.attached() == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "unique"),
+    [
+        ({"flexVolume": {"driver": "acme/disk"}}, "flexvolume-acme/disk/vol"),
+        ({"iscsi": {"targetPortal": "10.0.0.1", "iqn": "iqn", "lun": 0}}, "kubernetes.io/iscsi/vol"),
+    ],
+)
+def test_3_1_legacy_volumes_are_kept_to_one_node_without_attachment_objects(
+    source: dict[str, Any], unique: str
+) -> None:
+    world = CSIWorld()
+    world.add_node("n1")
+    world.add_node("n2")
+    world.create(volume("vol", **source))
+    world.run(0.5)
+    world.create(claim())
+    world.run(1)
+    world.start_pod("a", "n1")
+    world.run(20)
+    world.in_use("n1", unique)
+    world.start_pod("b", "n2")
+    world.run(40)
+    assert world.attached() == {}
+    assert (world.reported("n1"), world.reported("n2")) == ([unique], [])
+    assert len(world.events("Event", "b", "FailedAttachVolume")) == 1
+    world.force_delete("a")
+    world.in_use("n1")
+    world.run(80)
+    assert (world.reported("n1"), world.reported("n2")) == ([], [unique])
 
 
 def test_nothing_ticks_while_a_volume_waits() -> None:
