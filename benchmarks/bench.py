@@ -16,6 +16,7 @@ import argparse
 import gc
 import json
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -139,6 +140,7 @@ def main() -> None:
         for key, scenario in scenarios.items():
             if key[1] <= REPEATED_UP_TO or not samples[key]:
                 samples[key].append(measure(scenario))
+                print(f"{key[0]}, {key[1]:,} pods: {samples[key][-1].cpu_s:.2f} s of CPU", file=sys.stderr, flush=True)
     base = statistics.median(bare)
     figures = [_figure(name, n, samples, base) for name, n in scenarios]
     _print(figures, base)
