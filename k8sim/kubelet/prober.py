@@ -300,7 +300,17 @@ class ProbeManager:
         results = self.results[ticks.kind]
         if ticks.container_id not in results or results[ticks.container_id] != result:
             results[ticks.container_id] = result
+            self._note(worker, result)
             self._on_result(worker.pod.uid, ticks.kind, ticks.container_id, result)
+
+    def _note(self, worker: Worker, result: Result) -> None:
+        """Leave a row of a verdict; the initial ones, before anything was asked, say nothing."""
+        pod, ticks = worker.pod, worker.ticks
+        if ticks.last is None:
+            return
+        detail = {"container": worker.container.name, "probe": ticks.kind, "passes": result, "uid": pod.uid}
+        cause = self._machine.last_row(pod.uid)
+        self._sim.trace.append(self._clock.now, "Container", pod.name, "Probe", detail, cause, pod.namespace)
 
     # ---- arithmetic ---------------------------------------------------------------------------------------------
 

@@ -186,15 +186,18 @@ class RuntimeManager:
             duration = self._assumed(process, which)
         ends = self._clock.now + duration
         self._machine.hook_began(uid, process, which)
+        succeeded = course.succeeds
         if not course.in_container:
             if duration > 0:
                 yield self._clock.sleep(duration, self._rank)
-            return course.succeeds
-        if not process.running:
-            return False
-        if duration > 0:
-            yield first_of(self._clock, self._rank, process.ended(), until_ns=ends)
-        return course.succeeds and self._clock.now >= ends
+        elif not process.running:
+            succeeded = False
+        else:
+            if duration > 0:
+                yield first_of(self._clock, self._rank, process.ended(), until_ns=ends)
+            succeeded = succeeded and self._clock.now >= ends
+        self._machine.hook_ended(uid, process, which, succeeded)
+        return succeeded
 
     def _assumed(self, process: Process, which: str) -> int:
         law = self._machine.registry.behaviour(process.record.image).hooks.get(which)

@@ -195,6 +195,8 @@ class Machine:
             return
         if container.term_at_ns is None:
             container.term_at_ns = now
+            detail = {"container": container.record.name, "timeout": timeout_ns}
+            self._note(pod, "SIGTERM", detail, cause)
             self._tell("stopping", pod, container, cause)
             if stop is not None:
                 self._clock.call_after(stop, self._end, pod, container, 0, cause, rank=self._rank)
@@ -241,7 +243,15 @@ class Machine:
         """Note that a hook (postStart, preStop) has begun in a container."""
         pod = self._pods.get(uid)
         if pod is not None:
+            self._note(pod, "HookBegan", {"container": container.record.name, "hook": hook}, cause)
             self._tell("hook", pod, container, cause, hook)
+
+    def hook_ended(self, uid: str, container: Container, hook: str, succeeded: bool) -> None:
+        """Note that a hook has ended: by itself, or with its container."""
+        pod = self._pods.get(uid)
+        if pod is not None:
+            detail = {"container": container.record.name, "hook": hook, "succeeded": succeeded}
+            self._note(pod, "HookEnded", detail, container.row)
 
     # ---- faults -------------------------------------------------------------------------------------------------
 
@@ -394,6 +404,7 @@ class Machine:
 
     def _note(self, pod: PodSandbox, event: str, detail: dict[str, object], cause: int) -> int:
         namespace, name = pod.key
+        detail = {**detail, "node": self.name, "uid": pod.uid}
         return self.sim.trace.append(self._clock.now, "Container", name, event, detail, cause, namespace)
 
     def _delay(self, name: str) -> int:
