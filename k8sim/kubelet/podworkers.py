@@ -78,6 +78,8 @@ class PodWorker:
     taken_ns: int | None = None
     cancel: Event | None = None
     last_sync_ns: int = LONG_AGO
+    synced_ns: int = LONG_AGO
+    resync_pending: bool = False
     on_finished: Event | None = None
 
     @property
@@ -255,9 +257,10 @@ class PodWorkers:
     def _complete(self, worker: PodWorker, stage: Stage, terminal: bool) -> None:
         """Move the worker on after a sync without an error; a change of stage runs it again at once."""
         if stage == "syncing" and not terminal:
-            if not worker.termination_requested and not self._syncer.is_settled(worker.pod):
-                jitter = self._jitter(worker.uid, "resync", self._settings.sync_frequency_ns)
-                self._enqueue(worker.uid, jitter)
+            self._due.pop(worker.uid, None)
+            worker.synced_ns = self._clock.now
+            if not worker.resync_pending:
+                self._resync_later(worker)
             return
         if stage == "syncing":
             worker.stage = "terminating"
@@ -273,6 +276,24 @@ class PodWorkers:
             return
         if worker.pending is None and worker.active is not None:
             worker.pending = worker.active
+
+    def _resync_later(self, worker: PodWorker) -> None:
+        """Come back no sooner than the next regular sync could be."""
+        worker.resync_pending = True
+        due = worker.synced_ns + self._settings.sync_frequency_ns
+        self._clock.call_at(due, self._resync, worker, rank=self._rank)
+
+    def _resync(self, worker: PodWorker) -> None:
+        """Queue the regular sync that is due 60 to 90 s after the last one, unless it would find nothing to do."""
+        worker.resync_pending = False
+        if self._stopped or worker.termination_requested or self._syncer.is_settled(worker.pod):
+            return
+        frequency = self._settings.sync_frequency_ns
+        since = self._clock.now - worker.synced_ns
+        if since < frequency:
+            self._resync_later(worker)
+        elif worker.uid not in self._due:
+            self._enqueue(worker.uid, self._jitter(worker.uid, "resync", frequency) - since)
 
     def _retry(self, worker: PodWorker, error: SyncError) -> None:
         """Queue another try: at the end of a back-off if that was the reason, else in 10 to 15 s (completeWork)."""

@@ -104,7 +104,7 @@ class VolumeManager:
 
     def wait_for_attach_and_mount(self, pod: Pod, cancel: Event) -> Generator[Event, Any, bool]:
         """Wait until all volumes are mounted; False if the wait was cancelled. Raises VolumeTimeout."""
-        if not used_volumes(pod):
+        if not pod.spec.volumes or not used_volumes(pod):
             return True
         volumes = self._pods.get(pod.uid)
         if volumes is None:
