@@ -21,6 +21,7 @@ from k8sim.csi.schedules import SnapshotScheduler
 from k8sim.faults.fault import World
 from k8sim.kubelet.kubelet import Kubelet
 from k8sim.machines.disks import Storage
+from k8sim.machines.fleet import Fleet
 from k8sim.machines.image import Images
 from k8sim.machines.machine import Machine
 from k8sim.machines.registry import Registry
@@ -118,10 +119,11 @@ class Cluster:
         self.scheduler = Scheduler(self.sim, self.server, caches, settings.kube_scheduler)
         self.scheduler.start()
         registry = Registry(self.sim, Images(scenario.images))
-        self.machines: dict[str, Machine] = {}
+        self.machines = Fleet()
         self.kubelets: dict[str, Kubelet] = {}
         for index, node in enumerate(self.server.list(Node)):
-            machine = self.machines[node.name] = Machine(self.sim, node.name, registry, index)
+            machine = Machine(self.sim, node.name, registry, index)
+            self.machines.join(node.name, machine)
             kubelet = Kubelet(self.sim, self.server, machine, settings.kubelet, self.storage)
             self.kubelets[node.name] = kubelet
             kubelet.start()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Literal, Protocol
@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, Protocol
 from k8sim.api.core import Pod
 from k8sim.apiserver.server import APIServer
 from k8sim.machines.disks import Storage
+from k8sim.machines.fleet import Fleet
 from k8sim.machines.machine import Machine
 from k8sim.sim.clock import rank
 from k8sim.sim.simulation import Simulation
@@ -50,7 +51,7 @@ class World:
 
     sim: Simulation
     server: APIServer
-    machines: Mapping[str, Machine]
+    machines: Fleet
     namespace: str = "default"
     storage: Storage | None = None
     controller_manager: Program | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -10,6 +10,7 @@ from k8sim.api.core import Pod
 from k8sim.apiserver.server import APIServer
 from k8sim.machines.answers import FOR_EVER
 from k8sim.machines.container import Container
+from k8sim.machines.fleet import Fleet
 from k8sim.machines.machine import Machine, PodSandbox
 from k8sim.machines.occurrence import Occurrence
 from k8sim.sim.trace import NO_CAUSE
@@ -67,13 +68,12 @@ Listener = Callable[[Host, Occurrence], None]
 class Hosts:
     """All addresses of pods. ``listeners`` hear of everything that happens at one."""
 
-    def __init__(self, server: APIServer, machines: Iterable[Machine]) -> None:
+    def __init__(self, server: APIServer, machines: Fleet) -> None:
         self._server = server
         self.listeners: list[Listener] = []
         self._by_address: dict[str, Host] = {}
         self._by_uid: dict[str, Host] = {}
-        for machine in machines:
-            machine.observers.append(self._observe)
+        machines.meet(lambda _, machine: machine.observers.append(self._observe))
 
     def at(self, address: str) -> Host | None:
         """Return who has, or had last, an address."""

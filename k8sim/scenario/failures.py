@@ -7,12 +7,21 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
+from k8sim.api.meta import LabelSelector
 from k8sim.faults.catalogue import FAULTS, FaultShape, target_of
-from k8sim.faults.random import FailureProcess, Spread
+from k8sim.faults.failures import FailureProcess, Shock, Spread
+from k8sim.kubectl.selector import parse_selector
 from k8sim.scenario.part import Part, did_you_mean
 from k8sim.scenario.timeline import read_argument
 from k8sim.sim.units import MILLISECOND
 
+_ANY: Final = ("name", "start", "stop")
+_BY_TARGET: Final[Mapping[str, tuple[str, ...]]] = {
+    "node": ("selector", "shock", "spread"),
+    "pod": ("selector", "shock"),
+    "claim": ("selector", "shock"),
+    "zone": ("shock",),
+}
 _EXAMPLE: Final = "{fault: node-crash, node: 'db-*', every: {exponential: {mean: 30d}}, for: 10m}"
 
 
@@ -31,14 +40,18 @@ def _rule(part: Part, folder: Path, nodes: Mapping[str, str]) -> FailureProcess:
     name = part.require("fault", f"write for example {_EXAMPLE}").one_of(FAULTS, "fault")
     shape = FAULTS[name]
     target = target_of(shape.fault)
-    spread = ("spread",) if target == "node" else ()
-    fields = part.mapping(("fault", "every", *shape.arguments, *spread))
+    fields = part.mapping(("fault", "every", *shape.arguments, *_ANY, *_BY_TARGET.get(target or "", ())))
     often = part.require("every", "say how often each fails: every: {exponential: {mean: 30d}}")
     every = often.distribution(folder)
     if every.quantile(0.5) < MILLISECOND:
         raise often.error(f"{often.value!r} is too often", "half of the times are less than 1ms")
     if target in ("node", "zone") and target in fields:
         _refuse_unmatched(fields[target], target, nodes if target == "node" else _zones(nodes))
+    if "shock" in fields and "spread" in fields:
+        raise fields["spread"].error("a shock does not spread", "leave out one of shock and spread")
+    start, stop = (fields[key].duration() if key in fields else None for key in ("start", "stop"))
+    if start is not None and stop is not None and stop < start:
+        raise fields["stop"].error("stop is before start")
     return FailureProcess(
         fault=name,
         every=every,
@@ -46,6 +59,11 @@ def _rule(part: Part, folder: Path, nodes: Mapping[str, str]) -> FailureProcess:
         targets=_patterns(fields[target]) if target is not None and target in fields else ("*",),
         arguments=_arguments(part, fields, shape, target),
         spread=_spread(fields["spread"]) if "spread" in fields else None,
+        selector=_selector(fields["selector"]) if "selector" in fields else None,
+        shock=_shock(fields["shock"]) if "shock" in fields else None,
+        start_ns=start or 0,
+        stop_ns=stop,
+        name=fields["name"].word() if "name" in fields else "",
     )
 
 
@@ -78,11 +96,28 @@ def _arguments(part: Part, fields: dict[str, Part], shape: FaultShape, target: s
     return values
 
 
+def _selector(part: Part) -> LabelSelector:
+    try:
+        return parse_selector(part.word())
+    except ValueError as problem:
+        raise part.error(str(problem), 'as kubectl takes it: selector: "app=db,tier in (a, b)"') from None
+
+
 def _spread(part: Part) -> Spread:
     part.mapping(("label", "probability"))
     label = part.require("label", "which nodes are near: label: topology.kubernetes.io/zone").word()
-    probability = part.require("probability", "how likely each of them fails, too: probability: 0.1")
+    return Spread(label, _probability(part, "how likely each of them fails, too: probability: 0.1"))
+
+
+def _shock(part: Part) -> Shock:
+    fields = part.mapping(("probability", "per"))
+    probability = _probability(part, "how likely each is hit: probability: 0.1")
+    return Shock(probability, fields["per"].word() if "per" in fields else "")
+
+
+def _probability(part: Part, hint: str) -> float:
+    probability = part.require("probability", hint)
     value = probability.value
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise probability.error(f"{value!r} is not a probability", "a number from 0 to 1")
-    return Spread(label, float(value))
+    return float(value)

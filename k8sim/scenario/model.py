@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from k8sim.faults.random import FailureProcess
+from k8sim.faults.failures import FailureProcess
 from k8sim.machines.image import ImageBehaviour
 from k8sim.network.settings import NetworkSettings
 from k8sim.scenario.objectives import Objective

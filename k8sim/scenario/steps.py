@@ -17,8 +17,8 @@ from k8sim.api.scheme import kind_class
 from k8sim.apiserver.errors import ApiError
 from k8sim.apiserver.server import APIServer
 from k8sim.faults.catalogue import apply_fault
+from k8sim.faults.failures import start_failures
 from k8sim.faults.fault import FaultFailed, World
-from k8sim.faults.random import start_failures
 from k8sim.kubectl.apply import apply
 from k8sim.kubectl.command import KubectlSyntaxError
 from k8sim.kubectl.parser import parse

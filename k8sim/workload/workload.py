@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from k8sim.apiserver.server import APIServer
-from k8sim.machines.machine import Machine
+from k8sim.machines.fleet import Fleet
 from k8sim.network.dns import DNS
 from k8sim.network.hosts import Hosts
 from k8sim.network.proxy import Proxy
@@ -20,7 +20,7 @@ class Workload:
     def __init__(
         self,
         server: APIServer,
-        machines: Mapping[str, Machine],
+        machines: Fleet,
         network: NetworkSettings,
         traffic: Sequence[TrafficSpec] = (),
     ) -> None:
@@ -29,7 +29,7 @@ class Workload:
         self._proxies: dict[str, Proxy] = {}
         self.traffic: Traffic | None = None
         if traffic:
-            self.hosts = Hosts(server, machines.values())
+            self.hosts = Hosts(server, machines)
             self.dns = DNS(server, network.dns)
             self.traffic = Traffic(server, self.hosts, self.dns, self.proxy, traffic)
 

@@ -22,6 +22,7 @@ from k8sim.faults.catalogue import FAULTS, apply_fault, make_fault
 from k8sim.faults.fault import FaultFailed, World
 from k8sim.faults.nodes import ZONE_LABEL
 from k8sim.machines.disks import Storage
+from k8sim.machines.fleet import Fleet
 from k8sim.sim.units import SECOND
 from tests.apiserver.world import make_pod, make_server
 
@@ -45,7 +46,7 @@ class RecordingMachine:
 def make_world(*nodes: str, runs: bool = True) -> World:
     server = make_server()
     machines: Any = {name: RecordingMachine(server, runs) for name in nodes}
-    return World(server.sim, server, machines)
+    return World(server.sim, server, Fleet(machines))
 
 
 def log(world: World, node: str) -> list[tuple[float, str, tuple[Any, ...]]]:

@@ -8,9 +8,11 @@ import pytest
 from k8sim.api.core import Node
 from k8sim.api.meta import ObjectMeta
 from k8sim.faults.catalogue import FAULTS, target_of
+from k8sim.faults.failures import FailureProcess, Shock, Spread, start_failures
 from k8sim.faults.fault import World
 from k8sim.faults.nodes import ZONE_LABEL
-from k8sim.faults.random import FailureProcess, Spread, start_failures
+from k8sim.kubectl.selector import parse_selector
+from k8sim.machines.fleet import Fleet
 from k8sim.scenario import ScenarioError, loads
 from k8sim.sim.distributions import Constant, Exponential
 from k8sim.sim.trace import Row
@@ -25,13 +27,13 @@ class Sturdy:
         return lambda *args: True
 
 
-def make_world(nodes: Mapping[str, str], seed: int = 1) -> World:
+def make_world(nodes: Mapping[str, str], seed: int = 1, **labels: str) -> World:
     """A world of nodes with their zones."""
     server = make_server(seed)
     for name, zone in nodes.items():
-        server.preload(Node(metadata=ObjectMeta(name=name, labels={ZONE_LABEL: zone} if zone else {})))
+        server.preload(Node(metadata=ObjectMeta(name=name, labels={**labels, **({ZONE_LABEL: zone} if zone else {})})))
     machines: Any = {name: Sturdy() for name in nodes}
-    return World(server.sim, server, machines)
+    return World(server.sim, server, Fleet(machines))
 
 
 def strikes(world: World, *rules: FailureProcess, until: int = 100 * DAY) -> list[Row]:
@@ -133,6 +135,69 @@ def test_the_mean_time_between_failures_is_what_was_asked_for() -> None:
     assert 1800 < len(rows) < 2200
 
 
+def test_labels_choose_too() -> None:
+    world = make_world({"a": "", "b": ""}, pool="db")
+    world.server.preload(Node(metadata=ObjectMeta(name="c", labels={"pool": "web"})))
+    world.machines.join("c", Sturdy())  # type: ignore[arg-type]
+    rule = FailureProcess("node-crash", Constant(DAY), Constant(0), selector=parse_selector("pool=db"))
+    assert {row.detail["target"] for row in strikes(world, rule, until=2 * DAY)} == {"a", "b"}
+
+
+def test_a_machine_that_joins_has_its_own_sequence() -> None:
+    world = make_world({"a": ""})
+    world.sim.clock.call_at(HOUR, lambda: world.machines.join("b", Sturdy()))  # type: ignore[arg-type]
+    rows = strikes(world, FailureProcess("node-crash", Constant(2 * HOUR), Constant(0)), until=4 * HOUR)
+    assert times(rows, "b") == [3 * 3600]
+
+
+def test_failures_begin_between_start_and_stop_only() -> None:
+    rule = FailureProcess("node-crash", Constant(HOUR), Constant(0), start_ns=DAY, stop_ns=DAY + 150 * MINUTE)
+    assert times(strikes(make_world({"a": ""}), rule), "a") == [25 * 3600, 26 * 3600]
+
+
+NODES = {f"n-{i}": "ab"[i % 2] for i in range(40)}
+
+
+def test_a_shock_hits_a_share_of_all_at_once() -> None:
+    rule = FailureProcess("node-crash", Constant(DAY), Exponential(HOUR), shock=Shock(0.25))
+    rows = strikes(make_world(NODES), rule, until=20 * DAY + 1)
+    by_time: dict[float, set[str]] = {}
+    for row in rows:
+        by_time.setdefault(row.t, set()).add(row.detail["target"])
+    assert list(by_time) == [n * DAY for n in range(1, 21)]
+    assert 140 < len(rows) < 260  # of 800
+    assert len({frozenset(hit) for hit in by_time.values()}) == 20
+    assert len({row.detail["for"] for row in rows}) == len(rows)
+    [shock] = {row.cause for row in rows if row.t == DAY}
+    assert shock >= 0
+
+
+def test_shocks_per_label_come_apart() -> None:
+    rule = FailureProcess("node-crash", Exponential(DAY), Constant(0), shock=Shock(1.0, ZONE_LABEL))
+    world = make_world(NODES)
+    strikes(world, rule, until=30 * DAY)
+    shocks = [row for row in world.sim.trace if row.event == "Shock"]
+    assert {row.detail["group"] for row in shocks} == {"a", "b"}
+    for row in shocks:
+        assert set(row.detail["hit"]) == {name for name, zone in NODES.items() if zone == row.detail["group"]}
+
+
+def test_a_further_target_changes_no_shock() -> None:
+    rule = FailureProcess("node-crash", Exponential(DAY), Exponential(HOUR), shock=Shock(0.5))
+    few = strikes(make_world({"a": ""}), rule)
+    many = strikes(make_world({"0": "", "a": "", "b": ""}), rule)
+    assert [(r.t, r.detail) for r in few] == [(r.t, r.detail) for r in many if r.detail["target"] == "a"]
+    assert len(few) > 20
+
+
+def test_a_named_rule_keeps_its_chance_when_another_comes_before_it() -> None:
+    rule = FailureProcess("node-crash", Exponential(3 * DAY), Constant(HOUR), name="wear")
+    other = FailureProcess("node-crash", Exponential(DAY), Constant(0), targets=("b",))
+    alone = strikes(make_world({"a": "", "b": ""}), rule)
+    both = strikes(make_world({"a": "", "b": ""}), other, rule)
+    assert times(alone, "a") == times(both, "a")
+
+
 # ---- in a file ----------------------------------------------------------------------------------------------------
 
 HEAD = """
@@ -161,6 +226,13 @@ def test_a_rule_in_full() -> None:
     assert rule.lasts is not None
     assert rule.lasts.quantile(0.5) == 90 * SECOND
     assert rule.spread == Spread("rack", 0.25)
+    [rule] = loads(
+        HEAD
+        + """{name: fire, fault: node-crash, selector: "pool=db,!old", every: 1d, start: 1h, stop: 2h,
+       shock: {probability: 0.5, per: rack}}"""
+    ).failures
+    assert (rule.name, rule.start_ns, rule.stop_ns, rule.shock) == ("fire", HOUR, 2 * HOUR, Shock(0.5, "rack"))
+    assert rule.selector == parse_selector("pool=db,!old")
     [rule] = loads(HEAD + "{fault: container-exit, pod: web-0, container: app, code: 9, every: 1h}").failures
     assert dict(rule.arguments) == {"container": "app", "code": 9}
 
@@ -177,6 +249,12 @@ def test_a_rule_in_full() -> None:
         ("{fault: node-crash, every: 1d, pod: web-0}", "unknown key 'pod'"),
         ("{fault: registry-outage, every: 1d, spread: {label: x, probability: 1}}", "unknown key 'spread'"),
         ("{fault: node-crash, every: 1d, spread: {label: x, probability: 2}}", "not a probability"),
+        ("{fault: node-crash, every: 1d, shock: {probability: 1}, spread: {label: x, probability: 1}}", "not spread"),
+        ("{fault: registry-outage, every: 1d, shock: {probability: 1}}", "unknown key 'shock'"),
+        ("{fault: node-crash, every: 1d, shock: {per: rack}}", "probability is missing"),
+        ("{fault: node-crash, every: 1d, selector: 'a=b,,'}", "unable to parse the selector"),
+        ("{fault: node-crash, every: 1d, start: 2h, stop: 1h}", "stop is before start"),
+        ("{fault: zone-outage, every: 1d, selector: a=b}", "unknown key 'selector'"),
         ("{fault: container-exit, every: 1d, code: 300}", "not between 0 and 255"),
         ("{fault: node-crash, every: 1d, for: soon}", "invalid duration"),
     ],
