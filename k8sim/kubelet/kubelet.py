@@ -12,6 +12,7 @@ from k8sim.apiserver.informer import Informer
 from k8sim.apiserver.server import APIServer
 from k8sim.apiserver.watch import Change
 from k8sim.kubelet.devices import Mounts
+from k8sim.kubelet.nodestatus import begin_leases
 from k8sim.kubelet.process import KubeletProcess
 from k8sim.kubelet.settings import HOUSEKEEPING_PERIOD, KubeletSettings
 from k8sim.machines.disks import Storage
@@ -25,7 +26,7 @@ NODE_SYNC_POLL = SECOND
 
 
 class Kubelet:
-    """The kubelet of a node. ``process`` is None while none runs.
+    """The kubelet of a node.
 
     Parameters
     ----------
@@ -54,7 +55,8 @@ class Kubelet:
         self.storage = storage
         self.mounts = Mounts()
         self.name = machine.name
-        self.process: KubeletProcess | None = None
+        self._process: KubeletProcess | None = None
+        self._idle_since: int | None = None
         self._clock = sim.clock
         self._rank = rank("kubelet", self.name)
         self._node: Node | None = server.find(Node, "", self.name)
@@ -64,18 +66,27 @@ class Kubelet:
 
     # ---- processes ----------------------------------------------------------------------------------------------
 
+    @property
+    def process(self) -> KubeletProcess | None:
+        """The process, or None while none runs. That of an idle node is not made before it is needed."""
+        if self._process is None and self._idle_since is not None:
+            self._new_process(self._idle_since, begins_now=False).sources_ready = True
+        return self._process
+
     def start(self) -> None:
         """Begin at t = 0, as a process that has been running for `KubeletSettings.started_before_ns`."""
-        process = self._new_process(self._clock.now - self.settings.started_before_ns, begins_now=False)
-        process.node_status.begin_leases(at_once=False)
-        self._watch_pods(process)
+        self._idle_since = self._clock.now - self.settings.started_before_ns
+        begin_leases(self.sim, self.server, self.name, self.settings)
+        self._informer = Informer(self.server, Pod, f"kubelet/{self.name}", node=self.name)
+        self._informer.add_handler(self._on_pod)
 
     def _new_process(self, started_ns: int, begins_now: bool) -> KubeletProcess:
-        self.process = KubeletProcess(
+        self._idle_since = None
+        self._process = KubeletProcess(
             self.sim, self.server, self.machine, self.settings, self.storage, self.mounts, self._rank, self._node,
             started_ns, begins_now,
         )  # fmt: skip
-        return self.process
+        return self._process
 
     def _start_again(self) -> None:
         """Begin a new process after a boot or a restart."""
@@ -95,7 +106,7 @@ class Kubelet:
 
     def _register(self, process: KubeletProcess) -> None:
         """Do what a process does first when it reaches the API server."""
-        process.node_status.begin_leases(at_once=True)
+        process.node_status.begin_leases()
         process.spawn(process.node_status.register(self._node))
 
     def _node_is_known(self, process: KubeletProcess) -> None:
@@ -105,20 +116,16 @@ class Kubelet:
     def _watch_pods(self, process: KubeletProcess) -> None:
         """List and watch the node's pods, for the first time in a process' life."""
         process.sources_ready = True
-        if self._informer is None:
-            self._informer = Informer(self.server, Pod, f"kubelet/{self.name}", node=self.name)
-            self._informer.add_handler(self._on_pod)
-        else:
+        if self._informer is not None:
             self._informer.restart()
-        if self._starts:
-            self._clock.call_after(HOUSEKEEPING_PERIOD, process.kill_orphans, rank=self._rank)
+        self._clock.call_after(HOUSEKEEPING_PERIOD, process.kill_orphans, rank=self._rank)
 
     def _on_pod(self, change: Change) -> None:
         if self.process is not None:
             self.process.on_pod(change)
 
     def _end_process(self) -> None:
-        process, self.process = self.process, None
+        process, self._process = self.process, None
         if process is not None:
             process.look_at_node()
             self._node = process.node
@@ -188,7 +195,7 @@ class Kubelet:
             self._register(process)
             self._watch_pods(process)
             return
-        process.node_status.begin_leases(at_once=True)
+        process.node_status.begin_leases()
         process.node_status.report_on_grid()
         if self._informer is not None:
             self._informer.reconnect()

@@ -13,16 +13,30 @@ from k8sim.api.meta import Condition, condition_of, set_condition, with_meta
 from k8sim.api.struct import Time, replace
 from k8sim.apiserver.client import Client
 from k8sim.apiserver.errors import ApiError, NotFound
+from k8sim.apiserver.server import APIServer
 from k8sim.kubelet.devices import Devices
 from k8sim.kubelet.settings import KubeletSettings
 from k8sim.machines.machine import Machine
 from k8sim.sim.clock import Clock, Steps
+from k8sim.sim.simulation import Simulation
 from k8sim.sim.units import MILLISECOND, SECOND
 
 READY = Condition(type="Ready", status="True", reason="KubeletReady", message="kubelet is posting ready status")
 FAST_RETRY = 100 * MILLISECOND
 LEASE_SHARE = 4
 """A lease is renewed four times in its duration (pkg/kubelet/kubelet.go nodeLeaseRenewIntervalFraction)."""
+
+
+def lease_period(settings: KubeletSettings) -> int:
+    """Return the time between two renewals."""
+    return settings.node_lease_duration_seconds * SECOND // LEASE_SHARE
+
+
+def begin_leases(sim: Simulation, server: APIServer, node: str, settings: KubeletSettings) -> None:
+    """Let the renewals of a kubelet that has been running for long go on, at a phase of their own."""
+    period = lease_period(settings)
+    last = sim.clock.now - int(sim.streams.uniform(node, "lease") * period)
+    server.leases.begin(node, last, period)
 
 
 class NodeStatus:
@@ -32,8 +46,6 @@ class NodeStatus:
     ----------
     phase_ns
         Where the 10 s grid of the status loop lies.
-    lease_phase_ns
-        Where the grid of lease renewals lies.
     """
 
     def __init__(
@@ -44,28 +56,22 @@ class NodeStatus:
         machine: Machine,
         settings: KubeletSettings,
         phase_ns: int,
-        lease_phase_ns: int,
     ) -> None:
         self._client = client
         self._clock = clock
         self._rank = rank
         self._machine = machine
         self._period = settings.node_status_update_frequency_ns
-        self._lease_period = settings.node_lease_duration_seconds * SECOND // LEASE_SHARE
+        self._lease_period = lease_period(settings)
         self._phase_ns = phase_ns
-        self._lease_phase_ns = lease_phase_ns
         self._conditions: dict[str, Condition] = {"Ready": READY}
         self._due: int | None = None
         self._stopped = False
         self.volumes: Devices | None = None
 
-    def begin_leases(self, at_once: bool) -> None:
-        """Renew from now on; a kubelet that starts or comes back renews at once."""
-        first = self._clock.now
-        if not at_once:
-            # The renewals began long ago: take the last one before now as the first.
-            first -= (self._clock.now - self._lease_phase_ns) % self._lease_period
-        self._client.server.leases.begin(self._machine.name, first, self._lease_period)
+    def begin_leases(self) -> None:
+        """Renew from now on: a kubelet that starts or comes back renews at once."""
+        self._client.server.leases.begin(self._machine.name, self._clock.now, self._lease_period)
 
     def end_leases(self) -> None:
         """No renewal arrives any more."""

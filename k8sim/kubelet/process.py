@@ -38,7 +38,6 @@ from k8sim.machines.records import EXITED
 from k8sim.sim.clock import Event, Steps, Task
 from k8sim.sim.simulation import Simulation
 from k8sim.sim.trace import NO_CAUSE
-from k8sim.sim.units import SECOND
 
 
 class KubeletProcess:
@@ -98,7 +97,7 @@ class KubeletProcess:
         )  # fmt: skip
         self.node_status = NodeStatus(
             self.client, clock, rank, machine, settings,
-            grid("node status", settings.node_status_update_frequency_ns), grid("lease", 10 * SECOND),
+            grid("node status", settings.node_status_update_frequency_ns),
         )  # fmt: skip
         self.volumes = VolumeManager(
             sim, self.client, rank, name, mounts, storage, self.spawn, self.record, self.node_status.report_on_grid
