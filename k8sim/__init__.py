@@ -4,8 +4,9 @@
 >>> result = k8sim.run("scenarios/web-rolling-update.yaml", seed=7)  # doctest: +SKIP
 >>> result.trace  # a pandas DataFrame, one row an event  # doctest: +SKIP
 
-`load` and `loads` read scenarios, `Scenario`, `NodeGroup`, `ImageBehaviour` and `Step` build them in a program, `run`
-simulates one replicate. Names are imported when they are first used, so that ``import k8sim`` costs nothing.
+`experiment` runs thousands of replicates of a scenario and of its variants, `run` simulates one. `load` and `loads`
+read scenarios, `Scenario`, `NodeGroup`, `ImageBehaviour` and `Step` build them in a program. Names are imported when
+they are first used, so that ``import k8sim`` costs nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from k8sim.result import Result
+    from k8sim.runner.experiment import experiment
     from k8sim.scenario import ImageBehaviour, NodeGroup, Scenario, ScenarioError, Step, load, loads
 
 __version__ = "0.1.0"
@@ -32,6 +34,7 @@ __all__ = [
     "ScenarioError",
     "Step",
     "__version__",
+    "experiment",
     "load",
     "loads",
     "run",
@@ -44,6 +47,7 @@ _HOME: Final = {
     "Scenario": "k8sim.scenario",
     "ScenarioError": "k8sim.scenario",
     "Step": "k8sim.scenario",
+    "experiment": "k8sim.runner.experiment",
     "load": "k8sim.scenario",
     "loads": "k8sim.scenario",
 }

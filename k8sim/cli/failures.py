@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from k8sim.scenario.errors import ScenarioError
     from k8sim.sim.trace import Row
 
+FAILED: Final = 1
 BAD_INPUT: Final = 2
 OUR_BUG: Final = 3
 INTERRUPTED: Final = 130

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -14,8 +14,9 @@ from k8sim.cli.trace import to_json
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from k8sim.result import Result
+    from k8sim.result import PublicEvent
     from k8sim.scenario import Scenario
+    from k8sim.scenario.sweep import Variant
 
 EPILOG = """
 [bold]Examples[/bold]
@@ -28,9 +29,14 @@ k8sim run scenarios/web-rolling-update.yaml --seed 7
 [dim]# every scenario in a folder; keep summaries and traces[/dim]
 k8sim run scenarios/ -o results/
 
-[dim]# how much do ten repetitions differ?[/dim]
-k8sim run scenarios/web-rolling-update.yaml --replicates 10
+[dim]# a thousand repetitions of each variant, in two processes; goes on where an earlier run was stopped[/dim]
+k8sim run scenarios/replicas-and-zones.yaml --replicates 1000 --jobs 2 -o results/ --resume
+
+[dim]# as many as it takes for the mean outage to be known within a second[/dim]
+k8sim run scenarios/web-rolling-update.yaml --replicates 10000 --until web.short_s=1s
 """
+TRACES_KEPT: Final = 10
+"""Of so many replicates of each variant the trace is kept."""
 
 
 def run(
@@ -41,7 +47,8 @@ def run(
         Path | None,
         typer.Option(
             "--output", "-o", metavar="DIR", show_default=False,
-            help="Keep the results in DIR/NAME/: summary.txt, run.json, and trace.json (trace.R.json for replicate R). "
+            help="Keep the results in DIR/NAME/: summary.txt, run.json, and trace.json; of several runs trace.R.json "
+            "for the first ten replicates, and the figures of all as Parquet files in replicates/. "
             "Without it nothing is written.",
         ),
     ] = None,
@@ -53,56 +60,104 @@ def run(
             help="Repeat with other draws under the same seed [dim](default: the file's number, mostly 1)[/dim].",
         ),
     ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", metavar="N", min=1, help="How many processes work on it.")] = 1,
+    executor: Annotated[
+        str | None,
+        typer.Option(metavar="dask://HOST:PORT", show_default=False, help="Let the workers of a Dask cluster do it."),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            metavar="METRIC=X", show_default=False,
+            help="Stop when the mean of a metric is known within X either way (95 % confidence), in every variant.",
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with what an earlier run, killed or interrupted, left in DIR.")
+    ] = False,
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE", show_default=False, help="Write the verdicts as JUnit XML.")
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(metavar="FILE", show_default=False, help="Write figures and verdicts as Markdown.")
+    ] = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Run one replicate and say where its CPU time went.")
+    ] = False,
 ) -> None:  # fmt: skip
     """Simulate scenarios and print [bold]what came of them[/bold].
 
-    For each workload: how long which pods were not Ready and why, rollouts, and what the commands of the timeline
-    answered. What of the manifests has no effect in the simulation is listed, never silently dropped.
+    One run: for each workload, how long which pods were not Ready and why, rollouts, and what the commands of the
+    timeline answered. Several (replicates, a sweep): figures with confidence intervals, differences between variants,
+    and verdicts on the scenario's objectives. What of the manifests has no effect is listed, never silently dropped.
     """
     from k8sim.cli.files import check_writable, scenario_files
-    from k8sim.scenario import load
+    from k8sim.scenario.loader import load_variants
 
-    scenarios = [load(path) for path in scenario_files(files)]
-    folders = [None if output is None else output / Path(s.path or s.name).stem for s in scenarios]
+    scenarios = [load_variants(path) for path in scenario_files(files)]
+    folders = [None if output is None else output / Path(v[0].scenario.path or "").stem for v in scenarios]
     for folder in folders:
         if folder is not None:
             check_writable(folder, folder=True)
-    for number, (scenario, folder) in enumerate(zip(scenarios, folders, strict=True)):
+    for target in (junit, markdown):
+        if target is not None:
+            check_writable(target, folder=False)
+    if profile:
+        from k8sim.cli.profile import profile_run
+
+        for variants, folder in zip(scenarios, folders, strict=True):
+            profile_run(variants[0].scenario, seed, folder)
+        return
+    wish = (jobs, executor, until, resume)
+    single = [_is_single(variants, replicates, *wish) for variants in scenarios]
+    batches = None
+    if not all(single):
+        from k8sim.cli.batch import Batches
+
+        batches = Batches(seed, replicates, jobs, executor, until, resume, TRACES_KEPT)
+    for number, (variants, folder) in enumerate(zip(scenarios, folders, strict=True)):
         if number:
             typer.echo()
-        _run(scenario, seed, replicates or scenario.replicates, folder)
+        if single[number] or batches is None:
+            _run(variants[0].scenario, seed, folder)
+        else:
+            batches.run(variants, folder)
+    if batches is not None:
+        batches.finish(junit, markdown)
 
 
-def _run(scenario: Scenario, seed: int | None, replicates: int, folder: Path | None) -> None:
+def _is_single(
+    variants: list[Variant], replicates: int | None, jobs: int, executor: str | None, until: str | None, resume: bool
+) -> bool:
+    """Whether there is one run to tell about, rather than figures of many."""
+    scenario = variants[0].scenario
+    several = len(variants) > 1 or (replicates or scenario.replicates) > 1
+    return not (several or jobs > 1 or executor or until or resume or scenario.objectives)
+
+
+def _run(scenario: Scenario, seed: int | None, folder: Path | None) -> None:
     from k8sim.cli.simulate import simulate
     from k8sim.cli.terminal import console
-    from k8sim.report.readiness import readiness
-    from k8sim.report.summary import replicates_table, summary
+    from k8sim.report.summary import summary
 
-    runs = []
-    result = None
-    for replicate in range(replicates):
-        label = scenario.name if replicates == 1 else f"{scenario.name} {replicate + 1}/{replicates}"
-        result = simulate(scenario, seed, replicate, label=label)
-        if replicates > 1:
-            runs.append((replicate, readiness(result.history, scenario.duration_ns)))
-        if folder is not None:
-            _keep_trace(folder, result, "trace.json" if replicates == 1 else f"trace.{replicate}.json")
-    assert result is not None
-    view: RenderableType = replicates_table(scenario, runs) if runs else summary(result)
+    result = simulate(scenario, seed)
+    view = summary(result)
     console().print(view)
     if folder is not None:
-        _keep_summary(folder, view, result, replicates)
+        keep_trace(folder, result.public_trace(), "trace.json")
+        keep_summary(folder, view, result.scenario, result.seed, 1)
         typer.echo(f"\nwritten to {folder}/")
 
 
-def _keep_trace(folder: Path, result: Result, name: str) -> None:
+def keep_trace(folder: Path, trace: list[PublicEvent], name: str) -> None:
+    """Write a public trace."""
     from k8sim.cli.files import write_whole
 
-    write_whole(folder / name, to_json(result.public_trace()))
+    write_whole(folder / name, to_json(trace))
 
 
-def _keep_summary(folder: Path, view: RenderableType, result: Result, replicates: int) -> None:
+def keep_summary(folder: Path, view: RenderableType, scenario: Scenario, seed: int, replicates: int) -> None:
+    """Write what was printed, and what it was made of."""
     from k8sim import KUBERNETES_VERSION, __version__
     from k8sim.cli.files import write_whole
     from k8sim.cli.terminal import as_text
@@ -110,8 +165,8 @@ def _keep_summary(folder: Path, view: RenderableType, result: Result, replicates
     about = {
         "k8sim": __version__,
         "kubernetes": KUBERNETES_VERSION,
-        "scenario": result.scenario.path,
-        "seed": result.seed,
+        "scenario": scenario.path,
+        "seed": seed,
         "replicates": replicates,
     }
     write_whole(folder / "run.json", (json.dumps(about, indent=2) + "\n").encode())

@@ -7,16 +7,18 @@ and is undecided in between: more replicates decide it.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from k8sim.runner.statistics import Estimate, mean, probability, quantile
+from k8sim.runner.series import Event, Series
+from k8sim.runner.statistics import Estimate, Values
 from k8sim.scenario.objectives import Objective
 
-Verdict = Literal["pass", "fail", "undecided"]
+Verdict = Literal["pass", "fail", "undecided", "unknown metric"]
 
 _RELATIONS: Final[Mapping[str, Callable[[npt.ArrayLike, float], npt.NDArray[np.bool_]]]] = {
     "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal, "==": np.equal, "!=": np.not_equal,
@@ -26,16 +28,40 @@ _COMPARE: Final[Mapping[str, Callable[[float, float], bool]]] = {
 }  # fmt: skip
 
 
-def estimate(objective: Objective, values: npt.ArrayLike) -> Estimate:
-    """Estimate an objective's figure from one value a replicate (NaN: not defined there)."""
-    x = np.asarray(values, dtype=np.float64)
-    x = x[~np.isnan(x)]
+@dataclass(frozen=True)
+class Judgement:
+    """An objective, the figure it is about, and the verdict; ``variant`` says of which variant ("": the only one)."""
+
+    variant: str
+    objective: Objective
+    estimate: Estimate | None
+    verdict: Verdict
+
+
+def events_of(objectives: Iterable[Objective], metric: str) -> dict[str, Event]:
+    """Return what has to be counted of a metric for objectives that ask how often something happens."""
+    events: dict[str, Event] = {}
+    for objective in objectives:
+        if objective.metric == metric and isinstance(objective.statistic, tuple):
+            _, relation, threshold = objective.statistic
+            events[objective.text] = _event(relation, threshold)
+    return events
+
+
+def _event(relation: str, threshold: float) -> Event:
+    def happens(values: Values) -> npt.NDArray[np.bool_]:
+        return _RELATIONS[relation](values, threshold)
+
+    return happens
+
+
+def estimate(objective: Objective, series: Series) -> Estimate:
+    """Estimate an objective's figure from its metric's values; the series must know the objective's event."""
     if objective.statistic == "mean":
-        return mean(x, objective.metric, objective.confidence)
+        return series.mean(objective.confidence)
     if isinstance(objective.statistic, float):
-        return quantile(x, objective.statistic, objective.confidence)
-    _, relation, threshold = objective.statistic
-    return probability(int(_RELATIONS[relation](x, threshold).sum()), len(x), objective.confidence)
+        return series.quantile(objective.statistic, objective.confidence)
+    return series.event(objective.text, objective.confidence)
 
 
 def judge(objective: Objective, figure: Estimate) -> Verdict:

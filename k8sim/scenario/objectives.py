@@ -55,13 +55,13 @@ def parse_objective(text: str) -> Objective:
     if match is None:
         raise ValueError(f"{text!r} is not an objective; {EXAMPLES}")
     part = match.groupdict()
-    confidence = 0.95 if part["confidence"] is None else _number(part["confidence"])
+    confidence = 0.95 if part["confidence"] is None else parse_number(part["confidence"])
     if not 0.5 <= confidence < 1:
         raise ValueError(f"a confidence is at least 0.5 and below 1, not {part['confidence']}")
     relation = cast("Relation", part["relation"])
-    bound = _number(part["bound"])
+    bound = parse_number(part["bound"])
     if part["event"] is not None:
-        threshold = _number(part["threshold"])
+        threshold = parse_number(part["threshold"])
         return Objective(text, part["event"], ("P", part["when"], threshold), relation, bound, confidence)
     if part["function"] is None:
         return Objective(text, part["metric"], "mean", relation, bound, confidence)
@@ -79,7 +79,7 @@ def _statistic(function: str) -> Literal["mean"] | float:
     return q
 
 
-def _number(text: str) -> float:
+def parse_number(text: str) -> float:
     """Read a number, a percentage or a duration (in s)."""
     try:
         return float(text[:-1]) / 100 if text.endswith("%") else float(text)

@@ -101,7 +101,8 @@ def steps_of(field: str) -> tuple[re.Match[str], list[str]] | None:
     match = _FIELD.fullmatch(field)
     if match is None:
         return None
-    path, steps, at = match["path"], [], 0
+    path, at = match["path"], 0
+    steps: list[str] = []
     while at < len(path):
         if steps and path[at] == ".":
             at += 1

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
 
 from tests.cli.conftest import Run
 
@@ -31,12 +34,63 @@ def test_results_are_kept_where_asked(k8sim: Run, scenario: Path) -> None:
     assert (out / "small" / "trace.json").read_bytes() == (scenario.parent / "trace.json").read_bytes()
 
 
-def test_replicates_are_a_table_and_a_trace_each(k8sim: Run, scenario: Path) -> None:
+def test_replicates_are_figures_with_intervals_and_a_trace_each(k8sim: Run, scenario: Path) -> None:
     out = scenario.parent / "results"
-    result = k8sim("run", scenario, "--replicates", 3, "-o", out)
-    assert result.stdout.count("StatefulSet web") == 3
-    traces = sorted(p.name for p in (out / "small").glob("trace*"))
-    assert traces == ["trace.0.json", "trace.1.json", "trace.2.json"]
+    result = k8sim("run", scenario, "--replicates", 12, "-o", out)
+    assert result.exit_code == 0
+    assert "12 replicates" in result.stdout
+    assert "web.short_s" in result.stdout
+    traces = {p.name for p in (out / "small").glob("trace*")}
+    assert traces == {f"trace.{r}.json" for r in range(10)}
+    k8sim("trace", scenario, "--replicate", 7, "-o", scenario.parent / "trace.json")
+    assert (out / "small" / "trace.7.json").read_bytes() == (scenario.parent / "trace.json").read_bytes()
+
+
+def test_a_batch_goes_on_only_when_told_and_only_with_the_same(k8sim: Run, scenario: Path) -> None:
+    out = scenario.parent / "results"
+    first = k8sim("run", scenario, "--replicates", 3, "-o", out)
+    assert k8sim("run", scenario, "--replicates", 3, "-o", out).exit_code == 2
+    again = k8sim("run", scenario, "--replicates", 3, "-o", out, "--resume")
+    assert (again.exit_code, again.stdout) == (0, first.stdout)
+    other = k8sim("run", scenario, "--replicates", 3, "-o", out, "--resume", "--seed", 9)
+    assert other.exit_code == 2
+    assert "something else" in other.stderr
+
+
+GATED = "spec:\n  objectives: ['web.short_s < {bound}']\n"
+
+
+@pytest.mark.parametrize(("bound", "code", "verdict"), [("1h", 0, "pass"), ("1s", 1, "fail"), ("3.4s", 0, "undecided")])
+def test_objectives_are_a_gate(k8sim: Run, scenario: Path, bound: str, code: int, verdict: str) -> None:
+    scenario.write_text(scenario.read_text().replace("spec:\n", GATED.format(bound=bound), 1))
+    junit, markdown = scenario.parent / "junit.xml", scenario.parent / "summary.md"
+    result = k8sim("run", scenario, "--replicates", 8, "--junit", junit, "--markdown", markdown)
+    assert result.exit_code == code, result.output
+    assert verdict in result.stdout
+    suite = ET.fromstring(junit.read_text())[0]
+    assert suite.get("tests") == "1"
+    assert suite.get("failures") == str(int(verdict == "fail"))
+    assert suite.get("skipped") == str(int(verdict == "undecided"))
+    assert f"**{verdict}**" in markdown.read_text()
+
+
+def test_an_objective_on_a_metric_that_is_not_there(k8sim: Run, scenario: Path) -> None:
+    text = GATED.format(bound="1h").replace("web.", "wed.")
+    scenario.write_text(scenario.read_text().replace("spec:\n", text, 1))
+    result = k8sim("run", scenario)
+    assert result.exit_code == 2
+    assert "web.short_s" in result.stderr
+
+
+def test_a_stopping_rule_ends_a_batch_early(k8sim: Run, scenario: Path) -> None:
+    assert "50 replicates" in k8sim("run", scenario, "--replicates", 500, "--until", "web.short_s=10s").stdout
+    assert k8sim("run", scenario, "--until", "web.short_s").exit_code == 2
+
+
+def test_profile_says_where_time_goes(k8sim: Run, scenario: Path) -> None:
+    result = k8sim("run", scenario, "--profile", "-o", scenario.parent)
+    assert "k8sim/apiserver" in result.stdout
+    assert (scenario.parent / "small" / "profile.pstats").exists()
 
 
 def test_a_folder_means_its_scenarios(k8sim: Run, scenario: Path) -> None:

@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from k8sim.runner.objectives import estimate, judge
+from k8sim.runner.objectives import estimate, events_of, judge
+from k8sim.runner.series import Series
 from k8sim.runner.statistics import Estimate
 from k8sim.scenario.objectives import parse_objective
 
@@ -53,6 +54,12 @@ def test_a_verdict_needs_the_whole_interval() -> None:
 
 def test_a_probability_that_was_never_seen_is_judged_by_its_upper_bound() -> None:
     objective = parse_objective("P(db.writes_lost > 0) < 0.01")
-    assert judge(objective, estimate(objective, [0.0] * 1000)) == "pass"
-    assert judge(objective, estimate(objective, [0.0] * 100)) == "undecided"
-    assert judge(objective, estimate(objective, [0.0] * 500 + [5.0] * 500)) == "fail"
+
+    def verdict(values: list[float]) -> str:
+        series = Series("db.writes_lost", events_of([objective], "db.writes_lost"))
+        series.add(values)
+        return judge(objective, estimate(objective, series))
+
+    assert verdict([0.0] * 1000) == "pass"
+    assert verdict([0.0] * 100) == "undecided"
+    assert verdict([0.0] * 500 + [5.0] * 500) == "fail"
