@@ -128,8 +128,11 @@ class Client:
         yield from self._travel(self._write)
         return self.server.bind(pod, node, self.actor, cause)
 
-    def event(self, obj: Object, type_: str, reason: str, message: str = "") -> None:
-        """Record a Kubernetes Event on an object: best effort and asynchronous, so it costs no time here."""
+    def event(self, obj: Object, type_: str, reason: str, message: str = "") -> int:
+        """Record a Kubernetes Event on an object: best effort and asynchronous, so it costs no time here.
+
+        Returns the event's row of the trace.
+        """
         detail = {"object": f"{obj.kind}/{obj.name}", "type": type_, "message": message, "uid": obj.uid}
         sim = self.server.sim
-        sim.trace.append(sim.clock.now, "Event", obj.name, reason, detail, self.cause, obj.namespace)
+        return sim.trace.append(sim.clock.now, "Event", obj.name, reason, detail, self.cause, obj.namespace)

@@ -107,15 +107,19 @@ class PodSync:
             raise SyncError("detected running containers after the pod was killed")
         # The address that the pod had stays in its status (preserveDataFromBeforeStopping).
         stopped = RuntimePodStatus(stopped.uid, stopped.containers, stopped.sandboxes, runtime.ip)
-        self._publish(pod, stopped, True, cause, worker.status_function)
+        self._publish(pod, stopped, True, self._last_row(pod, cause), worker.status_function)
         self._volumes.pod_stopped(pod)
 
     def sync_terminated_pod(self, worker: PodWorker, update: Update) -> Generator[Event, Any, None]:
         """Wait until volumes are unmounted, then declare the pod finished."""
-        pod, cause = update.pod, update.cause
+        pod, cause = update.pod, self._last_row(update.pod, update.cause)
         self._publish(pod, self._pleg.get(pod.uid), True, cause, worker.status_function)
         yield from self._volumes.wait_for_unmount(pod)
         self._status.terminate_pod(pod, cause)
+
+    def _last_row(self, pod: Pod, cause: int) -> int:
+        """Return the row of the last end of a container, which came of the update."""
+        return max(self._machine.last_row(pod.uid), cause)
 
     def pod_finished(self, worker: PodWorker) -> None:
         """Say so."""

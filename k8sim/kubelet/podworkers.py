@@ -68,8 +68,6 @@ class PodWorker:
     pod: Pod
     stage: Stage = "syncing"
     busy: bool = False
-    deleted: bool = False
-    evicted: bool = False
     grace_s: int = 0
     status_function: StatusFunction | None = None
     pending: Update | None = None
@@ -201,11 +199,7 @@ class PodWorkers:
 
     def _begins_termination(self, worker: PodWorker, update: Update) -> bool:
         pod = update.pod
-        if pod.deleting:
-            worker.deleted = True
-        elif update.kind == "kill":
-            worker.evicted = update.status_function is not None
-        elif pod.status.phase not in TERMINAL:
+        if not pod.deleting and update.kind != "kill" and pod.status.phase not in TERMINAL:
             return False
         if update.status_function is not None:
             worker.status_function = update.status_function

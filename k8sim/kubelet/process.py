@@ -75,6 +75,7 @@ class KubeletProcess:
         self._tasks: dict[int, Task] = {}
         self._task_number = 0
         self._removed: set[str] = set()
+        self._unhealthy: dict[str, int] = {}
         self.node = node
         self.pods: dict[str, Pod] = {}
         self.sources_ready = False
@@ -257,18 +258,23 @@ class KubeletProcess:
         pod = self.pods.get(uid)
         if pod is None:
             return
+        cause = self._unhealthy.get(uid) if result is False else None
+        if cause is None:
+            cause = self.machine.row_of_answers(uid)
         if kind == "readiness":
-            self.status.set_container_readiness(pod, container_id, result is True)
+            self.status.set_container_readiness(pod, container_id, result is True, cause)
         elif kind == "startup":
-            self.status.set_container_startup(pod, container_id, result is True)
+            self.status.set_container_startup(pod, container_id, result is True, cause)
         elif result is not False:
             return
-        self.sync(uid)
+        self.sync(uid, cause)
 
     def _on_unhealthy(self, uid: str, container: Container, kind: ProbeKind) -> None:
         pod = self.pods.get(uid)
         if pod is not None:
-            self.record(pod, "Warning", "Unhealthy", f"{kind.capitalize()} probe failed: {container.name}")
+            self.client.cause = self.machine.row_of_answers(uid)
+            message = f"{kind.capitalize()} probe failed: {container.name}"
+            self._unhealthy[uid] = self.client.event(pod, "Warning", "Unhealthy", message)
 
     def _on_sandbox_ready(self, pod: Pod) -> None:
         self.status.set_ready_to_start(pod, True)
@@ -285,6 +291,7 @@ class KubeletProcess:
     def _forget(self, uid: str) -> None:
         """Drop everything about a pod that has ended and whose object is gone."""
         self._removed.discard(uid)
+        self._unhealthy.pop(uid, None)
         self.syncer.forget(uid)
         self.prober.remove_pod(uid)
         self.status.forget(uid)

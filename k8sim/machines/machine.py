@@ -108,6 +108,7 @@ class Machine:
         self._pods: dict[str, PodSandbox] = {}
         self._unready: dict[Key, Window] = {}
         self._hang: dict[Key, Window] = {}
+        self._window_rows: dict[Key, int] = {}
 
     @property
     def boot_id(self) -> str:
@@ -137,6 +138,18 @@ class Machine:
         """Return the trace row of what happened last to a container of a pod."""
         pod = self._pods.get(uid)
         return max((c.row for c in pod.containers), default=NO_CAUSE) if pod is not None else NO_CAUSE
+
+    def row_of_answers(self, uid: str) -> int:
+        """Return the trace row that explains how a pod answers probes now: a fault's, or its containers' last."""
+        pod = self._pods.get(uid)
+        if pod is None:
+            return NO_CAUSE
+        now = self._clock.now
+        for windows in (self._unready, self._hang):
+            begin, end = windows.get(pod.key, NO_WINDOW)
+            if begin <= now < end:
+                return self._window_rows[pod.key]
+        return self.last_row(uid)
 
     def find_container(self, uid: str, container_id: str) -> Container | None:
         """Return an instance of a container by its ID."""
@@ -341,12 +354,14 @@ class Machine:
         It is the name that counts: a pod that takes it meanwhile is unready, too.
         """
         self._unready[key] = (self._clock.now, FOR_EVER if until_ns is None else until_ns)
+        self._window_rows[key] = self.sim.trace.fault
         for pod in self._running(key):
             self._answers_changed(pod)
 
     def set_hang(self, key: Key, until_ns: int | None = None) -> None:
         """Let the liveness and readiness probes of a pod fail from now on, until a moment (None: for ever)."""
         self._hang[key] = (self._clock.now, FOR_EVER if until_ns is None else until_ns)
+        self._window_rows[key] = self.sim.trace.fault
         for pod in self._running(key):
             self._answers_changed(pod)
 
