@@ -38,6 +38,8 @@ class Kubelet:
         Its configuration.
     storage
         The disks that can be attached to the machine.
+    template
+        What it registers, if there is no Node of its name.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Kubelet:
         machine: Machine,
         settings: KubeletSettings | None = None,
         storage: Storage | None = None,
+        template: Node | None = None,
     ) -> None:
         self.sim = sim
         self.server = server
@@ -59,7 +62,7 @@ class Kubelet:
         self._idle_since: int | None = None
         self._clock = sim.clock
         self._rank = rank("kubelet", self.name)
-        self._node: Node | None = server.find(Node, "", self.name)
+        self._node: Node | None = server.find(Node, "", self.name) or template
         self._informer: Informer[Pod] | None = None
         self._starts = 0
         machine.agent = self
@@ -77,8 +80,14 @@ class Kubelet:
         """Begin at t = 0, as a process that has been running for `KubeletSettings.started_before_ns`."""
         self._idle_since = self._clock.now - self.settings.started_before_ns
         begin_leases(self.sim, self.server, self.name, self.settings)
-        self._informer = Informer(self.server, Pod, f"kubelet/{self.name}", node=self.name)
-        self._informer.add_handler(self._on_pod)
+        self._list_pods()
+
+    def _list_pods(self) -> None:
+        if self._informer is None:
+            self._informer = Informer(self.server, Pod, f"kubelet/{self.name}", node=self.name)
+            self._informer.add_handler(self._on_pod)
+        else:
+            self._informer.restart()
 
     def _new_process(self, started_ns: int, begins_now: bool) -> KubeletProcess:
         self._idle_since = None
@@ -116,8 +125,7 @@ class Kubelet:
     def _watch_pods(self, process: KubeletProcess) -> None:
         """List and watch the node's pods, for the first time in a process' life."""
         process.sources_ready = True
-        if self._informer is not None:
-            self._informer.restart()
+        self._list_pods()
         self._clock.call_after(HOUSEKEEPING_PERIOD, process.kill_orphans, rank=self._rank)
 
     def _on_pod(self, change: Change) -> None:

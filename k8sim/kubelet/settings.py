@@ -19,6 +19,8 @@ class KubeletSettings:
     started_before_ns
         Age of the kubelets at t = 0. A kubelet that is younger than a probe's period delays the probe's start at
         random.
+    node_status_update_frequency_ns, node_lease_duration_seconds
+        The node's status is computed this often; its lease is renewed four times in its duration.
     sync_frequency_ns
         Pods are synced at least this often (plus up to half of it).
     max_container_restart_period_ns

@@ -2,9 +2,11 @@
 
 import pytest
 
-from k8sim.api.core import Node, Pod
-from k8sim.api.meta import Condition, set_condition
+from k8sim.api.core import Container, Node, Pod, PodSpec
+from k8sim.api.meta import Condition, ObjectMeta, set_condition, with_meta
 from k8sim.api.struct import replace
+from k8sim.kubelet.kubelet import Kubelet
+from k8sim.machines.machine import Machine
 from tests.kubelet.bench import READY, Bench, image
 
 
@@ -204,3 +206,21 @@ def test_deleted_node_is_registered_again_by_a_new_process_only():
     bench.at(31, bench.machine.restart_kubelet)
     bench.run(40)
     assert bench.server.find(Node, "", "node") is not None
+
+
+def test_machine_that_was_off_registers_its_node_and_runs_pods():
+    bench = Bench(image())
+    machine = Machine(bench.sim, "new", bench.registry, index=1, powered=False)
+    template = bench.server.get(Node, "", "node")
+    Kubelet(bench.sim, bench.server, machine, template=with_meta(template, name="new"))
+    bench.run(5)
+    assert bench.server.find(Node, "", "new") is None
+    bench.at(10, machine.boot_up)
+    bench.run(12)
+    assert bench.server.find(Node, "", "new") is not None
+    pod = bench.server.create(
+        Pod(metadata=ObjectMeta(name="app"), spec=PodSpec(containers=(Container(name="c", image="i:1"),)))
+    )
+    bench.server.bind(pod, "new")
+    bench.run(14)
+    assert bench.times("Ready")
