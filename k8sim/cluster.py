@@ -22,6 +22,7 @@ from k8sim.faults.fault import World
 from k8sim.kubelet.kubelet import Kubelet
 from k8sim.machines.disks import Storage
 from k8sim.machines.fleet import Fleet
+from k8sim.machines.identities import Identities
 from k8sim.machines.image import Images
 from k8sim.machines.machine import Machine
 from k8sim.machines.registry import Registry
@@ -118,18 +119,37 @@ class Cluster:
         caches = SharedInformers(self.server, "kube-scheduler")
         self.scheduler = Scheduler(self.sim, self.server, caches, settings.kube_scheduler)
         self.scheduler.start()
-        registry = Registry(self.sim, Images(scenario.images))
+        self._registry = Registry(self.sim, Images(scenario.images))
         self.machines = Fleet()
+        self.identities = Identities(self.sim, self.machines)
         self.kubelets: dict[str, Kubelet] = {}
         for index, node in enumerate(self.server.list(Node)):
-            machine = Machine(self.sim, node.name, registry, index)
+            machine = Machine(self.sim, node.name, self._registry, index)
             self.machines.join(node.name, machine)
-            kubelet = Kubelet(self.sim, self.server, machine, settings.kubelet, self.storage)
-            self.kubelets[node.name] = kubelet
-            kubelet.start()
-        world = World(self.sim, self.server, self.machines, scenario.namespace, self.storage, self.controller_manager)
+            self._kubelet(machine).start()
+        world = World(
+            self.sim,
+            self.server,
+            self.machines,
+            scenario.namespace,
+            self.storage,
+            self.controller_manager,
+            self._provide,
+        )
         self.workload = Workload(self.server, self.machines, scenario.network, scenario.traffic)
         run_timeline(world, scenario)
+
+    def _kubelet(self, machine: Machine, template: Node | None = None) -> Kubelet:
+        settings = self.scenario.cluster.kubelet
+        kubelet = Kubelet(self.sim, self.server, machine, settings, self.storage, template)
+        self.kubelets[machine.name] = kubelet
+        return kubelet
+
+    def _provide(self, template: Node) -> Machine:
+        """Make a machine that is off, whose kubelet will register a Node."""
+        machine = Machine(self.sim, template.name, self._registry, len(self.machines), powered=False)
+        self._kubelet(machine, template)
+        return machine
 
     def run(self) -> Result:
         """Run to the scenario's end and return what it leaves."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Literal, Protocol
 
-from k8sim.api.core import Pod
+from k8sim.api.core import Node, Pod
 from k8sim.apiserver.server import APIServer
 from k8sim.machines.disks import Storage
 from k8sim.machines.fleet import Fleet
@@ -23,6 +23,9 @@ Key = tuple[str, str]
 ArgumentType = Literal["node", "zone", "pod", "claim", "name", "duration", "exit code", "count", "factor"]
 TARGETS: tuple[ArgumentType, ...] = ("node", "zone", "pod", "claim")
 """The types of arguments that say what breaks."""
+
+
+Notified = Callable[[str, int], object]
 
 
 class Program(Protocol):
@@ -47,6 +50,10 @@ class World:
         The storage systems.
     controller_manager
         The kube-controller-manager.
+    provider
+        Makes a machine that is off, whose kubelet will register the given Node.
+    retired
+        Machines that will never be on again.
     """
 
     sim: Simulation
@@ -55,6 +62,9 @@ class World:
     namespace: str = "default"
     storage: Storage | None = None
     controller_manager: Program | None = None
+    provider: Callable[[Node], Machine] | None = None
+    retired: dict[str, None] = dataclasses.field(default_factory=dict)
+    _notified: list[Notified] = dataclasses.field(default_factory=list, repr=False)
     _held: Counter[tuple[str, str]] = dataclasses.field(default_factory=Counter, repr=False)
 
     def machine(self, node: str) -> Machine:
@@ -77,12 +87,39 @@ class World:
         namespace, _, base = name.rpartition("/")
         return namespace or self.namespace, self.server.real_name("Pod", base)
 
+    # ---- machines that come and go ------------------------------------------------------------------------------
+
+    def provide(self, template: Node, off: bool = False) -> None:
+        """Add a machine; it boots at once, or is left off."""
+        if self.provider is None:
+            raise FaultFailed("there is nobody who provides machines")
+        machine = self.provider(template)
+        self.machines.join(template.name, machine)
+        if not off:
+            machine.boot_up()
+
+    def retire(self, node: str) -> None:
+        """Take a machine out of service for good: what else holds it down, it will not boot."""
+        self.retired[node] = None
+        self._held["power", node] += 1
+
+    def on_notice(self, notified: Notified) -> None:
+        """Call a function with the node's name and the time that is left when a machine will be taken away."""
+        self._notified.append(notified)
+
+    def give_notice(self, node: str, lead_ns: int) -> None:
+        """Say that a machine will be taken away."""
+        for notified in self._notified:
+            notified(node, lead_ns)
+
+    # ---- what is broken for a time ------------------------------------------------------------------------------
+
     def hold(
         self, what: str, name: str, begin: Callable[[], object], end: Callable[[], object], for_ns: int | None
     ) -> None:
         """Break something for a time (None: for ever). What several faults break is mended when the last has ended."""
         self._held[what, name] += 1
-        if self._held[what, name] == 1:
+        if self._held[what, name] == 1 or name in self.retired:
             begin()
         self.later(for_ns, f"{what} {name}", self._release, what, name, end)
 

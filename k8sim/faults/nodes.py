@@ -179,8 +179,9 @@ class ZonePartition(Fault):
 class SpotReclaim(Fault):
     """The cloud takes a machine away for ever, `notice` after it said so, and deletes its Node once it is not Ready.
 
-    What somebody does in between (cordon, drain) are steps of the timeline. Source of the deletion:
-    staging/src/k8s.io/cloud-provider/controllers/nodelifecycle/node_lifecycle_controller.go; workloads.md 4.7.
+    What is done in between (cordon, drain) is up to `operators.terminationHandler`, or to the timeline. Source of the
+    deletion: staging/src/k8s.io/cloud-provider/controllers/nodelifecycle/node_lifecycle_controller.go;
+    workloads.md 4.7.
     """
 
     name: ClassVar[str] = "spot-reclaim"
@@ -192,6 +193,7 @@ class SpotReclaim(Fault):
 
     def begin(self, world: World) -> None:
         world.machine(self.node)
+        world.give_notice(self.node, self.notice_ns)
         world.later(self.notice_ns, self.node, NodeCrash(node=self.node).begin, world)
         phase = int(world.sim.streams.uniform(self.node, "cloudNodeMonitorPhase") * MONITOR_PERIOD)
         world.later(self.notice_ns + phase, self.node, _delete_node_when_not_ready, world, self.node)

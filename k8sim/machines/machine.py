@@ -84,15 +84,19 @@ class Machine:
         Where images come from, and how their software behaves.
     index
         The node's number: its address and its pods' addresses follow from it.
+    powered
+        It is on already; else it has yet to boot for the first time.
     """
 
-    def __init__(self, sim: Simulation, name: str, registry: Registry, index: int = 0) -> None:
+    def __init__(
+        self, sim: Simulation, name: str, registry: Registry, index: int = 0, powered: bool = True
+    ) -> None:
         self.sim = sim
         self.name = name
         self.registry = registry
-        self.powered = True
+        self.powered = powered
         self.connected = True
-        self.boot = 1
+        self.boot = int(powered)
         self.agent: Agent | None = None
         self.pressures = Pressures()
         self.slowdown = 1.0

@@ -46,7 +46,7 @@ def _rule(part: Part, folder: Path, nodes: Mapping[str, str]) -> FailureProcess:
     if every.quantile(0.5) < MILLISECOND:
         raise often.error(f"{often.value!r} is too often", "half of the times are less than 1ms")
     if target in ("node", "zone") and target in fields:
-        _refuse_unmatched(fields[target], target, nodes if target == "node" else _zones(nodes))
+        refuse_unmatched(fields[target], target, nodes if target == "node" else _zones(nodes))
     if "shock" in fields and "spread" in fields:
         raise fields["spread"].error("a shock does not spread", "leave out one of shock and spread")
     start, stop = (fields[key].duration() if key in fields else None for key in ("start", "stop"))
@@ -56,10 +56,10 @@ def _rule(part: Part, folder: Path, nodes: Mapping[str, str]) -> FailureProcess:
         fault=name,
         every=every,
         lasts=fields["for"].distribution(folder) if "for" in fields else None,
-        targets=_patterns(fields[target]) if target is not None and target in fields else ("*",),
+        targets=read_patterns(fields[target]) if target is not None and target in fields else ("*",),
         arguments=_arguments(part, fields, shape, target),
         spread=_spread(fields["spread"]) if "spread" in fields else None,
-        selector=_selector(fields["selector"]) if "selector" in fields else None,
+        selector=read_selector(fields["selector"]) if "selector" in fields else None,
         shock=_shock(fields["shock"]) if "shock" in fields else None,
         start_ns=start or 0,
         stop_ns=stop,
@@ -67,8 +67,9 @@ def _rule(part: Part, folder: Path, nodes: Mapping[str, str]) -> FailureProcess:
     )
 
 
-def _refuse_unmatched(part: Part, what: str, known: Collection[str]) -> None:
-    for pattern in _patterns(part):
+def refuse_unmatched(part: Part, what: str, known: Collection[str]) -> None:
+    """Raise for a pattern that matches nothing."""
+    for pattern in read_patterns(part):
         if not any(fnmatchcase(word, pattern) for word in known):
             raise part.error(f"no {what} matches {pattern!r}", did_you_mean(pattern, known, f"{what}s"))
 
@@ -77,7 +78,8 @@ def _zones(nodes: Mapping[str, str]) -> list[str]:
     return sorted({zone for zone in nodes.values() if zone})
 
 
-def _patterns(part: Part) -> tuple[str, ...]:
+def read_patterns(part: Part) -> tuple[str, ...]:
+    """A pattern, or a list of them."""
     if isinstance(part.value, list):
         return tuple(item.word() for item in part.items())
     return (part.word(),)
@@ -96,7 +98,8 @@ def _arguments(part: Part, fields: dict[str, Part], shape: FaultShape, target: s
     return values
 
 
-def _selector(part: Part) -> LabelSelector:
+def read_selector(part: Part) -> LabelSelector:
+    """A selector as kubectl takes it."""
     try:
         return parse_selector(part.word())
     except ValueError as problem:

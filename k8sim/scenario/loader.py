@@ -12,6 +12,7 @@ from k8sim.scenario.failures import read_failures
 from k8sim.scenario.include import included_documents
 from k8sim.scenario.manifests import MINIMAL_SCENARIO, Manifest, check_manifest, check_names, flatten
 from k8sim.scenario.model import ZONE_LABEL, NodeGroup, NotSimulated, Scenario
+from k8sim.scenario.operations import read_node_upgrades, read_operators
 from k8sim.scenario.part import Part
 from k8sim.scenario.spec import (
     MAX_DURATION,
@@ -186,6 +187,8 @@ def _scenario(root: Part, spec: dict[str, Part], manifests: list[Manifest], fold
         object_sources=tuple(manifest.source for manifest in manifests),
         cluster=read_cluster(spec.get("cluster")),
         latencies=read_latencies(spec.get("latencies"), folder),
+        node_upgrades=read_node_upgrades(spec.get("nodeUpgrades"), duration_ns, folder, nodes),
+        operators=read_operators(spec.get("operators"), folder, nodes),
         failures=read_failures(spec.get("failures"), folder, nodes),
         network=network,
         objectives=read_objectives(spec.get("objectives")),

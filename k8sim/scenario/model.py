@@ -22,6 +22,7 @@ from typing import Any, Final, Literal
 from k8sim.faults.failures import FailureProcess
 from k8sim.machines.image import ImageBehaviour
 from k8sim.network.settings import NetworkSettings
+from k8sim.operators.model import NodeUpgrade, Operators
 from k8sim.scenario.objectives import Objective
 from k8sim.scenario.settings import ClusterSettings
 from k8sim.sim.units import HOUR
@@ -168,6 +169,8 @@ class Scenario:
         Streams of requests.
     failures
         Faults that strike at random.
+    node_upgrades, operators
+        What people and programs do to nodes and stuck pods by themselves.
     applications
         As the file has them.
     objectives
@@ -194,6 +197,8 @@ class Scenario:
     latencies: Mapping[str, Any] = field(default_factory=dict)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     failures: tuple[FailureProcess, ...] = ()
+    node_upgrades: tuple[NodeUpgrade, ...] = ()
+    operators: Operators = field(default_factory=Operators)
     applications: tuple[Any, ...] = ()
     traffic: tuple[Traffic, ...] = ()
     objectives: tuple[Objective, ...] = ()

@@ -25,7 +25,7 @@ MAX_SEED: Final = 2**63 - 1
 SPEC_KEYS: Final = (
     "description", "duration", "seed", "replicates", "namespace", "include", "nodes", "featureGates",
     "images", "timeline", "cluster", "latencies", "failures", "applications", "traffic", "objectives",
-    "sweep",
+    "sweep", "nodeUpgrades", "operators",
 )  # fmt: skip
 #: Kept as they are until the room that reads them exists.
 RAW_KEYS: Final = ("applications",)

@@ -24,6 +24,8 @@ from k8sim.kubectl.command import KubectlSyntaxError
 from k8sim.kubectl.parser import parse
 from k8sim.kubectl.process import CommandError, Process, Result, Steps
 from k8sim.kubectl.run import run
+from k8sim.operators.reactions import start_operators
+from k8sim.operators.upgrades import start_upgrades
 from k8sim.scenario.model import Scenario, Step
 from k8sim.sim.clock import rank
 from k8sim.sim.trace import NO_CAUSE
@@ -38,6 +40,8 @@ def run_timeline(world: World, scenario: Scenario) -> None:
     make_namespaces(server, scenario)
     sim.clock.spawn(apply_manifests(server, scenario))
     start_failures(world, scenario.failures)
+    start_operators(world, scenario.operators)
+    start_upgrades(world, scenario.node_upgrades)
     seen: Counter[str] = Counter()
     for index, step in enumerate(scenario.timeline):
         entity = _entity(step)
@@ -92,7 +96,10 @@ def _entity(step: Step) -> str:
 
 def _begin(world: World, index: int, step: Step, entity: str) -> None:
     sim, namespace = world.sim, world.namespace
-    row = sim.trace.append(sim.clock.now, "Step", step.label, "Begins", {"step": index, "what": entity}, -1, namespace)
+    detail: dict[str, Any] = {"step": index, "what": entity}
+    if step.action == "fault":
+        detail["for"] = step.arguments.get("for")
+    row = sim.trace.append(sim.clock.now, "Step", step.label, "Begins", detail, -1, namespace)
     process = Process(world.server, namespace, entity, row)
     if step.action == "fault":
         sim.trace.fault = row
