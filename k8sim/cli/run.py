@@ -84,6 +84,12 @@ def run(
     profile: Annotated[
         bool, typer.Option("--profile", help="Run one replicate and say where its CPU time went.")
     ] = False,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Check what Kubernetes promises (k8sim guarantees); exit code 1 if a promise was broken."
+        ),
+    ] = False,
 ) -> None:  # fmt: skip
     """Simulate scenarios and print [bold]what came of them[/bold].
 
@@ -107,6 +113,14 @@ def run(
 
         for variants, folder in zip(scenarios, folders, strict=True):
             profile_run(variants[0].scenario, seed, folder)
+        return
+    if check:
+        from k8sim.cli.check import NOT_KEPT, check_runs
+
+        everything = [variant.scenario for variants in scenarios for variant in variants]
+        kept = [check_runs(scenario, seed, replicates) for scenario in everything]
+        if not all(kept):
+            raise typer.Exit(NOT_KEPT)
         return
     wish = (jobs, executor, until, resume)
     single = [_is_single(variants, replicates, *wish) for variants in scenarios]

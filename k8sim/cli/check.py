@@ -1,0 +1,55 @@
+"""``k8sim run --check`` and ``k8sim guarantees``: what Kubernetes promises, and whether runs kept it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+if TYPE_CHECKING:
+    from k8sim.scenario import Scenario
+
+EPILOG = """
+[bold]Examples[/bold]
+
+k8sim guarantees
+
+[dim]# were they kept?[/dim]
+k8sim run scenarios/web-rolling-update.yaml --check
+"""
+NOT_KEPT: Final = 1
+
+
+def guarantees() -> None:
+    """List [bold]what Kubernetes promises[/bold], as far as k8sim checks it.
+
+    What of each is checked, what is not, its source, and under which faults Kubernetes itself does not keep it:
+    docs/guarantees.md.
+    """
+    from k8sim.cli.terminal import console
+    from k8sim.report.guarantees import guarantees_list
+
+    console().print(guarantees_list())
+
+
+def check_runs(scenario: Scenario, seed: int | None, replicates: int | None) -> bool:
+    """Run a scenario, print its summary and what came of the guarantees; return whether all were kept."""
+    from k8sim.cli.simulate import replay_command, simulate
+    from k8sim.cli.terminal import console
+    from k8sim.guarantees import check
+    from k8sim.report.guarantees import guarantees_view
+    from k8sim.report.summary import summary
+
+    kept = True
+    for replicate in range(replicates or scenario.replicates):
+        result = simulate(scenario, seed, replicate)
+        audit = check(result)
+        if replicate == 0:
+            console().print(summary(result))
+            typer.echo()
+        if replicate == 0 or audit.violations:
+            console().print(guarantees_view(audit))
+        if audit.violations:
+            kept = False
+            typer.echo(f"\nto see it again: {replay_command(scenario, seed, replicate)}")
+    return kept

@@ -1,0 +1,235 @@
+"""What Deployments, tolerations, quotas and the garbage collector promise."""
+
+from __future__ import annotations
+
+from k8sim.api.apps import Deployment, ReplicaSet
+from k8sim.api.core import Pod
+from k8sim.api.pods import is_pod_terminal
+from k8sim.api.quantity import parse_quantity
+from k8sim.api.taints import tolerates
+from k8sim.apiserver.watch import Change
+from k8sim.guarantees.guarantee import Checker, Guarantee
+from k8sim.guarantees.world import SECOND, World, deletion_begins
+
+DEPLOYMENT = "kubernetes.io/docs/concepts/workloads/controllers/deployment"
+
+
+def _up(value: int | str | None, whole: int) -> int:
+    value = "25%" if value is None else value
+    return -(-int(value.rstrip("%")) * whole // 100) if isinstance(value, str) else value
+
+
+def _down(value: int | str | None, whole: int) -> int:
+    value = "25%" if value is None else value
+    return int(value.rstrip("%")) * whole // 100 if isinstance(value, str) else value
+
+
+class Rollouts(Checker):
+    """Base of checkers of what the Deployment controller writes into ReplicaSets."""
+
+    kinds = ("ReplicaSet",)
+
+    def change(self, change: Change) -> None:
+        new, old = change.new, change.old
+        assert isinstance(new, ReplicaSet)
+        deployment = self.world.controller(new, "Deployment")
+        if deployment is None or change.actor != "deployment-controller" or change.type == "DELETED":
+            return
+        if self.world.spec_changed_recently(deployment) or deployment.spec.strategy.type != "RollingUpdate":
+            return
+        before = old.spec.replicas if isinstance(old, ReplicaSet) else 0
+        if new.spec.replicas != before:
+            self.scaled(deployment, new, new.spec.replicas - before)
+
+    def scaled(self, deployment: Deployment, replica_set: ReplicaSet, by: int) -> None:
+        """Look at a change of a ReplicaSet's size."""
+
+    def sets_of(self, deployment: Deployment) -> list[ReplicaSet]:
+        """Return the ReplicaSets of a Deployment."""
+        return [r for r in self.world.all("ReplicaSet") if self.world.controller(r, "Deployment") is deployment]
+
+
+class MaxSurge(Rollouts):
+    about = Guarantee(
+        name="max-surge",
+        promise="A rollout wants at most replicas + maxSurge pods.",
+        checks="the sum of the ReplicaSets' sizes whenever the controller makes one bigger",
+        does_not_check="terminating pods, which do not count",
+        source=f"{DEPLOYMENT}#max-surge; pkg/controller/deployment/util/deployment_util.go (NewRSNewReplicas)",
+        not_kept_under={"manual edit": "a ReplicaSet was scaled by hand"},
+    )
+
+    def scaled(self, deployment: Deployment, replica_set: ReplicaSet, by: int) -> None:
+        if by < 0:
+            return
+        self.exercised += 1
+        rolling = deployment.spec.strategy.rolling_update
+        surge = _up(rolling.max_surge if rolling is not None else None, deployment.spec.replicas)
+        total = sum(r.spec.replicas for r in self.sets_of(deployment))
+        if total > deployment.spec.replicas + surge:
+            self.violated(deployment.name, f"wants {total} pods, more than {deployment.spec.replicas} + {surge}")
+
+
+class MaxUnavailable(Rollouts):
+    about = Guarantee(
+        name="max-unavailable",
+        promise="A rollout scales down only while at least replicas - maxUnavailable pods stay available.",
+        checks="Ready pods left whenever the controller makes an old ReplicaSet smaller (unready ones go first)",
+        does_not_check="readiness lost within the last 2 s, minReadySeconds",
+        source=f"{DEPLOYMENT}#max-unavailable; pkg/controller/deployment/rolling.go (reconcileOldReplicaSets)",
+        not_kept_under={"apiserver-outage": "the controller acts on the cache it has"},
+    )
+
+    def scaled(self, deployment: Deployment, replica_set: ReplicaSet, by: int) -> None:
+        sets = self.sets_of(deployment)
+        rolling = deployment.spec.strategy.rolling_update
+        if by > 0 or len(sets) < 2 or rolling is None or deployment.spec.min_ready_seconds:
+            return
+        self.exercised += 1
+        least = deployment.spec.replicas - _down(rolling.max_unavailable, deployment.spec.replicas)
+        if (
+            _down(rolling.max_unavailable, deployment.spec.replicas) == 0
+            and _up(rolling.max_surge, deployment.spec.replicas) == 0
+        ):
+            least -= 1  # both would resolve to 0: ResolveFenceposts makes it 1
+        ready = sum(self.world.seen_ready(p) for r in sets for p in self.world.pods_of(r))
+        own = self.world.pods_of(replica_set)
+        unready = sum(not self.world.seen_ready(p) and not p.deleting for p in own)
+        lost = max(0, -by - unready)
+        if lost and ready - lost < least:
+            self.violated(deployment.name, f"scales down to {ready - lost} available pods, fewer than {least}")
+
+
+class Recreate(Checker):
+    about = Guarantee(
+        name="recreate-does-not-overlap",
+        promise="With the strategy Recreate, pods of the new template are made when all old ones are gone.",
+        checks="at each new pod, that no pod of another ReplicaSet of the Deployment runs or terminates",
+        does_not_check="pods deleted by hand, which their ReplicaSet replaces at once",
+        source=f"{DEPLOYMENT}#recreate-deployment; pkg/controller/deployment/recreate.go",
+        not_kept_under={"manual edit": "a ReplicaSet was scaled by hand", "apiserver-outage": "caches are old"},
+    )
+    kinds = ("Pod",)
+
+    def change(self, change: Change) -> None:
+        pod = change.new
+        if change.type != "ADDED" or not isinstance(pod, Pod):
+            return
+        own = self.world.controller(pod, "ReplicaSet")
+        deployment = self.world.controller(own, "Deployment") if own is not None else None
+        if deployment is None or deployment.spec.strategy.type != "Recreate":
+            return
+        self.exercised += 1
+        if self.world.spec_changed_recently(deployment):
+            return
+        for other in self.world.all("ReplicaSet"):
+            if other.uid == own.uid or self.world.controller(other, "Deployment") is not deployment:
+                continue
+            for old in self.world.pods_of(other):
+                if not is_pod_terminal(old):
+                    self.violated(pod.name, f"was made while {old.name} of the old template existed")
+
+
+class TolerationHonoured(Checker):
+    about = Guarantee(
+        name="toleration-honoured",
+        promise="A pod that tolerates a NoExecute taint for a time is not evicted before that time is over.",
+        checks="at each deletion by the taint eviction controller, the taints of the node and their age",
+        does_not_check="how long after that time the eviction comes",
+        source="kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration; pkg/controller/tainteviction",
+    )
+    kinds = ("Pod",)
+
+    def change(self, change: Change) -> None:
+        pod = change.new
+        if not isinstance(pod, Pod) or change.actor != "tainteviction" or not deletion_begins(change):
+            return
+        node = self.world.find("Node", "", pod.spec.node_name)
+        if node is None:
+            return
+        self.exercised += 1
+        for taint in node.spec.taints:
+            if taint.effect != "NoExecute":
+                continue
+            fitting = [t for t in pod.spec.tolerations if tolerates(t, taint)]
+            limits = [t.toleration_seconds for t in fitting if t.toleration_seconds is not None]
+            if fitting and not limits:
+                continue
+            due = (taint.time_added or 0) + max(0, min(limits, default=0)) * SECOND
+            if self.world.now >= due - SECOND:  # times are truncated to seconds
+                return
+        self.violated(pod.name, "was evicted although it tolerates all taints of its node at that time")
+
+
+class QuotaHonoured(Checker):
+    about = Guarantee(
+        name="quota-honoured",
+        promise="No pod is accepted that would exceed its namespace's quota of pods.",
+        checks="the number of pods that have not ended when a pod is made, against quotas older than 2 s",
+        does_not_check="quotas of other resources, and scopes",
+        source="kubernetes.io/docs/concepts/policy/resource-quotas; plugin/pkg/admission/resourcequota",
+        not_kept_under={"manual edit": "the quota was lowered"},
+    )
+    kinds = ("Pod",)
+
+    def change(self, change: Change) -> None:
+        pod = change.new
+        if change.type != "ADDED":
+            return
+        for quota in self.world.all("ResourceQuota"):
+            limit = quota.spec.hard.get("pods")
+            if quota.namespace != pod.namespace or limit is None or quota.spec.scopes or quota.spec.scope_selector:
+                continue
+            if self.world.spec_changed_recently(quota):
+                continue
+            self.exercised += 1
+            pods = [p for p in self.world.all("Pod") if p.namespace == pod.namespace and not is_pod_terminal(p)]
+            if len(pods) > parse_quantity(limit):
+                self.violated(pod.name, f"is pod number {len(pods)}, the quota allows {limit}")
+
+
+class OrphansCollected(Checker):
+    about = Guarantee(
+        name="garbage-collected",
+        promise="What has only owners that are gone is deleted, unless it was orphaned.",
+        checks="pods, claims, ReplicaSets and revisions whose owners have been gone for the patience of the check",
+        does_not_check="other kinds",
+        source="kubernetes.io/docs/concepts/architecture/garbage-collection; pkg/controller/garbagecollector",
+        kind="liveness",
+        not_kept_under={
+            "stuck on a dead node": "a pod's deletion needs its kubelet's word",
+            "node-crash": "a pod's deletion needs its kubelet's word",
+            "node-partition": "a pod's deletion needs its kubelet's word",
+            "zone-outage": "a pod's deletion needs its kubelet's word",
+            "zone-partition": "a pod's deletion needs its kubelet's word",
+            "spot-reclaim": "a pod's deletion needs its kubelet's word",
+            "never ready": "a process that ignores SIGTERM has a long grace period",
+        },
+    )
+    kinds = ("StatefulSet", "Deployment", "ReplicaSet", "Pod", "DaemonSet", "Job")
+    _dependents = ("Pod", "PersistentVolumeClaim", "ReplicaSet", "ControllerRevision")
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._gone: dict[str, int] = {}
+
+    def change(self, change: Change) -> None:
+        if change.type == "DELETED":
+            self._gone[change.new.uid] = self.world.now
+
+    def end(self) -> None:
+        for kind in self._dependents:
+            for obj in self.world.all(kind):
+                owners = obj.metadata.owner_references
+                times = [self._gone.get(o.uid) for o in owners]
+                if not owners or None in times:
+                    continue
+                self.exercised += 1
+                if self.world.patient_since(max(t for t in times if t is not None)):
+                    excuse = "stuck on a dead node" if self.world.node_is_silent(obj) else None
+                    self.violated(f"{kind} {obj.name}", f"outlives its owner {owners[0].name}", excuse=excuse)
+
+
+CHECKERS: tuple[type[Checker], ...] = (
+    MaxSurge, MaxUnavailable, Recreate, TolerationHonoured, QuotaHonoured, OrphansCollected,
+)  # fmt: skip

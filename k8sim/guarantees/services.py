@@ -1,0 +1,148 @@
+"""What endpoints promise: who gets traffic."""
+
+from __future__ import annotations
+
+from k8sim.api.core import Pod
+from k8sim.api.discovery import EndpointSlice
+from k8sim.api.pods import is_pod_ready, is_pod_terminal
+from k8sim.api.selectors import labels_match
+from k8sim.apiserver.watch import Change
+from k8sim.guarantees.guarantee import Checker, Guarantee
+from k8sim.guarantees.world import SECOND, World
+
+SERVICE = "kubernetes.io/service-name"
+LAG = 3 * SECOND
+"""Watch delays, and the rate at which the controller writes slices."""
+LATE = {
+    "apiserver-outage": "controllers cannot read or write",
+    "controller-manager-restart": "nobody writes slices for a while",
+}
+SOURCE = "kubernetes.io/docs/concepts/services-networking/endpoint-slices; pkg/controller/endpointslice"
+
+
+class NotReadyOut(Checker):
+    about = Guarantee(
+        name="not-ready-out-of-endpoints",
+        promise="A pod that is not Ready, or terminates, is taken out of the ready endpoints of its services.",
+        checks="that it happens within 3 s, for services that do not publish not-ready addresses",
+        does_not_check="how long proxies and clients go on using the address",
+        source=f"{SOURCE}; kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle#pod-termination",
+        not_kept_under=LATE,
+    )
+    kinds = ("Pod", "EndpointSlice")
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._ready_in: dict[str, set[tuple[str, str]]] = {}
+        self._in: dict[tuple[str, str], set[str]] = {}
+        self._due: dict[str, tuple[int, str, int]] = {}
+
+    def change(self, change: Change) -> None:
+        obj = change.new
+        if isinstance(obj, EndpointSlice):
+            self._slice(obj, change.type == "DELETED")
+        elif isinstance(obj, Pod):
+            out = change.type == "DELETED" or obj.deleting or not is_pod_ready(obj)
+            if out and self._ready_in.get(obj.uid):
+                self.exercised += obj.uid not in self._due
+                self._due.setdefault(obj.uid, (self.world.now, obj.name, change.row))
+            elif not out:
+                self._settle(obj.uid)
+
+    def _slice(self, obj: EndpointSlice, gone: bool) -> None:
+        service = self.world.find("Service", obj.namespace, obj.metadata.labels.get(SERVICE, ""))
+        published = service is not None and service.spec.publish_not_ready_addresses
+        ready: set[str] = set()
+        if not gone and not published:
+            ready = {e.target_ref.uid for e in obj.endpoints if e.conditions.ready and e.target_ref is not None}
+        for uid in sorted(self._in.get(obj.key, set()) - ready):
+            self._ready_in[uid].discard(obj.key)
+            if not self._ready_in[uid]:
+                self._settle(uid)
+        for uid in sorted(ready):
+            self._ready_in.setdefault(uid, set()).add(obj.key)
+        self._in[obj.key] = ready
+
+    def _settle(self, uid: str) -> None:
+        due = self._due.pop(uid, None)
+        if due is not None and self.world.now - due[0] > LAG:
+            seconds = (self.world.now - due[0]) / SECOND
+            self.violated(due[1], f"stayed a ready endpoint for {seconds:.1f} s after it no longer was", due[2])
+
+    def end(self) -> None:
+        for uid in list(self._due):
+            self._settle(uid)
+
+
+class ReadyIn(Checker):
+    about = Guarantee(
+        name="ready-into-endpoints",
+        promise="A Ready pod becomes a ready endpoint of the services that select it.",
+        checks="pods that have been Ready and unchanged for 3 s, at the end",
+        does_not_check="services without a selector; addresses",
+        source=SOURCE,
+        kind="liveness",
+        not_kept_under=LATE,
+    )
+    kinds = ("Pod", "Service")
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._changed: dict[tuple[str, str, str], int] = {}
+
+    def change(self, change: Change) -> None:
+        self._changed[(change.new.kind, *change.new.key)] = self.world.now
+
+    def _quiet(self, kind: str, key: tuple[str, str]) -> bool:
+        return not self.world.recently(self._changed.get((kind, *key)), LAG)
+
+    def end(self) -> None:
+        ready: dict[tuple[str, str], set[str]] = {}
+        for piece in self.world.all("EndpointSlice"):
+            key = piece.namespace, piece.metadata.labels.get(SERVICE, "")
+            ready.setdefault(key, set()).update(
+                e.target_ref.uid for e in piece.endpoints if e.conditions.ready and e.target_ref is not None
+            )
+        for service in self.world.all("Service"):
+            if not service.spec.selector or service.deleting or not self._quiet("Service", service.key):
+                continue
+            for pod in self.world.all("Pod"):
+                selected = pod.namespace == service.namespace and labels_match(
+                    service.spec.selector, pod.metadata.labels
+                )
+                fit = is_pod_ready(pod) and not pod.deleting and not is_pod_terminal(pod)
+                if selected and fit and self._quiet("Pod", pod.key):
+                    self.exercised += 1
+                    if pod.uid not in ready.get(service.key, set()):
+                        self.violated(pod.name, f"is Ready and not a ready endpoint of {service.name}")
+
+
+class EndpointsSelected(Checker):
+    about = Guarantee(
+        name="endpoints-selected",
+        promise="A service's endpoints are pods that its selector matches.",
+        checks="labels of the pods of each slice when it is written",
+        does_not_check="slices of services changed within the last 2 s, or that people wrote",
+        source=SOURCE,
+        not_kept_under={**LATE, "manual edit": "labels were changed"},
+    )
+    kinds = ("EndpointSlice",)
+
+    def change(self, change: Change) -> None:
+        piece = change.new
+        assert isinstance(piece, EndpointSlice)
+        service = self.world.find("Service", piece.namespace, piece.metadata.labels.get(SERVICE, ""))
+        if service is None or change.type == "DELETED" or self.world.spec_changed_recently(service):
+            return
+        for endpoint in piece.endpoints:
+            if endpoint.target_ref is None or not service.spec.selector:
+                continue
+            pod = self.world.find("Pod", piece.namespace, endpoint.target_ref.name)
+            if pod is None or pod.uid != endpoint.target_ref.uid:
+                continue
+            self.exercised += 1
+            if not labels_match(service.spec.selector, pod.metadata.labels):
+                self.violated(pod.name, f"is an endpoint of {service.name}, which does not select it")
+
+
+CHECKERS: tuple[type[Checker], ...] = (NotReadyOut, ReadyIn, EndpointsSelected)

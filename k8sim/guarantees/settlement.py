@@ -1,0 +1,216 @@
+"""What comes true in the end, once nobody disturbs the cluster any more; and what operators hope for meanwhile.
+
+Each finding names why the cluster is stuck, so that a known limit of Kubernetes is told from a violation.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from k8sim.api.apps import StatefulSet
+from k8sim.api.core import Pod
+from k8sim.api.pods import is_pod_ready, is_pod_terminal, is_running_and_ready
+from k8sim.apiserver.watch import Change
+from k8sim.guarantees.guarantee import Checker, Guarantee
+from k8sim.guarantees.statefulsets import CONCEPTS, ordered, range_of, revision
+from k8sim.guarantees.world import World, ordinal_of
+from k8sim.sim.trace import NO_CAUSE, Row
+
+STUCK: Final = {
+    "stuck on a dead node": "a pod's deletion needs its kubelet's word (kubernetes/kubernetes issue 74689)",
+    "unschedulable": "no node fits a pod, and nothing in Kubernetes makes room",
+    "never ready": "the pod's software does not become Ready",
+    "order": "the controller waits for a pod of the old template to become Ready (#forced-rollback)",
+    "quota": "the quota leaves no room",
+    "apiserver-outage": "the API server is down",
+    "storage-outage": "the storage system's calls fail",
+    "registry-outage": "images cannot be pulled",
+}
+
+
+def why_stuck(world: World, pod: Pod) -> str:
+    """Return the word for why a pod is not Ready: a circumstance, "" if there is none to see."""
+    if pod.deleting and world.node_is_silent(pod):
+        return "stuck on a dead node"
+    if not pod.spec.node_name:
+        return "unschedulable"
+    if world.node_is_silent(pod):
+        return "stuck on a dead node"
+    for status in (*pod.status.init_container_statuses, *pod.status.container_statuses):
+        if status.state.waiting is not None and status.state.waiting.reason not in ("ContainerCreating", ""):
+            return "never ready"
+        if status.state.running is not None and not status.ready:
+            return "never ready"
+    outages = ("storage-outage", "registry-outage", "apiserver-outage")
+    return next((word for word in outages if word in world.occurred), "")
+
+
+class SetsSettle(Checker):
+    about = Guarantee(
+        name="settles",
+        promise="Once disturbances stop, every StatefulSet and Deployment gets the pods it wants, all Ready.",
+        checks="at the end, if nothing was done to the cluster for the patience of the check (15 min)",
+        does_not_check="how long it took",
+        source=f"{CONCEPTS}; kubernetes.io/docs/concepts/architecture/controller",
+        kind="liveness",
+        not_kept_under=STUCK,
+    )
+    kinds = ("StatefulSet", "Deployment")
+
+    def end(self) -> None:
+        if not self.world.patient_since(self.world.last_action):
+            return
+        for sts in self.world.all("StatefulSet"):
+            if not sts.deleting:
+                self.exercised += 1
+                self._set(sts)
+        for deployment in self.world.all("Deployment"):
+            if not deployment.deleting and not deployment.spec.paused:
+                self.exercised += 1
+                self._deployment(deployment)
+
+    def _set(self, sts: StatefulSet) -> None:
+        pods = {ordinal_of(p.name): p for p in self.world.pods_of(sts)}
+        for ordinal in range_of(sts):
+            name, pod = f"{sts.name}-{ordinal}", pods.get(ordinal)
+            if pod is None:
+                self.violated(sts.name, f"lacks {name}", excuse=self._why_missing(sts, pods))
+                return
+            if not is_running_and_ready(pod) or pod.deleting:
+                state = "terminates" if pod.deleting else "is not Ready"
+                self.violated(sts.name, f"{name} {state}", self.world.last_row_of(pod), why_stuck(self.world, pod))
+                return
+        extra = sorted(set(pods) - set(range_of(sts)))
+        if extra:
+            pod = pods[extra[-1]]
+            self.violated(sts.name, f"{pod.name} is too many", self.world.last_row_of(pod), why_stuck(self.world, pod))
+
+    def _why_missing(self, sts: StatefulSet, pods: dict[int, Pod]) -> str:
+        if self.world.all("ResourceQuota"):
+            return "quota"
+        earlier = [p for o, p in sorted(pods.items()) if not is_pod_ready(p)]
+        return why_stuck(self.world, earlier[0]) if earlier else ""
+
+    def _deployment(self, deployment: Any) -> None:
+        status = deployment.status
+        if status.ready_replicas == status.updated_replicas == status.replicas == deployment.spec.replicas:
+            return
+        mine = [r for r in self.world.all("ReplicaSet") if self.world.controller(r, "Deployment") is deployment]
+        stuck = [p for r in mine for p in self.world.pods_of(r) if not is_pod_ready(p) and not is_pod_terminal(p)]
+        excuse = why_stuck(self.world, stuck[0]) if stuck else ("quota" if self.world.all("ResourceQuota") else "")
+        row = self.world.last_row_of(stuck[0]) if stuck else NO_CAUSE
+        ready, wanted = status.ready_replicas, deployment.spec.replicas
+        self.violated(deployment.name, f"{ready} of {wanted} pods are Ready", row, excuse)
+
+
+class RollbackRollsBack(Checker):
+    about = Guarantee(
+        name="rollback-rolls-back",
+        promise="A broken pod of an older template is replaced once the template is changed.",
+        checks="at the end, that no pod in range and above the partition is both outdated and not Ready",
+        does_not_check="sets with OnDelete",
+        source=f"{CONCEPTS}#forced-rollback; kubernetes/kubernetes issue 67250",
+        kind="liveness",
+        not_kept_under=STUCK,
+    )
+    kinds = ("StatefulSet",)
+
+    def end(self) -> None:
+        if not self.world.patient_since(self.world.last_action):
+            return
+        for sts in self.world.all("StatefulSet"):
+            strategy = sts.spec.update_strategy
+            newest = self.world.update_revision(sts)
+            if strategy.type == "OnDelete" or sts.deleting or not newest:
+                continue
+            partition = (strategy.rolling_update.partition or 0) if strategy.rolling_update is not None else 0
+            for pod in self.world.pods_of(sts):
+                ordinal = ordinal_of(pod.name)
+                updated = ordinal not in range_of(sts) or ordinal < range_of(sts).start + partition
+                if updated or pod.deleting or not pod.spec.node_name or self.world.node_is_silent(pod):
+                    continue
+                self.exercised += 1
+                if revision(pod) != newest and not is_pod_ready(pod):
+                    self._stuck(sts, pod)
+
+    def _stuck(self, sts: StatefulSet, pod: Pod) -> None:
+        problem = f"{pod.name} of an older template is broken and is not replaced"
+        self.violated(sts.name, problem, self.world.last_row_of(pod), "order" if ordered(sts) else None)
+
+
+class CommandsEnd(Checker):
+    about = Guarantee(
+        name="drain-ends",
+        promise="A drain ends.",
+        checks="that every kubectl drain has ended by the end of the run, if it had the patience of the check for it",
+        does_not_check="whether it ended well",
+        source="kubernetes.io/docs/tasks/administer-cluster/safely-drain-node",
+        kind="liveness",
+        not_kept_under={
+            "budget": "drain tries for ever while a budget allows no eviction (kubernetes/kubernetes issue 72320)",
+            "stuck on a dead node": "drain waits for pods that cannot be removed",
+        },
+    )
+    rows = ("Step", "Command")
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._open: dict[int, tuple[int, str, int]] = {}
+
+    def row(self, row: Row, number: int) -> None:
+        if row.kind == "Step" and str(row.detail.get("what", "")).startswith("kubectl drain"):
+            self._open[row.detail["step"]] = (row.t, row.detail["what"], number)
+        elif row.kind == "Command":
+            self.exercised += self._open.pop(row.detail.get("step", -1), None) is not None
+
+    def end(self) -> None:
+        for since, what, number in self._open.values():
+            if self.world.patient_since(since):
+                self.exercised += 1
+                pods = self.world.all("Pod")
+                silent = any(p.deleting and self.world.node_is_silent(p) for p in pods)
+                blocked = any(b.status.disruptions_allowed == 0 for b in self.world.all("PodDisruptionBudget"))
+                excuse = "budget" if blocked else ("stuck on a dead node" if silent else "")
+                self.violated(what, "has not ended", number, excuse)
+
+
+class MajorityStaysReady(Checker):
+    """What a replicated database needs: more than half of its members."""
+
+    about = Guarantee(
+        name="majority-stays-ready",
+        promise="A StatefulSet of three or more that once had a majority of its pods Ready keeps one.",
+        checks="at each change of a pod, how many pods of the set are Ready and not terminating",
+        does_not_check="whether the software needs a majority; sets that were scaled within 2 s",
+        source="a wish: Kubernetes does not know what a quorum is (kubernetes/kubernetes issues 96218, 91808)",
+        kind="wish",
+    )
+    kinds = ("Pod",)
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._had: dict[str, int] = {}
+        self._sets: dict[str, tuple[str, str]] = {}
+
+    def change(self, change: Change) -> None:
+        pod = change.new
+        if not isinstance(pod, Pod):
+            return
+        sts = self.world.controller(pod, "StatefulSet")
+        if sts is None or sts.spec.replicas < 3 or sts.deleting:
+            return
+        wanted = sts.spec.replicas
+        ready = sum(
+            is_running_and_ready(p) and not p.deleting
+            for p in self.world.pods_of(sts)
+            if ordinal_of(p.name) in range_of(sts)
+        )
+        self.exercised += 1
+        if 2 * ready > wanted:
+            self._had[sts.uid] = wanted
+        elif self._had.get(sts.uid) == wanted:
+            del self._had[sts.uid]
+            self.violated(sts.name, f"lost its majority: {ready} of {wanted} pods are Ready", change.row, "")
+
+
+CHECKERS: tuple[type[Checker], ...] = (SetsSettle, RollbackRollsBack, CommandsEnd, MajorityStaysReady)

@@ -1,0 +1,234 @@
+"""The state that checkers look at, rebuilt from the history of the objects and the rows of the trace.
+
+It is built anew here, by plain bookkeeping, so that a checker shares nothing with the components it watches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+from k8sim.api.apps import ControllerRevision, StatefulSet
+from k8sim.api.core import Pod
+from k8sim.api.meta import Object, condition_of, controller_of
+from k8sim.api.pods import is_pod_ready, is_pod_terminal
+from k8sim.apiserver.watch import Change
+from k8sim.sim.trace import NO_CAUSE, Row
+
+SECOND: Final = 1_000_000_000
+LAG: Final = 2 * SECOND
+"""How old a controller's view may be (watch delay, queue, requests): of what is younger nothing is held against it."""
+
+CIRCUMSTANCES: Final[Mapping[str, str]] = {
+    "forced deletion": "a pod was deleted with grace 0 without its kubelet's word",
+    "final phase": "a pod whose phase is final was deleted: its object goes at once, whatever its machine knows",
+    "pod garbage collection": "a pod was removed because its node was gone, out of service or its phase final",
+    "forced detach": "a volume was taken from a node that could not say whether it still used it",
+    "node deleted": "a Node object was deleted",
+    "finalizers removed": "somebody removed an object's finalizers by hand",
+    "manual edit": "somebody changed an object that controllers own",
+    "bad template": "a pod of the newest revision cannot become Ready",
+    "stuck on a dead node": "a pod terminates on a node whose kubelet does not answer",
+    "order": "OrderedReady: a pod that comes later waits for one that comes earlier",
+    "budget": "a disruption budget allows no eviction",
+    "unschedulable": "no node fits a pod",
+    "never ready": "a pod's software does not become Ready",
+    "parallel": "podManagementPolicy Parallel does not wait for pods that were unavailable before",
+    "not attachable": "the volume's driver attaches nothing, so nobody enforces its access mode",
+}
+"""Words for what may have happened in a run, besides the names of faults."""
+
+
+class Process(NamedTuple):
+    """A container that runs on a machine."""
+
+    key: tuple[str, str]
+    uid: str
+    container: str
+    node: str
+    since: int
+
+
+class World:
+    """What is known at a moment of a run.
+
+    Attributes
+    ----------
+    occurred
+        Names of faults and words of `CIRCUMSTANCES` that have happened so far, with the time of the last.
+    removed
+        UIDs of pods whose object was removed while it might still run, and how.
+    """
+
+    def __init__(self, gates: Callable[[str], bool] = lambda gate: False, patience_ns: int = 900 * SECOND) -> None:
+        self.gates = gates
+        self._patience = patience_ns
+        self.now = 0
+        self.row = NO_CAUSE
+        self.objects: dict[str, dict[tuple[str, str], Object]] = {}
+        self.processes: dict[tuple[str, str], Process] = {}
+        self.occurred: dict[str, int] = {}
+        self.removed: dict[str, str] = {}
+        self.last_action = 0
+        self._unready_since: dict[str, int] = {}
+        self._deleting_since: dict[str, int] = {}
+        self._gone: dict[tuple[str, str, str], tuple[int, Object]] = {}
+        self._spec_changed: dict[str, int] = {}
+        self._pods_of: dict[str, dict[tuple[str, str], None]] = {}
+        self._last_row: dict[tuple[str, str], int] = {}
+
+    # ---- bookkeeping ------------------------------------------------------------------------------------------------
+
+    def apply(self, t: int, change: Change) -> None:
+        """Take in a change of an object."""
+        self.now, self.row = t, change.row
+        obj = change.new
+        kind = self.objects.setdefault(obj.kind, {})
+        if change.type == "DELETED":
+            kind.pop(obj.key, None)
+            self._gone[(obj.kind, *obj.key)] = (t, obj)
+        else:
+            kind[obj.key] = obj
+        old = change.old
+        if old is None or old.metadata.generation != obj.metadata.generation:
+            self._spec_changed[obj.uid] = t
+        if obj.deleting and not (old is not None and old.deleting):
+            self._deleting_since.setdefault(obj.uid, t)
+        if isinstance(obj, Pod):
+            self._pod(t, change, obj)
+        elif obj.kind == "Node" and change.type == "DELETED":
+            self.occurred["node deleted"] = t
+        if (
+            change.actor == "kubectl"
+            and old is not None
+            and set(old.metadata.finalizers) - set(obj.metadata.finalizers)
+        ):
+            self.occurred["finalizers removed"] = t
+
+    def _pod(self, t: int, change: Change, pod: Pod) -> None:
+        ready = is_pod_ready(pod)
+        was = isinstance(change.old, Pod) and is_pod_ready(change.old)
+        self._last_row[pod.key] = change.row
+        if was and not ready:
+            self._unready_since[pod.uid] = t
+        owner = controller_of(pod)
+        if owner is not None:
+            children = self._pods_of.setdefault(owner.uid, {})
+            if change.type == "DELETED":
+                children.pop(pod.key, None)
+            else:
+                children[pod.key] = None
+        if change.type == "DELETED" and not change.actor.startswith("kubelet"):
+            how = "pod garbage collection" if change.actor in ("podgc", "garbagecollector") else "forced deletion"
+            how = "final phase" if is_pod_terminal(pod) and how == "forced deletion" else how
+            if any(p.uid == pod.uid for p in self.processes.values()):
+                self.removed[pod.uid] = how
+            self.occurred[how] = t
+
+    def see(self, row: Row, number: int) -> None:
+        """Take in a row of the trace."""
+        self.now, self.row = row.t, number
+        if row.kind == "Container":
+            self._container(row)
+        elif row.kind in ("Step", "Fault") and row.event == "Begins":
+            self.last_action = max(self.last_action, row.t + (row.detail.get("for") or 0))
+            self.occurred[row.name] = row.t
+        elif row.kind == "Command":
+            self.last_action = max(self.last_action, row.t)
+        elif row.kind == "Volume" and row.event == "PulledAway":
+            self.occurred["forced detach"] = row.t
+
+    def _container(self, row: Row) -> None:
+        uid, container = row.detail.get("uid", ""), row.detail.get("container", "")
+        if row.event == "Started":
+            key = (row.namespace, row.name)
+            self.processes[uid, container] = Process(key, uid, container, row.detail["node"], row.t)
+        elif row.event in ("Exited", "Lost"):
+            self.processes.pop((uid, container), None)
+
+    # ---- questions --------------------------------------------------------------------------------------------------
+
+    def find(self, kind: str, namespace: str, name: str) -> Any:
+        """Return an object as it is now, or None."""
+        return self.objects.get(kind, {}).get((namespace, name))
+
+    def all(self, kind: str) -> Iterable[Any]:
+        """Return all objects of a kind."""
+        return list(self.objects.get(kind, {}).values())
+
+    def controller(self, obj: Object, kind: str) -> Any:
+        """Return the controller of an object, if it is of a kind and still there."""
+        ref = controller_of(obj)
+        if ref is None or ref.kind != kind:
+            return None
+        found = self.find(kind, obj.namespace, ref.name)
+        return found if found is not None and found.uid == ref.uid else None
+
+    def pods_of(self, owner: Object) -> list[Pod]:
+        """Return the pods that an object controls."""
+        pods = self.objects.get("Pod", {})
+        return [pod for key in self._pods_of.get(owner.uid, ()) if isinstance(pod := pods.get(key), Pod)]
+
+    def recently(self, when: int | None, within: int = LAG) -> bool:
+        """Tell whether something happened so recently that a controller may not know it."""
+        return when is not None and self.now - when <= within
+
+    def spec_changed_recently(self, obj: Object) -> bool:
+        """Tell whether somebody has just changed what an object is to be."""
+        return self.recently(self._spec_changed.get(obj.uid))
+
+    def deleting_since(self, obj: Object) -> int | None:
+        """Return when the deletion of an object began."""
+        return self._deleting_since.get(obj.uid)
+
+    def gone_recently(self, kind: str, namespace: str, name: str) -> Object | None:
+        """Return an object that was removed just now."""
+        found = self._gone.get((kind, namespace, name))
+        return found[1] if found is not None and self.recently(found[0]) else None
+
+    def seen_ready(self, pod: Pod) -> bool:
+        """Tell whether a controller may take a pod to be Ready and not terminating."""
+        if pod.deleting and not self.recently(self.deleting_since(pod)):
+            return False
+        return is_pod_ready(pod) or self.recently(self._unready_since.get(pod.uid))
+
+    def patient_since(self, when: int) -> bool:
+        """Tell whether so much time has passed since then that what was to come has come."""
+        return self.now - max(when, self.last_action) >= self._patience
+
+    def node_is_silent(self, obj: Object) -> bool:
+        """Tell whether an object is a pod whose node's kubelet does not answer, or whose node is gone."""
+        if not isinstance(obj, Pod) or not obj.spec.node_name:
+            return False
+        node = self.find("Node", "", obj.spec.node_name)
+        ready = condition_of(node.status.conditions, "Ready") if node is not None else None
+        return ready is None or ready.status != "True"
+
+    def last_row_of(self, pod: Pod) -> int:
+        """Return the trace row that said something of a pod last."""
+        return self._last_row.get(pod.key, NO_CAUSE)
+
+    def running(self, uid: str) -> list[Process]:
+        """Return the containers of a pod that run, on whatever machine."""
+        return [p for p in self.processes.values() if p.uid == uid]
+
+    def update_revision(self, sts: StatefulSet) -> str:
+        """Return the name of a set's newest revision."""
+        owned = [
+            r
+            for r in self.all("ControllerRevision")
+            if isinstance(r, ControllerRevision) and any(o.uid == sts.uid for o in r.metadata.owner_references)
+        ]
+        return max(owned, key=lambda r: r.revision).name if owned else ""
+
+
+def deletion_begins(change: Change) -> bool:
+    """Tell whether a change is the beginning of an object's deletion."""
+    was = change.old is not None and change.old.deleting
+    return not was and (change.type == "DELETED" or change.new.deleting)
+
+
+def ordinal_of(name: str) -> int:
+    """Return the number at the end of a pod's name, -1 if there is none."""
+    tail = name.rpartition("-")[2]
+    return int(tail) if tail.isdigit() else -1

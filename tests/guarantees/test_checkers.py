@@ -1,0 +1,323 @@
+"""Each checker finds what it is there for: small made-up histories, most of which no Kubernetes would write."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from k8sim.api.meta import Object
+from k8sim.api.scheme import decode
+from k8sim.apiserver.watch import Change
+from k8sim.guarantees import Audit
+from k8sim.sim.trace import Trace
+
+SECOND = 1_000_000_000
+MINUTE = 60 * SECOND
+
+
+class Story:
+    """A history that is told by hand."""
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.history: list[tuple[int, Change]] = []
+        self.log = Trace()
+        self.stored: dict[tuple[str, str], Object] = {}
+
+    def wait(self, ns: int) -> Story:
+        self.now += ns
+        return self
+
+    def put(self, manifest: dict[str, Any], actor: str = "kubectl") -> Story:
+        obj = decode(manifest)
+        key = obj.kind, obj.name
+        old = self.stored.get(key)
+        self.stored[key] = obj
+        self.history.append((self.now, Change("ADDED" if old is None else "MODIFIED", old, obj, -1, actor)))
+        return self
+
+    def drop(self, kind: str, name: str, actor: str = "kubectl") -> Story:
+        obj = self.stored.pop((kind, name))
+        self.history.append((self.now, Change("DELETED", obj, obj, -1, actor)))
+        return self
+
+    def row(self, kind: str, name: str, event: str, **detail: Any) -> Story:
+        self.log.append(self.now, kind, name, event, detail, namespace="default")
+        return self
+
+    def step(self, label: str, **detail: Any) -> Story:
+        return self.row("Step", label, "Begins", step=0, **detail)
+
+    def container(self, pod: str, event: str, uid: str, **detail: Any) -> Story:
+        return self.row(
+            "Container", pod, event, **{"container": "app", "node": "n", "uid": uid, "restart": 0, **detail}
+        )
+
+    def found(self) -> dict[str, str]:
+        audit = Audit()
+        audit.feed(self.history, self.log)
+        return {f.guarantee.name: f.excuse or f.verdict for f in audit.end(self.now).findings}
+
+
+def meta(name: str, uid: str = "", **more: Any) -> dict[str, Any]:
+    return {"name": name, "namespace": "default", "uid": uid or f"uid-{name}", **more}
+
+
+def stateful_set(replicas: int = 3, **spec: Any) -> dict[str, Any]:
+    template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "app", "image": "a"}]}}
+    base = {"replicas": replicas, "serviceName": "web", "selector": {"matchLabels": {"app": "web"}}}
+    body = {**base, "template": template, "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {}}, **spec}
+    return {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": meta("web", generation=1), "spec": body}
+
+
+OWNER = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "web", "uid": "uid-web", "controller": True}
+
+
+def revision(number: int) -> dict[str, Any]:
+    return {
+        "apiVersion": "apps/v1", "kind": "ControllerRevision", "revision": number,
+        "metadata": meta(f"web-r{number}", ownerReferences=[OWNER]),
+    }  # fmt: skip
+
+
+def pod(
+    name: str, uid: str = "", ready: bool = False, phase: str = "Running", rev: int = 1, owner: bool = True,
+    deleting: bool = False, evicted: bool = False, spec: dict[str, Any] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    labels = {"app": "web", "controller-revision-hash": f"web-r{rev}", "statefulset.kubernetes.io/pod-name": name}
+    labels["apps.kubernetes.io/pod-index"] = name.rpartition("-")[2]
+    more: dict[str, Any] = {"labels": labels, "creationTimestamp": "2020-01-01T00:00:00Z"}
+    if owner:
+        more["ownerReferences"] = [OWNER]
+    if deleting:
+        more |= {"deletionTimestamp": "2020-01-01T00:00:01Z", "deletionGracePeriodSeconds": 30}
+    conditions = [{"type": "Ready", "status": "True" if ready else "False"}]
+    if evicted:
+        conditions.append({"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"})
+    body = {"hostname": name, "subdomain": "web", "nodeName": "n", "containers": [{"name": "app", "image": "a"}]}
+    return {
+        "apiVersion": "v1", "kind": "Pod", "metadata": meta(name, uid, **more), "spec": {**body, **(spec or {})},
+        "status": {"phase": phase, "conditions": conditions},
+    }  # fmt: skip
+
+
+def node(name: str = "n", **spec: Any) -> dict[str, Any]:
+    status = {"allocatable": {"cpu": "1", "pods": "10"}, "conditions": [{"type": "Ready", "status": "True"}]}
+    labels = {"kubernetes.io/hostname": name}
+    body = {"name": name, "uid": f"uid-{name}", "labels": labels}
+    return {"apiVersion": "v1", "kind": "Node", "metadata": body, "spec": spec, "status": status}
+
+
+def claim(name: str, volume: str = "", phase: str = "Pending", uid: str = "", **metadata: Any) -> dict[str, Any]:
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "2Gi"}}, "volumeName": volume}
+    return {
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta(name, uid, **metadata), "spec": spec,
+        "status": {"phase": phase},
+    }  # fmt: skip
+
+
+def volume(name: str, size: str = "2Gi", phase: str = "Available", **spec: Any) -> dict[str, Any]:
+    body = {"capacity": {"storage": size}, "accessModes": ["ReadWriteOnce"], **spec}
+    about = {"name": name, "uid": f"uid-{name}"}
+    return {
+        "apiVersion": "v1", "kind": "PersistentVolume", "metadata": about, "spec": body, "status": {"phase": phase},
+    }  # fmt: skip
+
+
+def budget(allowed: int, desired: int) -> dict[str, Any]:
+    return {
+        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": meta("pdb"),
+        "spec": {"minAvailable": desired, "selector": {"matchLabels": {"app": "web"}}},
+        "status": {"disruptionsAllowed": allowed, "desiredHealthy": desired, "currentHealthy": 2, "expectedPods": 3,
+                   "observedGeneration": 1},
+    }  # fmt: skip
+
+
+STS = "statefulset-controller"
+HOOK = {"containers": [{"name": "app", "image": "a", "lifecycle": {"preStop": {"sleep": {"seconds": 9}}}}]}
+STARTUP = {"containers": [{"name": "app", "image": "a", "startupProbe": {"exec": {}}, "livenessProbe": {"exec": {}}}]}
+READINESS = {"containers": [{"name": "app", "image": "a", "readinessProbe": {"exec": {}}}]}
+INIT = {"initContainers": [{"name": "init", "image": "a"}]}
+
+
+def begun(**spec: Any) -> Story:
+    return Story().put(stateful_set(**spec)).put(revision(1)).put(node()).wait(MINUTE)
+
+
+STORIES: dict[str, tuple[Story, str]] = {
+    "unique-identity": (
+        begun().put(pod("web-0", "a")).container("web-0", "Started", "a").wait(SECOND)
+        .drop("Pod", "web-0", "kubelet/n").put(pod("web-0", "b")).wait(SECOND).container("web-0", "Started", "b"),
+        "violated",
+    ),
+    "stable-name": (begun().put(pod("web-0", spec={"hostname": "other"}), STS), "violated"),
+    "ordinal-range": (begun().put(pod("web-7"), STS), "violated"),
+    "ordered-start": (begun().put(pod("web-1"), STS), "violated"),
+    "reverse-ordered-stop": (
+        begun(replicas=1).put(pod("web-2")).put(pod("web-3")).wait(MINUTE).put(pod("web-2", deleting=True), STS),
+        "violated",
+    ),
+    "update-order": (
+        begun().put(pod("web-0", ready=True)).put(pod("web-1", ready=True)).put(revision(2)).wait(MINUTE)
+        .put(pod("web-0", ready=True, deleting=True), STS),
+        "violated",
+    ),
+    "partition": (
+        begun(updateStrategy={"type": "RollingUpdate", "rollingUpdate": {"partition": 2}})
+        .put(pod("web-1", ready=True)).put(revision(2)).wait(MINUTE).put(pod("web-1", ready=True, deleting=True), STS),
+        "violated",
+    ),
+    "revision-of-new-pods": (begun().put(revision(2)).put(pod("web-0", rev=1), STS), "violated"),
+    "availability-during-rollout": (
+        begun(replicas=2, podManagementPolicy="Parallel").put(pod("web-0")).put(pod("web-1", ready=True))
+        .put(revision(2)).wait(MINUTE).put(pod("web-1", ready=True, deleting=True), STS),
+        "parallel",
+    ),
+    "sticky-storage": (
+        begun(volumeClaimTemplates=[{"metadata": {"name": "data"}}]).put(pod("web-0"), STS),
+        "violated",
+    ),
+    "claims-survive": (
+        begun(volumeClaimTemplates=[{"metadata": {"name": "data"}}])
+        .put(claim("data-web-0", ownerReferences=[OWNER])).drop("PersistentVolumeClaim", "data-web-0", "gc"),
+        "violated",
+    ),
+    "exclusive-binding": (
+        Story().put(volume("v")).put(claim("a", "v", "Bound")).put(claim("b", "v", "Bound")), "violated",
+    ),
+    "binding-permanent": (Story().put(claim("a", "v", "Bound")).put(claim("a", "w", "Bound")), "violated"),
+    "binding-fits": (Story().put(volume("v", "1Gi")).put(claim("a", "v", "Bound")), "violated"),
+    "claim-in-use-protection": (
+        Story().put(claim("a")).wait(MINUTE)
+        .put(pod("p", owner=False, spec={"volumes": [{"name": "d", "persistentVolumeClaim": {"claimName": "a"}}]}))
+        .wait(20 * 366 * 24 * 60 * MINUTE).drop("PersistentVolumeClaim", "a", "pvc-protection-controller"),
+        "violated",
+    ),
+    "volume-in-use-protection": (
+        Story().put(claim("a", "v", "Bound"))
+        .put(volume("v", phase="Bound", claimRef={"namespace": "default", "name": "a", "uid": "uid-a"}))
+        .drop("PersistentVolume", "v", "persistentvolume-binder"),
+        "violated",
+    ),
+    "retain-honoured": (
+        Story().put(volume("v", phase="Released", persistentVolumeReclaimPolicy="Retain"))
+        .drop("PersistentVolume", "v", "persistentvolume-binder"),
+        "violated",
+    ),
+    "one-writer": (
+        Story().put(volume("v", nfs={"server": "s", "path": "/"})).row("Volume", "v", "SecondWriter", nodes=["a", "b"]),
+        "not attachable",
+    ),
+    "bound-once": (Story().put(pod("p", owner=False)).put(pod("p", owner=False, spec={"nodeName": "m"})), "violated"),
+    "phase-forward": (
+        Story().put(pod("p", owner=False)).put(pod("p", owner=False, phase="Pending")), "violated",
+    ),
+    "schedulable-node": (
+        Story().put(node(unschedulable=True)).wait(MINUTE).put(pod("p", owner=False, spec={"nodeName": ""}))
+        .put(pod("p", owner=False), "kube-scheduler"),
+        "violated",
+    ),
+    "requested-node": (
+        Story().put(node()).put(pod("p", owner=False, spec={"nodeName": "", "nodeSelector": {"a": "b"}}))
+        .put(pod("p", owner=False, spec={"nodeSelector": {"a": "b"}}), "kube-scheduler"),
+        "violated",
+    ),
+    "grace-honoured": (
+        Story().put(pod("p", "p", owner=False)).container("p", "Started", "p").wait(MINUTE)
+        .put(pod("p", "p", owner=False, deleting=True)).container("p", "SIGTERM", "p").wait(3 * SECOND)
+        .container("p", "Exited", "p", code=137),
+        "violated",
+    ),
+    "prestop-before-sigterm": (
+        Story().put(pod("p", "p", owner=False, spec=HOOK)).container("p", "Started", "p")
+        .container("p", "HookBegan", "p", hook="preStop").wait(3 * SECOND).container("p", "SIGTERM", "p"),
+        "violated",
+    ),
+    "object-outlives-processes": (
+        Story().put(pod("p", "p", owner=False)).container("p", "Started", "p").wait(SECOND).drop("Pod", "p", "podgc"),
+        "pod garbage collection",
+    ),
+    "init-before-main": (
+        Story().put(pod("p", "p", owner=False, spec=INIT)).container("p", "Started", "p"), "violated",
+    ),
+    "restart-policy": (
+        Story().put(pod("p", "p", owner=False, spec={"restartPolicy": "Never"}))
+        .container("p", "Started", "p", restart=1),
+        "violated",
+    ),
+    "one-instance-per-container": (
+        Story().put(pod("p", "p", owner=False)).container("p", "Started", "p").container("p", "Started", "p"),
+        "violated",
+    ),
+    "liveness-after-startup": (
+        Story().put(pod("p", "p", owner=False, spec=STARTUP)).container("p", "Started", "p")
+        .container("p", "Probe", "p", probe="liveness", passes=False),
+        "violated",
+    ),
+    "ready-needs-probe": (
+        Story().put(pod("p", "p", owner=False, spec=READINESS))
+        .put(pod("p", "p", owner=False, ready=True, spec=READINESS)),
+        "violated",
+    ),
+    "failed-probe-turns-unready": (
+        Story().put(pod("p", "p", owner=False, spec=READINESS))
+        .container("p", "Probe", "p", probe="readiness", passes=True)
+        .put(pod("p", "p", owner=False, ready=True, spec=READINESS)).wait(SECOND)
+        .container("p", "Probe", "p", probe="readiness", passes=False).wait(MINUTE),
+        "violated",
+    ),
+    "failed-liveness-restarts": (
+        Story().put(pod("p", "p", owner=False)).container("p", "Started", "p")
+        .container("p", "Probe", "p", probe="liveness", passes=False).wait(MINUTE),
+        "violated",
+    ),
+    "budget-honoured": (
+        Story().put(budget(0, 2)).put(pod("web-0", ready=True)).put(pod("web-1", ready=True)).wait(MINUTE)
+        .put(pod("web-1", ready=True, deleting=True, evicted=True)),
+        "violated",
+    ),
+    "budget-status": (Story().put(budget(0, 2)).put(pod("web-0", ready=True)).wait(MINUTE), "violated"),
+    "quota-honoured": (
+        Story()
+        .put({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": meta("q"), "spec": {"hard": {"pods": "0"}}})
+        .wait(MINUTE).put(pod("p", owner=False)),
+        "violated",
+    ),
+    "settles": (begun(replicas=1).wait(30 * MINUTE), "violated"),
+    "rollback-rolls-back": (
+        begun(replicas=1).put(pod("web-0")).put(revision(2)).wait(30 * MINUTE), "order",
+    ),
+    "drain-ends": (Story().step("kubectl", what="kubectl drain n").wait(30 * MINUTE), "violated"),
+    "garbage-collected": (
+        begun(replicas=1).put(pod("web-0")).drop("StatefulSet", "web", "kubectl").wait(30 * MINUTE), "violated",
+    ),
+    "majority-stays-ready": (
+        begun().put(pod("web-0", ready=True)).put(pod("web-1", ready=True)).wait(MINUTE).put(pod("web-1")),
+        "not promised",
+    ),
+    "acknowledged-writes-kept": (Story().row("Application", "db", "Lost", cause="unflushed"), "not promised"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_is_found(name: str) -> None:
+    story, verdict = STORIES[name]
+    assert story.found().get(name) == verdict
+
+
+def test_a_forced_deletion_is_no_violation() -> None:
+    story = begun().put(pod("web-0", "a")).container("web-0", "Started", "a").wait(SECOND)
+    story.drop("Pod", "web-0", "kubectl").put(pod("web-0", "b")).wait(SECOND).container("web-0", "Started", "b")
+    assert story.found()["unique-identity"] == "forced deletion"
+
+
+def test_what_is_younger_than_a_cache_is_not_held_against_the_controller() -> None:
+    ready = begun().put(pod("web-0", ready=True)).wait(MINUTE)
+    ready.put(pod("web-0")).wait(SECOND).put(pod("web-1"), STS)
+    assert "ordered-start" not in ready.found()
+
+
+def test_liveness_is_not_judged_before_its_time() -> None:
+    assert "settles" not in begun(replicas=1).wait(30 * MINUTE).step("node-crash", what="").wait(MINUTE).found()
+
