@@ -136,7 +136,9 @@ class Cluster:
             self.controller_manager,
             self._provide,
         )
-        self.workload = Workload(self.server, self.machines, scenario.network, scenario.traffic)
+        self.workload = Workload(
+            self.server, self.machines, scenario.network, self.storage, scenario.traffic, scenario.applications
+        )
         run_timeline(world, scenario)
 
     def _kubelet(self, machine: Machine, template: Node | None = None) -> Kubelet:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from k8sim.scenario.applications import read_applications
 from k8sim.scenario.cluster import read_cluster
 from k8sim.scenario.errors import ScenarioError
 from k8sim.scenario.failures import read_failures
@@ -19,14 +20,12 @@ from k8sim.scenario.spec import (
     MAX_NODES,
     MAX_REPLICATES,
     MAX_SEED,
-    RAW_KEYS,
     SPEC_KEYS,
     read_feature_gates,
     read_images,
     read_latencies,
     read_nodes,
     read_objectives,
-    read_raw,
 )
 from k8sim.scenario.sweep import Variant, apply, read_sweep
 from k8sim.scenario.timeline import applied_manifests, read_timeline
@@ -169,9 +168,7 @@ def _scenario(root: Part, spec: dict[str, Part], manifests: list[Manifest], fold
         assumed = NotSimulated("spec.nodes", "absent: three nodes node-0 to node-2 are assumed", root.source)
         not_simulated.append(assumed)
     nodes = _node_zones(groups, manifests, applied)
-    raw = {key: read_raw(spec[key]) for key in RAW_KEYS if key in spec}
-    not_simulated += [NotSimulated(f"spec.{key}", "not simulated yet", spec[key].source) for key in raw]
-    network = read_network(spec.get("cluster"))
+    objects = tuple(manifest.new_object for manifest in manifests)
     return Scenario(
         name=root.require("metadata").require("name").word(),
         description=spec["description"].text() if "description" in spec else "",
@@ -183,19 +180,19 @@ def _scenario(root: Part, spec: dict[str, Part], manifests: list[Manifest], fold
         feature_gates=gates,
         images=read_images(spec.get("images"), folder),
         timeline=read_timeline(timeline, duration_ns, nodes),
-        objects=tuple(manifest.new_object for manifest in manifests),
+        objects=objects,
         object_sources=tuple(manifest.source for manifest in manifests),
         cluster=read_cluster(spec.get("cluster")),
         latencies=read_latencies(spec.get("latencies"), folder),
         node_upgrades=read_node_upgrades(spec.get("nodeUpgrades"), duration_ns, folder, nodes),
         operators=read_operators(spec.get("operators"), folder, nodes),
         failures=read_failures(spec.get("failures"), folder, nodes),
-        network=network,
+        network=read_network(spec.get("cluster")),
+        applications=read_applications(spec.get("applications"), duration_ns, namespace, objects, folder),
         objectives=read_objectives(spec.get("objectives")),
         traffic=read_traffic(spec.get("traffic"), duration_ns, nodes, namespace, folder),
         not_simulated=_first_of_each(not_simulated),
         path=path,
-        **raw,
     )
 
 

@@ -26,7 +26,7 @@ from k8sim.operators.model import NodeUpgrade, Operators
 from k8sim.scenario.objectives import Objective
 from k8sim.scenario.settings import ClusterSettings
 from k8sim.sim.units import HOUR
-from k8sim.workload.model import Traffic
+from k8sim.workload.model import Application, Traffic
 
 DEFAULT_CAPACITY: Final[Mapping[str, str]] = {"cpu": "4", "memory": "16Gi", "pods": "110"}
 HOSTNAME_LABEL: Final = "kubernetes.io/hostname"
@@ -172,7 +172,7 @@ class Scenario:
     node_upgrades, operators
         What people and programs do to nodes and stuck pods by themselves.
     applications
-        As the file has them.
+        Replicated data in pods.
     objectives
         What it promises.
     not_simulated
@@ -199,7 +199,7 @@ class Scenario:
     failures: tuple[FailureProcess, ...] = ()
     node_upgrades: tuple[NodeUpgrade, ...] = ()
     operators: Operators = field(default_factory=Operators)
-    applications: tuple[Any, ...] = ()
+    applications: tuple[Application, ...] = ()
     traffic: tuple[Traffic, ...] = ()
     objectives: tuple[Objective, ...] = ()
     not_simulated: tuple[NotSimulated, ...] = ()

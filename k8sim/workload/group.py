@@ -80,10 +80,12 @@ class Group:
         self.term = 0
         self.why_closed = "not begun"
         self.why_unreadable = "not begun"
+        self.restoring = False
         self.entity = name if shard is None else f"{name}/{shard}"
         self.rank = rank("application", self.entity)
         self.clock = sim.clock
-        self._rate = rate
+        self._wanted = rate
+        self._rate = 0
         self._ghost_share = ghost_share
         self._acknowledged = 0
         self._leader_base = 0
@@ -136,12 +138,13 @@ class Group:
 
     def begin(self, row: int = NO_CAUSE) -> None:
         """Let clients begin to write."""
+        self._rate = self._wanted
         self._offered.change(self.now, self._rate)
         self.settle(row)
 
     def set_rate(self, rate: int, row: int = NO_CAUSE) -> None:
         """Let clients write at another rate from now on."""
-        self._rate = rate
+        self._wanted = rate
         self.begin(row)
 
     def up(self, process: Process, row: int, origin: str = "new", content: Content | None = None) -> None:
@@ -174,8 +177,8 @@ class Group:
             old.become(self.now, Content(self.history.fork(self.path), self.path.offset))
             self.ghosts.append(Ghost(old, self.path.offset))
 
-    def down(self, process: Process, how: End, row: int) -> None:
-        """Let a process end."""
+    def down(self, process: Process, how: End, row: int, path: str = "") -> None:
+        """Let a process end; ``path`` is how its volume was taken away from it."""
         ghost = next((g for g in self.ghosts if g.replica.process == process), None)
         if ghost is not None:
             self._end_ghost(ghost, row)
@@ -195,7 +198,7 @@ class Group:
             replica.store.settle(EMPTY)
         del self.replicas[process.member]
         self._unlist_later(process.member, how)
-        self.settle(row, _PATH_OF_END[how], process.member)
+        self.settle(row, path or _PATH_OF_END[how], process.member)
 
     def machine_lost(self, node: str, row: int) -> None:
         """Lose what a machine had in its cache of processes that had ended before."""
@@ -203,6 +206,22 @@ class Group:
             if store.node == node and store.cached_until_ns >= 0:
                 store.machine_lost(self.now)
         self.settle(row, "L2")
+
+    def written_back(self, place: str) -> None:
+        """Let a place have what its machine's cache had."""
+        store = self.stores.get(place)
+        if store is not None and store.cached_until_ns >= 0:
+            store.settle(store.content)
+
+    def on_disk(self, place: str) -> Content:
+        """Return what somebody finds who reads the disk itself now."""
+        for replica in self.replicas.values():
+            if replica.store.place == place:
+                return replica.synced(self.now)
+        store = self.stores.get(place)
+        if store is None:
+            return EMPTY
+        return store.on_disk if self.now < store.cached_until_ns else store.content
 
     def destroyed(self, place: str, path: str, row: int) -> None:
         """Lose what is at a place, also under a running process."""
@@ -467,7 +486,7 @@ class Group:
         full = tuple(n for n, r in self.replicas.items() if r.state in ("leader", "in-sync"))
         if full != self._copies:
             self._copies = full
-            self.note("Copies", row, full=len(full), members=list(full), wanted=len(self.voters))
+            self.note("Copies", row, full=len(full), members=sorted(full), wanted=len(self.voters))
 
     def write_counts(self, row: int = NO_CAUSE) -> None:
         """Write down what has become of the writes so far."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from k8sim.apiserver.server import APIServer
+from k8sim.machines.disks import Storage
 from k8sim.machines.fleet import Fleet
 from k8sim.network.dns import DNS
 from k8sim.network.hosts import Hosts
 from k8sim.network.proxy import Proxy
 from k8sim.network.settings import NetworkSettings
+from k8sim.workload.application import Application
+from k8sim.workload.model import Application as ApplicationSpec
 from k8sim.workload.model import Traffic as TrafficSpec
 from k8sim.workload.traffic import Traffic
 
@@ -22,16 +25,23 @@ class Workload:
         server: APIServer,
         machines: Fleet,
         network: NetworkSettings,
+        storage: Storage,
         traffic: Sequence[TrafficSpec] = (),
+        applications: Sequence[ApplicationSpec] = (),
     ) -> None:
         self._server = server
         self._settings = network
         self._proxies: dict[str, Proxy] = {}
         self.traffic: Traffic | None = None
+        self.applications: list[Application] = []
         if traffic:
             self.hosts = Hosts(server, machines)
+        if traffic or applications:
             self.dns = DNS(server, network.dns)
+        if traffic:
             self.traffic = Traffic(server, self.hosts, self.dns, self.proxy, traffic)
+
+        self.applications = [Application(server, machines, storage, self.dns, spec) for spec in applications]
 
     def proxy(self, node: str) -> Proxy:
         """Return the proxy of a node, made when it is first asked for; "" is outside the nodes."""
@@ -43,3 +53,5 @@ class Workload:
         """Write down what has come of everything at the end of the run."""
         if self.traffic is not None:
             self.traffic.finish()
+        for application in self.applications:
+            application.finish()
