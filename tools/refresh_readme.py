@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run the README's commands and put their output into it; write its table of faults."""
+"""Run the README's commands and put their output into it; write its tables."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from k8sim.api.scheme import KINDS
 from k8sim.api.simulated import is_simulated
 from k8sim.faults.catalogue import FAULTS
+from k8sim.scenario import load
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -43,6 +44,16 @@ def faults() -> str:
     return "\n".join(lines)
 
 
+def scenarios() -> str:
+    """Return the table of the scenarios that ship: the first sentence of what each is expected to show."""
+    lines = ["| scenario | expected |", "| --- | --- |"]
+    for path in sorted((ROOT / "scenarios").glob("*.yaml")):
+        text = " ".join(load(path).description.split()).removeprefix("Expected: ")
+        sentence = re.split(r"(?<=[.?;])\s", text, maxsplit=1)[0].rstrip(".;").replace("|", "\\|")
+        lines.append(f"| [`{path.stem}`](scenarios/{path.name}) | {sentence} |")
+    return "\n".join(lines)
+
+
 def kinds() -> str:
     """Return the sentence with the kinds that act."""
     names = [k.kind for k in KINDS if is_simulated(k.kind, k.api_version)]
@@ -54,6 +65,8 @@ def main() -> None:
     text = README.read_text("utf-8")
     text = re.sub(r"^```console\n.*?^```$", refreshed, text, flags=re.MULTILINE | re.DOTALL)
     text = re.sub(r"^\| fault \|.*?(?=\n\n)", lambda _: faults(), text, count=1, flags=re.MULTILINE | re.DOTALL)
+    table = scenarios()
+    text = re.sub(r"^\| scenario \|.*?(?=\n\n)", lambda _: table, text, count=1, flags=re.MULTILINE | re.DOTALL)
     text = re.sub(r"^Kinds that act:.*?(?=\n\n)", kinds(), text, count=1, flags=re.MULTILINE | re.DOTALL)
     README.write_text(text, "utf-8")
 

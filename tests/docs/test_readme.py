@@ -84,7 +84,7 @@ def test_nothing_is_left_out() -> None:
         k.kind for k in KINDS if is_simulated(k.kind, k.api_version)
     }
     scenarios = {p.name for p in Path(ROOT / "scenarios").glob("*.yaml")}
-    assert not [name for name in scenarios if f"`scenarios/{name}`" not in text]
+    assert not [name for name in scenarios if f"(scenarios/{name})" not in text]
     later = {"cluster", "failures", "applications", "traffic", "objectives", "sweep"}
     table = set(re.findall(r"^\| (`[^|]*) \|", text, re.MULTILINE))
     named = {word for cell in table for word in re.findall(r"`(\w+)`", cell)}
