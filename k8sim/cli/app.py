@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from k8sim.cli import check, explain, get, run, trace, validate, version
+from k8sim.cli import check, explain, get, report, run, trace, validate, version
 from k8sim.cli.failures import Commands
 
 HELP = """Try a Kubernetes cluster's stateful workloads [bold]without a cluster[/bold].
