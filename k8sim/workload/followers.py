@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from k8sim.sim.trace import NO_CAUSE
 from k8sim.workload.amounts import SECOND, UNIT, whole
 from k8sim.workload.copies import Replica
 from k8sim.workload.history import EMPTY, Content
@@ -21,7 +20,7 @@ class Followers:
         self._group = group
         self._rules = group.rules
         self._lags: dict[Replica, int] = {}
-        self._plans: dict[Replica, int] = {}
+        self._plans: dict[Replica, tuple[int, int]] = {}
         self._number = 0
         self._waiting: list[Replica] = []
         self._copying: dict[Replica, Content] = {}
@@ -56,9 +55,9 @@ class Followers:
 
     def rate_changed(self) -> None:
         """Reckon anew when those that catch up are there: the leader writes at another rate."""
-        for replica in list(self._plans):
+        for replica, (_, row) in list(self._plans.items()):
             if replica.state == "catching-up":
-                self._plan_arrival(replica, NO_CAUSE)
+                self._plan_arrival(replica, row)
 
     def synchronise(self, row: int) -> None:
         """Let every copy that does not follow the leader begin to, and set who is waited for."""
@@ -117,12 +116,12 @@ class Followers:
         assert leader is not None
         when = leader.trajectory.caught_up_at(now, replica.trajectory.at(now), self._gain(), self._rules.lag_ns)
         self._number += 1
-        self._plans[replica] = self._number
+        self._plans[replica] = (self._number, row)
         if when is not None:
             self._group.clock.call_at(when, self._arrive, replica, self._number, row, rank=self._group.rank)
 
     def _arrive(self, replica: Replica, number: int, row: int) -> None:
-        if self._plans.get(replica) == number and replica.state == "catching-up":
+        if self._plans.get(replica) == (number, row) and replica.state == "catching-up":
             del self._plans[replica]
             self._in_sync(replica, row)
             self._group.settle(row)
@@ -162,10 +161,9 @@ class Followers:
             replica.become(group.now, EMPTY)
             replica.store.origin = "new"
             replica.state = "copying"
+            started = group.note_member(replica.member, "Copying", row, bytes=self._rules.dataset_bytes)
             self._number += 1
-            self._plans[replica] = self._number
-            detail = {"bytes": self._rules.dataset_bytes}
-            started = group.note_member(replica.member, "Copying", row, **detail)
+            self._plans[replica] = (self._number, started)
             group.clock.call_after(self._copy_time(), self._copied, replica, self._number, started, rank=group.rank)
 
     def _copy_time(self) -> int:
@@ -175,7 +173,7 @@ class Followers:
         return rules.dataset_bytes * SECOND // rules.bandwidth if rules.bandwidth else 0
 
     def _copied(self, replica: Replica, number: int, row: int) -> None:
-        if self._plans.get(replica) != number or replica not in self._copying:
+        if self._plans.get(replica) != (number, row) or replica not in self._copying:
             return
         group, now = self._group, self._group.now
         content = self._copying.pop(replica)
@@ -183,4 +181,9 @@ class Followers:
         replica.become(now, content)
         replica.state = "behind"
         group.note_member(replica.member, "Copied", row)
+        leader = group.leader
+        if leader is not None:
+            theirs = leader.content(now)
+            replica.become(now, Content(theirs.branch, group.history.common(content, theirs)))
+            self._catch_up(replica, leader, row)
         group.settle(row)

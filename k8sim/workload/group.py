@@ -172,6 +172,7 @@ class Group:
         was_leader = self.leader is old
         if was_leader:
             self._end_leadership()
+        self.followers.forget(old)
         del self.replicas[old.member]
         if was_leader and self.rules.acks == 1:
             old.become(self.now, Content(self.history.fork(self.path), self.path.offset))
