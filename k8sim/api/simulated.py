@@ -16,11 +16,8 @@ from k8sim.api.fielderror import FieldPath
 from k8sim.api.scheme import kind_class
 from k8sim.api.struct import Struct
 
-#: Kinds that are declared, and that nothing acts on yet.
-NOT_YET_KINDS: Final = frozenset((
-    "ConfigMap", "Secret", "CSIDriver", "CSINode", "CSIStorageCapacity",
-    "VolumeAttachment", "VolumeSnapshotClass", "VolumeSnapshot", "VolumeSnapshotContent",
-))  # fmt: skip
+#: Kinds of which no more counts than that they are there.
+NOT_YET_KINDS: Final = frozenset(("ConfigMap", "Secret"))
 
 #: Declared fields that nothing reads yet: kind and path as fnmatch patterns, `[]` for any item.
 NOT_YET_FIELDS: Final[tuple[tuple[str, str], ...]] = ()

@@ -18,6 +18,8 @@ class Answers:
     ----------
     started_from, ready_from
         From when on a startup or a readiness probe passes.
+    alive_from
+        From when on a liveness probe passes.
     hang_from
         From when on liveness and readiness probes fail.
     unready, hang
@@ -27,6 +29,7 @@ class Answers:
     started_from: int = 0
     ready_from: int = 0
     hang_from: int = NEVER
+    alive_from: int = 0
     unready: tuple[int, int] = (0, 0)
     hang: tuple[int, int] = (0, 0)
 
@@ -37,7 +40,7 @@ class Answers:
         if at_ns >= self.hang_from or self.hang[0] <= at_ns < self.hang[1]:
             return False
         if kind == "liveness":
-            return True
+            return at_ns >= self.alive_from
         return at_ns >= self.ready_from and not self.unready[0] <= at_ns < self.unready[1]
 
     def next_change(self, kind: ProbeKind, after_ns: int) -> int:
@@ -45,7 +48,7 @@ class Answers:
         if kind == "startup":
             moments: tuple[int, ...] = (self.started_from,)
         elif kind == "liveness":
-            moments = (self.hang_from, *self.hang)
+            moments = (self.alive_from, self.hang_from, *self.hang)
         else:
             moments = (self.ready_from, self.hang_from, *self.hang, *self.unready)
         return min((m for m in moments if m > after_ns), default=FOR_EVER)

@@ -26,6 +26,8 @@ class Lifetime:
     hang_ns: int | None
     exit_ns: int | None
     exit_code: int
+    exit_reason: str
+    alive_ns: int | None
     stop_ns: int | None
 
 
@@ -46,6 +48,8 @@ def draw_lifetime(behaviour: ImageBehaviour, streams: Streams, entity: str, inst
         hang_ns=draw(behaviour.hang, "hang"),
         exit_ns=draw(behaviour.exit_after, "exit"),
         exit_code=behaviour.exit_code,
+        exit_reason=behaviour.exit_reason,
+        alive_ns=draw(behaviour.alive, "alive"),
         stop_ns=draw(behaviour.stop, "stop"),
     )
 
@@ -74,14 +78,15 @@ class Container:
         """Whether the process lives."""
         return self.record.state == RUNNING
 
-    def begin(self) -> None:
-        """Let the process begin now."""
-        now = self._clock.now
+    def begin(self, since_ns: int | None = None) -> None:
+        """Let the process begin now, or have begun earlier."""
+        now = self._clock.now if since_ns is None else since_ns
         life = self.lifetime
         self.record = replace(self.record, state=RUNNING, started_ns=now)
         self.answers = Answers(
             started_from=NEVER if life.started_ns is None else now + life.started_ns,
             ready_from=NEVER if life.ready_ns is None else now + life.ready_ns,
+            alive_from=NEVER if life.alive_ns is None else now + life.alive_ns,
             hang_from=NEVER if life.hang_ns is None else now + life.hang_ns,
         )
 

@@ -16,7 +16,7 @@ ZERO: Final = Constant(0)
 class ImageBehaviour:
     """How the software behaves in images whose name matches `pattern` (fnmatch).
 
-    For `started`, `ready`, `hang` and `stop`, None is "never".
+    For `started`, `ready`, `alive`, `hang` and `stop`, None is "never".
 
     Parameters
     ----------
@@ -28,10 +28,12 @@ class ImageBehaviour:
         Time the runtime needs to start the container.
     started, ready
         Container age from which a startup or readiness probe passes.
+    alive
+        Container age from which a liveness probe passes: a process that recovers first may not answer meanwhile.
     hang
         Container age from which liveness and readiness probes fail.
-    exit_after, exit_code
-        The process ends by itself; None: it does not.
+    exit_after, exit_code, exit_reason
+        The process ends by itself; None: it does not. The reason is the runtime's word for it ("": by the code).
     stop
         From SIGTERM to the process' exit; None: only SIGKILL ends it.
     hooks
@@ -44,10 +46,12 @@ class ImageBehaviour:
     started: Distribution | None = ZERO
     ready: Distribution | None = ZERO
     stop: Distribution | None = ZERO
+    alive: Distribution | None = ZERO
     hang: Distribution | None = None
     missing: bool = False
     exit_after: Distribution | None = None
     exit_code: int = 0
+    exit_reason: str = ""
     hooks: Mapping[str, Distribution] = field(default_factory=dict)
 
 

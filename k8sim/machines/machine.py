@@ -10,7 +10,7 @@ worth looking (`Agent`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -191,10 +191,25 @@ class Machine:
         self._apply_windows(pod, container)
         container.row = self._note(pod, "Started", {"container": name, "restart": restart_count}, cause)
         if lifetime.exit_ns is not None:
-            self._clock.call_after(lifetime.exit_ns, self._end, pod, container, lifetime.exit_code, rank=self._rank)
+            end = (pod, container, lifetime.exit_code, None, lifetime.exit_reason)
+            self._clock.call_after(lifetime.exit_ns, self._end, *end, rank=self._rank)
         self._tell("started", pod, container, container.row)
         self._changed(uid)
         return container
+
+    def has_run(self, uid: str, key: Key, containers: Iterable[tuple[str, str]], since_ns: int) -> PodSandbox:
+        """Let a pod have been running since a time before t = 0, in containers (name, image); nothing tells of it."""
+        pod = self._pods[uid] = PodSandbox(uid, key, [SandboxRecord(self._id(), True, self._address())])
+        for name, image in containers:
+            entity = f"{uid}/{name}"
+            lifetime = draw_lifetime(self.registry.behaviour(image), self.sim.streams, entity, 0)
+            record = ContainerRecord(self._id(), name, image, RUNNING, created_ns=since_ns)
+            container = Container(self._clock, entity, record, lifetime)
+            container.begin(since_ns)
+            pod.containers.append(container)
+            self.images.setdefault(image, image)
+        self.restart_counts[uid] = dict.fromkeys((name for name, _ in containers), 0)
+        return pod
 
     def stop_container(self, uid: str, container: Container, timeout_s: int, cause: int = NO_CAUSE) -> Steps:
         """Send SIGTERM, then SIGKILL after a timeout; returns when the process has ended (CRI StopContainer)."""

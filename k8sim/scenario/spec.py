@@ -27,8 +27,6 @@ SPEC_KEYS: Final = (
     "images", "timeline", "cluster", "latencies", "failures", "applications", "traffic", "objectives",
     "sweep", "nodeUpgrades", "operators",
 )  # fmt: skip
-#: Kept as they are until the room that reads them exists.
-RAW_KEYS: Final = ("applications",)
 _ZERO: Final = Constant(0)
 
 
@@ -133,7 +131,7 @@ def read_images(part: Part | None, folder: Path) -> tuple[ImageBehaviour, ...]:
     return tuple(_image(pattern, item, folder) for pattern, item in part.mapping().items()) if part else ()
 
 
-_IMAGE_KEYS = ("pull", "missing", "start", "started", "ready", "hang", "exit", "stop", "hooks")
+_IMAGE_KEYS = ("pull", "missing", "start", "started", "ready", "alive", "hang", "exit", "stop", "hooks")
 
 
 def _image(pattern: str, part: Part, folder: Path) -> ImageBehaviour:
@@ -145,7 +143,7 @@ def _image(pattern: str, part: Part, folder: Path) -> ImageBehaviour:
     def time_or_never(key: str) -> Distribution | None:
         return fields[key].distribution_or_never(folder) if key in fields else _ZERO
 
-    exit_after, exit_code = _exit(fields["exit"], folder) if "exit" in fields else (None, 0)
+    exit_after, exit_code, exit_reason = _exit(fields["exit"], folder) if "exit" in fields else (None, 0, "")
     return ImageBehaviour(
         pattern=pattern,
         pull=time("pull"),
@@ -153,18 +151,22 @@ def _image(pattern: str, part: Part, folder: Path) -> ImageBehaviour:
         start=time("start"),
         started=time_or_never("started"),
         ready=time_or_never("ready"),
+        alive=time_or_never("alive"),
         hang=fields["hang"].distribution_or_never(folder) if "hang" in fields else None,
         exit_after=exit_after,
         exit_code=exit_code,
+        exit_reason=exit_reason,
         stop=time_or_never("stop"),
         hooks=_hooks(fields["hooks"], folder) if "hooks" in fields else {},
     )
 
 
-def _exit(part: Part, folder: Path) -> tuple[Distribution, int]:
-    fields = part.mapping(("after", "code"))
+def _exit(part: Part, folder: Path) -> tuple[Distribution, int, str]:
+    fields = part.mapping(("after", "code", "reason"))
     after = part.require("after", "write for example exit: {after: 20s, code: 1}").distribution(folder)
-    return after, fields["code"].integer(0, 255) if "code" in fields else 0
+    reason = fields["reason"].one_of(("OOMKilled",), "reason") if "reason" in fields else ""
+    usual = 137 if reason else 0
+    return after, fields["code"].integer(0, 255) if "code" in fields else usual, reason
 
 
 def _hooks(part: Part, folder: Path) -> dict[str, Distribution]:
@@ -188,10 +190,3 @@ def _objective(part: Part) -> Objective:
         return parse_objective(part.text())
     except ValueError as problem:
         raise part.error(str(problem)) from None
-
-
-def read_raw(part: Part) -> Any:
-    """A section that is kept as it is; a mapping or a list."""
-    if not isinstance(part.value, dict | list):
-        part.mapping()
-    return part.value
