@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 
 from k8sim.cli.failures import UsageProblem
 from k8sim.cli.options import Replicate, Seed
+from k8sim.cli.results import resolve
 
 if TYPE_CHECKING:
     from k8sim.runner.batch import Batch
@@ -73,7 +73,7 @@ def report(
         raise UsageProblem("a page needs a file", "k8sim report FILE -o report.html")
     if output is not None and output != "-":
         check_writable(Path(output), folder=False)
-    path, seed, replicates, kept = _resolved(source, seed, replicates)
+    path, seed, replicates, kept = resolve(source, seed, replicates)
     variants = load_variants(path)
     result = simulate(variants[0].scenario, seed, replicate)
     number = replicates or variants[0].scenario.replicates
@@ -102,25 +102,3 @@ def _batch(variants: list[Variant], replicates: int, seed: int, kept: Path | Non
     from k8sim.runner.experiment import experiment
 
     return experiment(variants, replicates, seed=seed, folder=kept, resume=kept is not None)
-
-
-def _resolved(
-    source: Path, seed: int | None, replicates: int | None
-) -> tuple[Path, int | None, int | None, Path | None]:
-    """Return the scenario's file, seed and replicates, and the folder of figures if there is one."""
-    if not source.is_dir():
-        return source, seed, replicates, None
-    about_file = source / "run.json"
-    try:
-        about = json.loads(about_file.read_text("utf-8"))
-        scenario = Path(about["scenario"])
-    except (OSError, ValueError, KeyError, TypeError):
-        raise UsageProblem(
-            f"{source} holds no results", "a folder that k8sim run -o has written has a file run.json"
-        ) from None
-    if not scenario.exists():
-        raise UsageProblem(f"{scenario}, of which these are the results, is not there", "run k8sim in the same folder")
-    same = seed is None and replicates is None
-    figures = source / "replicates"
-    kept = figures if same and (figures / "batch.json").exists() else None
-    return scenario, seed if seed is not None else about["seed"], replicates or about.get("replicates"), kept
