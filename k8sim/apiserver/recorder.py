@@ -14,7 +14,7 @@ from k8sim.api.apps import Deployment, ReplicaSet, StatefulSet
 from k8sim.api.core import ContainerState, ContainerStatus, Node, PersistentVolume, PersistentVolumeClaim, Pod
 from k8sim.api.discovery import Endpoint, EndpointSlice
 from k8sim.api.meta import Object, condition_of, controller_of
-from k8sim.api.pods import is_pod_ready, pod_condition
+from k8sim.api.pods import claim_names, is_pod_ready, pod_condition
 from k8sim.api.policy import PodDisruptionBudget
 from k8sim.api.storage import VolumeAttachment
 from k8sim.apiserver.server import APIServer
@@ -72,7 +72,32 @@ class Recorder:
             name = obj.metadata.labels.get(SERVICE_NAME, name)
         for event, detail in compare(change):
             row = self._trace.append(self._clock.now, obj.kind, name, event, detail, cause, obj.namespace)
+        if obj.kind in ("Pod", "StatefulSet", "Deployment"):
+            for kind, event, detail in self._beside(change, actor):
+                self._trace.append(self._clock.now, kind, name, event, detail, row, obj.namespace)
         return row
+
+    def _beside(self, change: Change, actor: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """Yield what the public events do not say: what a pod belongs to, who ends it, how many pods are wanted."""
+        new, old = change.new, change.old if change.type != "ADDED" else None
+        if isinstance(new, Pod):
+            if change.type == "ADDED":
+                owner = controller_of(new)
+                kind, of = (owner.kind, owner.name) if owner is not None else ("", "")
+                if kind == "ReplicaSet":
+                    kind, of = "Deployment", self.aliases.get(("ReplicaSet", of), of).partition(":")[0]
+                belongs = {"kind": kind, "workload": of, "claims": claim_names(new), "uid": new.uid}
+                yield "Belonging", "Pod", {"inc": self._server.incarnation(new), **belongs}
+            elif change.type == "MODIFIED" and new.deleting and not (old is not None and old.deleting):
+                target = pod_condition(new, "DisruptionTarget")
+                reason = target.reason if target is not None and target.status == "True" else ""
+                yield "Disruption", "Begins", {"inc": self._server.incarnation(new), "by": actor, "reason": reason}
+        elif isinstance(new, StatefulSet | Deployment):
+            gone = change.type == "DELETED" or new.deleting
+            was = old.spec.replicas if isinstance(old, StatefulSet | Deployment) and not old.deleting else None
+            wanted = 0 if gone else new.spec.replicas
+            if wanted != was:
+                yield "Belonging", "Wanted", {"kind": new.kind, "replicas": wanted}
 
     # ---- pods -----------------------------------------------------------------------------------------------
 

@@ -32,7 +32,12 @@ def recorded_server() -> APIServer:
 
 
 def rows(server: APIServer, since: int = 0) -> list[tuple[str, str, dict[str, object]]]:
-    return [(r.name, r.event, dict(r.detail)) for r in list(server.sim.trace)[since:]]
+    """What becomes public; rows beside it say what a pod belongs to and who ends it."""
+    return [
+        (r.name, r.event, dict(r.detail))
+        for r in list(server.sim.trace)[since:]
+        if r.kind not in ("Belonging", "Disruption")
+    ]
 
 
 def change_status(server: APIServer, **status: object) -> list[tuple[str, dict[str, object]]]:
@@ -207,4 +212,17 @@ def test_a_change_that_shows_nothing_passes_its_cause_on() -> None:
     pod = server.create(make_pod(), cause=NO_CAUSE)
     server.update(with_meta(pod, labels={"a": "b"}), cause=0)
     server.patch_status(Pod, "default", "web-0", lambda p: replace(p, status=PodStatus(phase="Running")), cause=0)
-    assert [c.row for c in seen] == [0, 0, 1]
+    phase = next(i for i, r in enumerate(server.sim.trace) if r.event == "Phase")
+    assert [c.row for c in seen] == [0, 0, phase]
+
+
+def test_beside_the_public_events_stand_a_pods_owner_and_who_ends_it() -> None:
+    server = recorded_server()
+    server.create(make_pod())
+    server.delete(Pod, "default", "web-0", actor="kubectl")
+    beside = [(r.kind, r.event, dict(r.detail)) for r in server.sim.trace if r.kind in ("Belonging", "Disruption")]
+    uid = server.history[-1][1].new.uid  # type: ignore[index]
+    assert beside == [
+        ("Belonging", "Pod", {"inc": 1, "kind": "", "workload": "", "claims": [], "uid": uid}),
+        ("Disruption", "Begins", {"inc": 1, "by": "kubectl", "reason": ""}),
+    ]
