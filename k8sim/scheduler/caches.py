@@ -24,7 +24,12 @@ T = TypeVar("T", bound=Object)
 
 
 def _places(volume: PersistentVolume) -> list[tuple[str, str]]:
-    """Return a volume's class with each host that it names, or with "" if it names none."""
+    """Return a volume's class with each host that it names, or with "" if it names none.
+
+    One that points at a claim is of no use to others, and found by that claim.
+    """
+    if volume.spec.claim_ref is not None:
+        return []
     affinity = volume.spec.node_affinity
     hosts = named_hosts(affinity.required) if affinity is not None else None
     return [(volume_class(volume), host) for host in (hosts if hosts is not None else ("",))]
