@@ -21,7 +21,7 @@ class WritesKept(Checker):
         self.exercised += 1
         if row.event == "Lost":
             cause = row.detail.get("cause", "")
-            self.violated(row.name, f"lost acknowledged writes ({cause})", number, "")
+            self.violated(row.name, f"lost acknowledged writes ({cause})", number, cause)
 
 
 CHECKERS: tuple[type[Checker], ...] = (WritesKept,)

@@ -53,7 +53,8 @@ class Finding:
     Attributes
     ----------
     excuse
-        The circumstance under which Kubernetes does not keep it; "" if there is none: a violation.
+        The circumstance under which Kubernetes does not keep it; "" if there is none: a violation. Of a wish: what
+        brought it about.
     row
         The trace row that showed it; its causes tell why.
     """

@@ -213,6 +213,7 @@ class GraceHonoured(Checker):
             "memory-pressure": "the kubelet evicts at once",
             "node-shutdown": "the machine gives less time",
             "forced deletion": "an orphan is killed with a grace of 1 s",
+            "forced deletion on a silent node": "an orphan is killed with a grace of 1 s",
             "pod garbage collection": "an orphan is killed with a grace of 1 s",
             "node deleted": "an orphan is killed with a grace of 1 s",
         },
@@ -258,6 +259,7 @@ class PreStopFirst(Checker):
         not_kept_under={
             **KUBELET_GONE,
             "forced deletion": "an orphan's spec is lost, and its hooks with it",
+            "forced deletion on a silent node": "an orphan's spec is lost, and its hooks with it",
             "pod garbage collection": "an orphan's spec is lost, and its hooks with it",
             "node-partition": "an orphan's spec is lost, and its hooks with it",
             "zone-partition": "an orphan's spec is lost, and its hooks with it",
@@ -312,6 +314,7 @@ class GoneAfterStop(Checker):
         source=f"{LIFECYCLE}#pod-termination; pkg/kubelet/status/status_manager.go",
         not_kept_under={
             "forced deletion": "grace 0 removes the object at once (#pod-termination-forced)",
+            "forced deletion on a silent node": "nobody can tell whether the old process still runs",
             "pod garbage collection": "the Node is gone or out of service",
             "final phase": "the object of a pod with a final phase goes at once",
         },

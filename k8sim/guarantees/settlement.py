@@ -11,14 +11,17 @@ from k8sim.api.apps import StatefulSet
 from k8sim.api.core import Pod
 from k8sim.api.pods import is_pod_ready, is_pod_terminal, is_running_and_ready
 from k8sim.apiserver.watch import Change
+from k8sim.guarantees.budgets import is_evicted
 from k8sim.guarantees.guarantee import Checker, Guarantee
-from k8sim.guarantees.statefulsets import CONCEPTS, ordered, range_of, revision
-from k8sim.guarantees.world import World, ordinal_of
+from k8sim.guarantees.statefulsets import CONCEPTS, CONTROLLER, ordered, range_of, revision
+from k8sim.guarantees.world import World, deletion_begins, ordinal_of
 from k8sim.sim.trace import NO_CAUSE, Row
 
 STUCK: Final = {
     "stuck on a dead node": "a pod's deletion needs its kubelet's word (kubernetes/kubernetes issue 74689)",
-    "unschedulable": "no node fits a pod, and nothing in Kubernetes makes room",
+    "unschedulable": "no node fits a pod, although all are there, and nothing in Kubernetes makes room",
+    "nodes missing": "no node fits a pod, and some are cordoned, silent or deleted",
+    "bad template": "the newest template's pods do not become Ready",
     "never ready": "the pod's software does not become Ready",
     "order": "the controller waits for a pod of the old template to become Ready (#forced-rollback)",
     "quota": "the quota leaves no room",
@@ -33,7 +36,7 @@ def why_stuck(world: World, pod: Pod) -> str:
     if pod.deleting and world.node_is_silent(pod):
         return "stuck on a dead node"
     if not pod.spec.node_name:
-        return "unschedulable"
+        return "nodes missing" if world.nodes_missing() else "unschedulable"
     if world.node_is_silent(pod):
         return "stuck on a dead node"
     for status in (*pod.status.init_container_statuses, *pod.status.container_statuses):
@@ -78,18 +81,27 @@ class SetsSettle(Checker):
                 return
             if not is_running_and_ready(pod) or pod.deleting:
                 state = "terminates" if pod.deleting else "is not Ready"
-                self.violated(sts.name, f"{name} {state}", self.world.last_row_of(pod), why_stuck(self.world, pod))
+                self.violated(sts.name, f"{name} {state}", self.world.last_row_of(pod), self._why(sts, pod))
                 return
         extra = sorted(set(pods) - set(range_of(sts)))
         if extra:
             pod = pods[extra[-1]]
             self.violated(sts.name, f"{pod.name} is too many", self.world.last_row_of(pod), why_stuck(self.world, pod))
 
+    def _why(self, sts: StatefulSet, pod: Pod) -> str:
+        """Return why a pod of a set is not Ready: a broken template is told from broken software."""
+        why = why_stuck(self.world, pod)
+        if why != "never ready":
+            return why
+        if revision(pod) != self.world.update_revision(sts):
+            return "order" if ordered(sts) else why
+        return "bad template" if self.world.revisions(sts) > 1 else why
+
     def _why_missing(self, sts: StatefulSet, pods: dict[int, Pod]) -> str:
         if self.world.all("ResourceQuota"):
             return "quota"
         earlier = [p for o, p in sorted(pods.items()) if not is_pod_ready(p)]
-        return why_stuck(self.world, earlier[0]) if earlier else ""
+        return self._why(sts, earlier[0]) if earlier else ""
 
     def _deployment(self, deployment: Any) -> None:
         status = deployment.status
@@ -98,6 +110,8 @@ class SetsSettle(Checker):
         mine = [r for r in self.world.all("ReplicaSet") if self.world.controller(r, "Deployment") is deployment]
         stuck = [p for r in mine for p in self.world.pods_of(r) if not is_pod_ready(p) and not is_pod_terminal(p)]
         excuse = why_stuck(self.world, stuck[0]) if stuck else ("quota" if self.world.all("ResourceQuota") else "")
+        if excuse == "never ready" and len(mine) > 1:
+            excuse = "bad template"
         row = self.world.last_row_of(stuck[0]) if stuck else NO_CAUSE
         ready, wanted = status.ready_replicas, deployment.spec.replicas
         self.violated(deployment.name, f"{ready} of {wanted} pods are Ready", row, excuse)
@@ -184,6 +198,14 @@ class MajorityStaysReady(Checker):
         does_not_check="whether the software needs a majority; sets that were scaled within 2 s",
         source="a wish: Kubernetes does not know what a quorum is (kubernetes/kubernetes issues 96218, 91808)",
         kind="wish",
+        not_kept_under={
+            "a rolling update": "the StatefulSet controller deleted the pod, whatever other pods were doing",
+            "an eviction": "no budget forbade it",
+            "a taint": "the pod was evicted from its node",
+            "a delete": "somebody deleted it",
+            "a silent node": "its node does not answer",
+            "a failing pod": "its software failed",
+        },
     )
     kinds = ("Pod",)
 
@@ -210,7 +232,16 @@ class MajorityStaysReady(Checker):
             self._had[sts.uid] = wanted
         elif self._had.get(sts.uid) == wanted:
             del self._had[sts.uid]
-            self.violated(sts.name, f"lost its majority: {ready} of {wanted} pods are Ready", change.row, "")
+            by = self._last_blow(change, pod)
+            problem = f"lost its majority by {by}: {ready} of {wanted} pods are Ready"
+            self.violated(sts.name, problem, change.row, by)
+
+    def _last_blow(self, change: Change, pod: Pod) -> str:
+        if deletion_begins(change):
+            if is_evicted(pod):
+                return "an eviction"
+            return {CONTROLLER: "a rolling update", "tainteviction": "a taint"}.get(change.actor, "a delete")
+        return "a silent node" if change.actor == "nodelifecycle" else "a failing pod"
 
 
 CHECKERS: tuple[type[Checker], ...] = (SetsSettle, RollbackRollsBack, CommandsEnd, MajorityStaysReady)

@@ -84,6 +84,7 @@ class UniqueIdentity(Checker):
         source=f"{CONCEPTS} (at most one semantics); {CONTROL}",
         not_kept_under={
             "forced deletion": "the name is free before anybody knows that the old process has ended",
+            "forced deletion on a silent node": "nobody can tell whether the old process still runs",
             "pod garbage collection": "the Node is gone or out of service; its machine may still run",
             "final phase": "the object of a pod with a final phase goes at once",
         },

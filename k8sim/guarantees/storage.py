@@ -278,6 +278,7 @@ class OneWriter(Checker):
             "forced detach": "after 6 minutes the volume is taken from a node that may still use it",
             "forced deletion": "the pod's object is gone, so its volume is detached although the process may run",
             "pod garbage collection": "the pod's object is gone, so its volume is detached",
+            "forced deletion on a silent node": "the pod's object is gone, so its volume is detached",
             "not attachable": "nothing enforces access modes of volumes that are not attached (NFS, hostPath)",
         },
     )

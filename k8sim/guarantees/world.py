@@ -21,6 +21,7 @@ LAG: Final = 2 * SECOND
 
 CIRCUMSTANCES: Final[Mapping[str, str]] = {
     "forced deletion": "a pod was deleted with grace 0 without its kubelet's word",
+    "forced deletion on a silent node": "the same, while that kubelet cannot be asked: the process may run for ever",
     "final phase": "a pod whose phase is final was deleted: its object goes at once, whatever its machine knows",
     "pod garbage collection": "a pod was removed because its node was gone, out of service or its phase final",
     "forced detach": "a volume was taken from a node that could not say whether it still used it",
@@ -29,9 +30,10 @@ CIRCUMSTANCES: Final[Mapping[str, str]] = {
     "manual edit": "somebody changed an object that controllers own",
     "bad template": "a pod of the newest revision cannot become Ready",
     "stuck on a dead node": "a pod terminates on a node whose kubelet does not answer",
-    "order": "OrderedReady: a pod that comes later waits for one that comes earlier",
+    "order": "OrderedReady: the controller waits for a pod of the old template",
     "budget": "a disruption budget allows no eviction",
-    "unschedulable": "no node fits a pod",
+    "unschedulable": "no node fits a pod, although all are there",
+    "nodes missing": "no node fits a pod, and some are cordoned, silent or deleted",
     "never ready": "a pod's software does not become Ready",
     "parallel": "podManagementPolicy Parallel does not wait for pods that were unavailable before",
     "not attachable": "the volume's driver attaches nothing, so nobody enforces its access mode",
@@ -120,7 +122,10 @@ class World:
                 children[pod.key] = None
         if change.type == "DELETED" and not change.actor.startswith("kubelet"):
             how = "pod garbage collection" if change.actor in ("podgc", "garbagecollector") else "forced deletion"
-            how = "final phase" if is_pod_terminal(pod) and how == "forced deletion" else how
+            if how == "forced deletion" and is_pod_terminal(pod):
+                how = "final phase"
+            elif how == "forced deletion" and self.node_is_silent(pod):
+                how = "forced deletion on a silent node"
             if any(p.uid == pod.uid for p in self.processes.values()):
                 self.removed[pod.uid] = how
             self.occurred[how] = t
@@ -204,6 +209,14 @@ class World:
         ready = condition_of(node.status.conditions, "Ready") if node is not None else None
         return ready is None or ready.status != "True"
 
+    def nodes_missing(self) -> bool:
+        """Tell whether some node cannot take pods: gone, silent or cordoned."""
+        silent = any(
+            n.spec.unschedulable or (c := condition_of(n.status.conditions, "Ready")) is None or c.status != "True"
+            for n in self.all("Node")
+        )
+        return silent or "node deleted" in self.occurred
+
     def last_row_of(self, pod: Pod) -> int:
         """Return the trace row that said something of a pod last."""
         return self._last_row.get(pod.key, NO_CAUSE)
@@ -214,12 +227,19 @@ class World:
 
     def update_revision(self, sts: StatefulSet) -> str:
         """Return the name of a set's newest revision."""
-        owned = [
+        owned = self._revisions_of(sts)
+        return max(owned, key=lambda r: r.revision).name if owned else ""
+
+    def revisions(self, sts: StatefulSet) -> int:
+        """Return how many templates of a set are remembered."""
+        return len(self._revisions_of(sts))
+
+    def _revisions_of(self, sts: StatefulSet) -> list[ControllerRevision]:
+        return [
             r
             for r in self.all("ControllerRevision")
             if isinstance(r, ControllerRevision) and any(o.uid == sts.uid for o in r.metadata.owner_references)
         ]
-        return max(owned, key=lambda r: r.revision).name if owned else ""
 
 
 def deletion_begins(change: Change) -> bool:

@@ -17,3 +17,20 @@ def test_a_run_can_be_checked(k8sim: Run, tmp_path: Path) -> None:
     done = k8sim("run", path, "--check")
     assert done.exit_code == 0, done.output
     assert "Guarantees" in done.stdout
+
+
+def test_a_counterexample_is_written_and_replays(k8sim: Run, tmp_path: Path) -> None:
+    case = Path(__file__).parents[1] / "search" / "cases" / "cold-start.yaml"
+    done = k8sim("search", case, "--budget", 1, "-g", "settles", "--why", "-o", tmp_path)
+    assert done.exit_code == 1, done.output
+    assert "what led to it" in done.stdout
+    assert "1 kind of counterexample found in 1 runs" in done.stdout
+    (written,) = tmp_path.glob("*.yaml")
+    assert "never ready" in k8sim("run", written, "--check").stdout
+
+
+def test_a_search_knows_the_guarantees(k8sim: Run, tmp_path: Path) -> None:
+    case = Path(__file__).parents[1] / "search" / "cases" / "cold-start.yaml"
+    done = k8sim("search", case, "-g", "no-such")
+    assert done.exit_code == 2
+    assert "no-such" in done.stderr
