@@ -83,6 +83,18 @@ def uniforms(
     return _uniforms(round_keys(seed), _words(occurrences), _words(replicates), h0, h1)
 
 
+def uniforms_of(
+    keys: RoundKeys, replicates: UInt64Array, h0: UInt64Array, h1: UInt64Array, occurrences: UInt64Array
+) -> Float64Array:
+    """`uniforms` in which each number has an `address` of its own; all arrays of one length, of 32-bit words."""
+    even, odd = np.stack([occurrences, h0]), np.stack([replicates, h1])
+    even, odd = philox4x32_array(even, odd, keys)
+    bits = (even[0] << np.uint64(21)) | (odd[0] >> np.uint64(11)) | np.uint64(1)
+    numbers: Float64Array = bits.astype(np.float64)
+    numbers *= _ULP
+    return numbers
+
+
 class Stream:
     """The draws of one address, in order. A handle for hot loops."""
 
