@@ -2,7 +2,7 @@
 
 What happens in the full engine through dozens of API calls is one event here: a node dies, a pod is evicted, a volume
 is re-attached. States are integers, every entity has one timer, times are int64 ns, and every draw has an address; so
-the model can be stepped one replicate at a time (`reference`, plain if/else, the truth) or thousands at once (`engine`),
+the model can be stepped singly (`reference`, plain if/else: the truth) or thousands at once (`engine`),
 with equal results, replicate by replicate and bit by bit.
 
 Entities, in the order in which simultaneous timers fire: zones, nodes, pods, maintenance of each node, disk of each

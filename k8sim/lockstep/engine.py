@@ -52,8 +52,8 @@ _BLOCK: Final = 1 << 13
 _COMPACT: Final = 0.25
 _PER_COLUMN: Final = (
     "timers", "now", "replicates", "place", "accounted", "down_since", "rolling", "monitor", "zone_up", "node_up",
-    "alive", "detected", "heartbeat", "drain", "drain_began", "state", "node", "attached", "released", "pin", "data", "backoff",
-    "serving_since", "updated",
+    "alive", "detected", "heartbeat", "drain", "drain_began", "state", "node", "attached", "released", "pin", "data",
+    "backoff", "serving_since", "updated",
 )  # fmt: skip
 
 

@@ -36,7 +36,7 @@ STRESSED = replace(
 BRANCHES = {
     "rollout begins", "zone returns", "zone fails", "node returns", "node fails", "pod dies with its node",
     "pod hangs in its termination", "pod starts again on its node", "deleted pod is confirmed by its node",
-    "pod serves",    "pod is evicted", "pod is deleted by force", "pod is gone", "disk is replaced", "container crashes",
+    "pod serves", "pod is evicted", "pod is deleted by force", "pod is gone", "disk is replaced", "container crashes",
     "copy is rebuilt", "pod waits for lower ordinals", "no node takes the pod", "volume is detached",
     "pod is placed on a node whose death is not known", "volume is detached by force", "pod is updated", "rollout ends",
     "maintenance ends", "drain of a dead node is put off", "drain begins", "drain waits", "maintenance begins",
