@@ -1,0 +1,67 @@
+"""Every metric in one table: where it is, its unit, what it means."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Definition(NamedTuple):
+    """One column of a frame. ``unit`` "": a word or a count without one."""
+
+    frame: str
+    column: str
+    unit: str
+    meaning: str
+
+
+DEFINITIONS: Final = (
+    Definition("availability", "kind", "", "Pod, StatefulSet, Deployment, or Application"),
+    Definition("availability", "namespace, name", "", "whose"),
+    Definition("availability", "what", "", "ready (a pod); all, majority, any (a set: so many of the wanted pods); "
+               "writes, reads (an application)"),
+    Definition("availability", "availability", "share", "of the time from the first moment it was so (applications: "
+               "from their first process, or when clients begin) to the end of the run"),
+    Definition("availability", "down_s", "s", "time in which it was not so, over the same period"),
+    Definition("outages", "namespace, name, what, shard", "", "of which application, writes or reads, of which shard"),
+    Definition("outages", "start_s, end_s, duration_s", "s", "end NaN: it lasts at the end of the run"),
+    Definition("outages", "reason", "", "what was missing at its beginning"),
+    Definition("outages", "cause", "", "the step, fault or event at the far end of the chain of causes"),
+    Definition("outages", "chain", "", "all causes, the first at the left"),
+    Definition("disruptions", "namespace, name, inc, workload", "", "which pod, and whose"),
+    Definition("disruptions", "time_s", "s", "when its deletion was asked for, or its machine was lost"),
+    Definition("disruptions", "type", "", "voluntary (eviction API, rollout, scaling, kubectl) or involuntary (node "
+               "lost, taint, preemption, node pressure, garbage collection)"),
+    Definition("disruptions", "cause", "", "which of these"),
+    Definition("losses", "namespace, application, shard, time_s", "", "of which application, and when"),
+    Definition("losses", "writes", "writes", "acknowledged and lost; negative: found again by a later leader"),
+    Definition("losses", "cause, path", "", "word of k8sim.workload.losses; row of k8sim.machines.losses"),
+    Definition("losses", "chain", "", "all causes, the first at the left"),
+    Definition("writes", "time_s", "s", "moments at which the counts are exact; straight lines between"),
+    Definition("writes", "acknowledged, refused, lost, surviving", "writes", "totals up to then; "
+               "acknowledged = surviving + lost"),
+    Definition("requests", "stream, time_s", "s", "moments at which the counts are exact"),
+    Definition("requests", "served, refused, no-endpoint, stale-address, unanswered, cut, in-flight", "requests",
+               "totals up to then; their sum is what was sent"),
+    Definition("copies", "application, shard, time_s", "s", "moments of change"),
+    Definition("copies", "full, wanted", "copies", "copies that have every acknowledged write but for the lag; "
+               "copies there should be"),
+    Definition("copies", "at_risk", "", "True: one copy at most"),
+    Definition("clocks", "application, member", "", "a member, whose pod has the same name"),
+    Definition("clocks", "clock", "", "ready: Kubernetes says Ready; in-sync: the application says so"),
+    Definition("clocks", "start_s, end_s", "s", "from when to when; end NaN: to the end of the run"),
+    Definition("phases", "namespace, name, inc", "", "a pod that was made"),
+    Definition("phases", "phase", "", "detect (machine lost to Node Unknown), evict (Unknown to deletion), schedule, "
+               "pull, start (placed to first container), terminate, ready (started to Ready), catch up (member), detach, attach"),
+    Definition("phases", "duration_s", "s", "how long it took"),
+    Definition("restarts", "namespace, name, restarts", "restarts", "containers started again, over all incarnations"),
+    Definition("rollouts", "kind, namespace, name", "", "workload"),
+    Definition("rollouts", "start_s, end_s, duration_s", "s", "from fewer updated than wanted pods to all updated "
+               "and ready; end NaN: not finished"),
+    Definition("rollouts", "blocked_by", "", "the last reason its controller gave for waiting"),
+    Definition("commands", "step, command", "", "steps of the timeline (drains among them)"),
+    Definition("commands", "start_s, duration_s, code", "s", "from its beginning to its end; exit code"),
+    Definition("commands", "blocked_by", "", "of a drain: the budgets that refused evictions meanwhile"),
+    Definition("two_writers", "application, member, start_s, end_s", "s", "two processes of one identity ran"),
+    Definition("leaked_storage", "volume, claim, since_s", "s", "volumes that are Released or Failed at the end: "
+               "storage that is paid for and that no claim has"),
+)  # fmt: skip
