@@ -6,12 +6,12 @@ sent is at work still. A new one lists everything anew (workloads.md 4.4 "Contro
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final, Protocol
 
 from k8sim.apiserver.informer import SharedInformers
 from k8sim.apiserver.server import APIServer
-from k8sim.controllers.attachdetach.controller import AttachDetachController, AttachDetachSettings
+from k8sim.controllers.attachdetach.controller import AttachDetachController
 from k8sim.controllers.controller import Controller, ControllerContext
 from k8sim.controllers.cronjob.controller import CronJobController
 from k8sim.controllers.daemonset.controller import DaemonSetController
@@ -23,13 +23,12 @@ from k8sim.controllers.expand.controller import ExpandController
 from k8sim.controllers.garbagecollector.controller import GarbageCollector
 from k8sim.controllers.job.controller import JobController
 from k8sim.controllers.namespace.controller import NamespaceController
-from k8sim.controllers.nodelifecycle.control import NodeLifecycleSettings
 from k8sim.controllers.nodelifecycle.controller import NodeLifecycleController
-from k8sim.controllers.persistentvolume.controller import PersistentVolumeController, PersistentVolumeSettings
-from k8sim.controllers.podgc.control import PodGCSettings
+from k8sim.controllers.persistentvolume.controller import PersistentVolumeController
 from k8sim.controllers.podgc.controller import PodGCController
 from k8sim.controllers.replicaset.controller import ReplicaSetController
 from k8sim.controllers.resourcequota.controller import ResourceQuotaController
+from k8sim.controllers.settings import KubeControllerManagerSettings
 from k8sim.controllers.statefulset.controller import StatefulSetController
 from k8sim.controllers.tainteviction.controller import TaintEvictionController
 from k8sim.controllers.ttlafterfinished.controller import TTLAfterFinishedController
@@ -49,39 +48,6 @@ class Startable(Protocol):
 
     def stop(self) -> None:
         """Cease to, and to watch."""
-
-
-@dataclass(frozen=True)
-class ConcurrentSyncs:
-    """How many keys a controller works on at the same time (pkg/controller/*/config/v1alpha1/defaults.go)."""
-
-    concurrent_deployment_syncs: int = 5
-    concurrent_replicaset_syncs: int = 5
-    concurrent_statefulset_syncs: int = 5
-    concurrent_daemonset_syncs: int = 2
-    concurrent_job_syncs: int = 5
-    concurrent_cron_job_syncs: int = 5
-    concurrent_service_endpoint_syncs: int = 5
-    concurrent_gc_syncs: int = 20
-    concurrent_resource_quota_syncs: int = 5
-    concurrent_namespace_syncs: int = 10
-
-
-@dataclass(frozen=True)
-class KubeControllerManagerSettings:
-    """Settings of the process and of its controllers.
-
-    ``kube_api_qps`` and ``kube_api_burst`` limit the requests of each controller's client; None is no limit, as in the
-    recorded clusters (Kubernetes' defaults: 20 and 30).
-    """
-
-    node_lifecycle: NodeLifecycleSettings = field(default_factory=NodeLifecycleSettings)
-    pod_gc: PodGCSettings = field(default_factory=PodGCSettings)
-    attach_detach: AttachDetachSettings = field(default_factory=AttachDetachSettings)
-    persistent_volume: PersistentVolumeSettings = field(default_factory=PersistentVolumeSettings)
-    concurrency: ConcurrentSyncs = field(default_factory=ConcurrentSyncs)
-    kube_api_qps: float | None = None
-    kube_api_burst: int = 30
 
 
 class KubeControllerManager:

@@ -11,19 +11,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from k8sim.api.core import Node, PersistentVolumeClaim, Pod
 from k8sim.api.meta import LabelSelector, Object
 from k8sim.api.selectors import selector_matches
-from k8sim.apiserver.watch import Change
 from k8sim.faults.catalogue import FAULTS, make_fault, target_of
 from k8sim.faults.fault import FaultFailed, World
 from k8sim.faults.nodes import ZONE_LABEL
-from k8sim.machines.machine import Machine
-from k8sim.sim.clock import rank
 from k8sim.sim.distributions import Distribution
+from k8sim.sim.ranks import rank
 from k8sim.sim.trace import NO_CAUSE
+
+if TYPE_CHECKING:
+    from k8sim.apiserver.watch import Change
+    from k8sim.machines.machine import Machine
 
 EVERYTHING = ""
 """The group of all targets."""

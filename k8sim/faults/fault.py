@@ -8,16 +8,18 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from k8sim.api.core import Node, Pod
-from k8sim.apiserver.server import APIServer
-from k8sim.machines.disks import Storage
-from k8sim.machines.fleet import Fleet
-from k8sim.machines.machine import Machine
-from k8sim.sim.clock import rank
-from k8sim.sim.simulation import Simulation
+from k8sim.sim.ranks import rank
 from k8sim.sim.trace import NO_CAUSE
+
+if TYPE_CHECKING:
+    from k8sim.apiserver.server import APIServer
+    from k8sim.machines.disks import Storage
+    from k8sim.machines.fleet import Fleet
+    from k8sim.machines.machine import Machine
+    from k8sim.sim.simulation import Simulation
 
 Key = tuple[str, str]
 ArgumentType = Literal["node", "zone", "pod", "claim", "name", "duration", "exit code", "count", "factor"]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from k8sim.api.core import Node
 from k8sim.api.meta import condition_of
 from k8sim.apiserver.errors import ApiError
 from k8sim.faults.fault import Fault, FaultFailed, World, argument
-from k8sim.machines.machine import Machine
 from k8sim.sim.units import MINUTE, SECOND
+
+if TYPE_CHECKING:
+    from k8sim.machines.machine import Machine
 
 ZONE_LABEL = "topology.kubernetes.io/zone"
 NOTICE = 2 * MINUTE

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from k8sim.faults.fault import Fault, FaultFailed, Program, World, argument
-from k8sim.machines.registry import Registry
 from k8sim.sim.units import SECOND
+
+if TYPE_CHECKING:
+    from k8sim.machines.registry import Registry
 
 RENEW_DEADLINE = 10 * SECOND
 """Without the API server for so long, a leader gives up and its process ends (component-base leader election)."""

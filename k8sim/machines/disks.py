@@ -14,12 +14,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import prod
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from k8sim.api.core import PersistentVolume
 from k8sim.sim.distributions import Distribution
-from k8sim.sim.simulation import Simulation
 from k8sim.sim.trace import NO_CAUSE
+
+if TYPE_CHECKING:
+    from k8sim.sim.simulation import Simulation
 
 FOR_EVER: Final = 2**62
 NODE_CALLS: Final = frozenset({"volumeStage", "volumeUnstage", "volumePublish", "volumeUnpublish", "volumeNodeExpand"})

@@ -19,7 +19,7 @@ from types import NoneType, UnionType
 from typing import Any, Final, TypeVar, get_args, get_type_hints
 
 from k8sim.csi.driversettings import parse_driver
-from k8sim.csi.schedules import parse_schedule
+from k8sim.csi.schedulesettings import parse_schedule
 from k8sim.scenario.part import Part
 from k8sim.scenario.settings import ClusterSettings
 from k8sim.sim.units import MILLISECOND, SECOND, format_duration

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from k8sim.apiserver.settings import APIServerSettings
-from k8sim.controllers.kube_controller_manager import KubeControllerManagerSettings
+from k8sim.controllers.settings import KubeControllerManagerSettings
 from k8sim.csi.drivers import Driver
-from k8sim.csi.schedules import SnapshotSchedule
+from k8sim.csi.schedulesettings import SnapshotSchedule
 from k8sim.kubelet.settings import KubeletSettings
-from k8sim.scheduler.scheduler import SchedulerSettings
+from k8sim.scheduler.settings import SchedulerSettings
 
 
 @dataclass(frozen=True)

@@ -16,26 +16,16 @@ Source: pkg/scheduler/backend/queue/{scheduling_queue,active_queue,backoff_queue
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Any, Final, Literal
 
 from k8sim.api.core import Pod
 from k8sim.scheduler.framework import POD_GATES_ELIMINATED, WILDCARD, Event, Hint
+from k8sim.scheduler.settings import QueueSettings
 
 SECOND: Final = 1_000_000_000
 Place = Literal["", "active", "backoff", "error", "unschedulable", "gated", "in flight"]
 NO_CAUSE: Final = -1
-
-
-@dataclass(frozen=True)
-class QueueSettings:
-    """Names and defaults of KubeSchedulerConfiguration and of the queue's own constants."""
-
-    pod_initial_backoff_ns: int = 1 * SECOND
-    pod_max_backoff_ns: int = 10 * SECOND
-    pod_max_in_unschedulable_pods_ns: int = 300 * SECOND
-    flush_unschedulable_period_ns: int = 30 * SECOND
 
 
 class QueuedPod:

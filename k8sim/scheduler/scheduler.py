@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Final
 
 from k8sim.api.core import Pod
@@ -38,12 +37,12 @@ from k8sim.scheduler.preemption import (
     find_candidate,
     priority_of,
 )
-from k8sim.scheduler.queue import QueuedPod, QueueSettings, SchedulingQueue
+from k8sim.scheduler.queue import QueuedPod, SchedulingQueue
+from k8sim.scheduler.settings import SchedulerSettings
 from k8sim.scheduler.volume_binder import VolumeBinder
 from k8sim.sim.clock import Event, rank
 from k8sim.sim.simulation import Simulation
 from k8sim.sim.tokenbucket import TokenBucket
-from k8sim.sim.units import SECOND
 
 Steps = Generator[Event, Any, None]
 
@@ -51,20 +50,6 @@ ACTOR: Final = "kube-scheduler"
 POD_SCHEDULED: Final = "PodScheduled"
 NO_NOMINATION: Final = ""
 MOST_NODES_NAMED: Final = 10
-
-
-@dataclass(frozen=True)
-class SchedulerSettings(QueueSettings):
-    """What KubeSchedulerConfiguration sets of what is simulated (apis/config/v1/defaults.go).
-
-    ``percentage_of_nodes_to_score`` 0: by the size of the cluster. ``kube_api_qps`` and ``kube_api_burst`` limit the
-    scheduler's requests: Kubernetes' defaults are 50 and 100, the recorded clusters' were raised, None is no limit.
-    """
-
-    bind_timeout_ns: int = 600 * SECOND
-    percentage_of_nodes_to_score: int = 0
-    kube_api_qps: float | None = None
-    kube_api_burst: int = 100
 
 
 class Scheduler:

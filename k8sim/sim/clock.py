@@ -10,29 +10,21 @@ This is the only module that imports SimPy. Two rules:
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Generator
 from heapq import heappush
 from typing import Any
 
 import simpy
 
+from k8sim.sim.ranks import rank as rank  # noqa: PLC0414  part of the clock to all who use it
+
 Event = simpy.Event
 Steps = Generator[Event, Any, Any]
 """What a process is made of: it yields events and gets their values."""
 
-_COMPONENTS = (
-    "world", "apiserver", "watch", "kubectl", "kube-controller-manager", "kube-scheduler", "csi", "kubelet", "network",
-    "application", "observer",
-)  # fmt: skip
 
 BEFORE_ALL = -1
 """A rank that no component has."""
-
-
-def rank(component: str, entity: str = "") -> int:
-    """Return the tie rank of a component's entity: components in a fixed order, entities by a hash of their name."""
-    return (_COMPONENTS.index(component) << 33) | (zlib.crc32(entity.encode()) << 1)
 
 
 class Task(simpy.Process):

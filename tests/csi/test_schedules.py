@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from k8sim.api.storage import VolumeSnapshot
-from k8sim.csi.schedules import SnapshotSchedule, SnapshotScheduler, parse_schedule
+from k8sim.csi.schedules import SnapshotScheduler
+from k8sim.csi.schedulesettings import SnapshotSchedule, parse_schedule
 from k8sim.sim.units import HOUR, MINUTE, SECOND
 from tests.controllers.snapshot.test_snapshots import SnapshotWorld
 

@@ -9,7 +9,8 @@ from k8sim.api.core import ContainerState, ContainerStateRunning, ContainerStatu
 from k8sim.api.meta import Condition, set_condition
 from k8sim.api.storage import VolumeAttachment
 from k8sim.api.struct import Time, replace
-from k8sim.controllers.attachdetach.controller import AttachDetachController, AttachDetachSettings
+from k8sim.controllers.attachdetach.controller import AttachDetachController
+from k8sim.controllers.attachdetach.settings import AttachDetachSettings
 from k8sim.csi.drivers import Driver
 from k8sim.csi.installation import Installation
 from k8sim.machines.disks import Storage

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from k8sim.apiserver.settings import APIServerSettings
-from k8sim.controllers.attachdetach.controller import AttachDetachSettings
+from k8sim.controllers.attachdetach.settings import AttachDetachSettings
 from k8sim.scenario import ScenarioError, loads
 from k8sim.scenario.cluster import COMPONENTS, settings_of
 from k8sim.scenario.settings import ClusterSettings

@@ -14,7 +14,7 @@ from k8sim.api.storage import StorageClass, VolumeAttachment
 from k8sim.api.struct import replace
 from k8sim.api.volume_matching import BIND_COMPLETED, SELECTED_NODE, claim_reference
 from k8sim.apiserver.watch import Change
-from k8sim.scheduler.scheduler import SchedulerSettings
+from k8sim.scheduler.settings import SchedulerSettings
 from k8sim.sim.units import SECOND
 from tests.scheduler.world import HOST, ZONE, World, make_node, make_pod
 

@@ -16,7 +16,8 @@ from k8sim.apiserver.recorder import Recorder
 from k8sim.apiserver.server import APIServer
 from k8sim.controllers.controller import ControllerContext
 from k8sim.controllers.persistentvolume.controller import PersistentVolumeController
-from k8sim.scheduler.scheduler import Scheduler, SchedulerSettings
+from k8sim.scheduler.scheduler import Scheduler
+from k8sim.scheduler.settings import SchedulerSettings
 from k8sim.sim.clock import Clock
 from k8sim.sim.latencies import Latencies
 from k8sim.sim.simulation import Simulation

@@ -9,7 +9,6 @@ Source: pkg/controller/volume/attachdetach/{attach_detach_controller.go,reconcil
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from k8sim.api.core import AttachedVolume, Node, PersistentVolume, PersistentVolumeClaim, Pod
 from k8sim.api.pods import claim_names
@@ -27,6 +26,7 @@ from k8sim.controllers.attachdetach.control import (
     multi_attach_message,
     wants_volumes,
 )
+from k8sim.controllers.attachdetach.settings import AttachDetachSettings
 from k8sim.controllers.attachdetach.world import ActualWorld, DesiredWorld, Place, Wanted
 from k8sim.controllers.controller import ControllerContext, Sync
 from k8sim.machines.disks import location
@@ -34,34 +34,21 @@ from k8sim.sim.clock import rank
 from k8sim.sim.operations import OperationFailed, Operations
 from k8sim.sim.tokenbucket import TokenBucket
 from k8sim.sim.trace import NO_CAUSE
-from k8sim.sim.units import MILLISECOND, MINUTE
 from k8sim.sim.virtual_loop import VirtualLoop
 
 ACTOR = "attachdetach-controller"
 CLAIMS_BY_POD = "claims"
 
 
-@dataclass(frozen=True)
-class AttachDetachSettings:
-    """Settings of the controller (kube-controller-manager's flags, and constants of its source)."""
-
-    reconciler_loop_period_ns: int = 100 * MILLISECOND
-    reconciler_max_wait_for_unmount_duration_ns: int = 6 * MINUTE
-    disable_force_detach_on_timeout: bool = False
-    reconciler_sync_loop_period_ns: int = MINUTE
-    desired_state_populator_sleep_period_ns: int = MINUTE
-    desired_state_populator_list_pods_retry_ns: int = 3 * MINUTE
-
-
 class AttachDetachController:
     """Attaches and detaches."""
 
-    def __init__(self, context: ControllerContext, settings: AttachDetachSettings = AttachDetachSettings()) -> None:
+    def __init__(self, context: ControllerContext, settings: AttachDetachSettings | None = None) -> None:
         self.sim = context.sim
         self.clock = context.sim.clock
         self.server = context.server
         self.storage = context.storage
-        self.settings = settings
+        self.settings = settings = settings or AttachDetachSettings()
         qps = context.kube_api_qps
         self._limiter = TokenBucket(qps, context.kube_api_burst) if qps is not None else None
         self.desired = DesiredWorld()

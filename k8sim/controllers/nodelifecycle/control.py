@@ -13,6 +13,7 @@ from k8sim.api.core import Node, Pod, Taint
 from k8sim.api.meta import Condition, condition_of, set_condition
 from k8sim.api.pods import pod_condition
 from k8sim.api.struct import Time, replace
+from k8sim.controllers.nodelifecycle.settings import NodeLifecycleSettings
 
 NOT_READY: Final = "node.kubernetes.io/not-ready"
 UNREACHABLE: Final = "node.kubernetes.io/unreachable"
@@ -36,19 +37,6 @@ _TAINT_OF_CONDITION: Final[Mapping[tuple[str, str], str]] = {
 }
 _MANAGED: Final = frozenset((*_TAINT_OF_CONDITION.values(), UNSCHEDULABLE))
 _SET_UNKNOWN: Final = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
-
-
-@dataclass(frozen=True)
-class NodeLifecycleSettings:
-    """Flags of kube-controller-manager."""
-
-    node_monitor_period_ns: int = 5 * _SECOND_NS
-    node_monitor_grace_period_ns: int = 50 * _SECOND_NS
-    node_startup_grace_period_ns: int = 60 * _SECOND_NS
-    node_eviction_rate: float = 0.1
-    secondary_node_eviction_rate: float = 0.01
-    large_cluster_size_threshold: int = 50
-    unhealthy_zone_threshold: float = 0.55
 
 
 # ---- health -------------------------------------------------------------------------------------------------------

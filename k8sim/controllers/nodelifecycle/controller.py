@@ -21,7 +21,6 @@ from k8sim.controllers.nodelifecycle.control import (
     NOT_READY,
     UNREACHABLE,
     Health,
-    NodeLifecycleSettings,
     ZoneState,
     grace_period_ns,
     handle_disruption,
@@ -36,6 +35,7 @@ from k8sim.controllers.nodelifecycle.control import (
     zone_key,
 )
 from k8sim.controllers.nodelifecycle.passes import Passes
+from k8sim.controllers.nodelifecycle.settings import NodeLifecycleSettings
 from k8sim.controllers.nodelifecycle.tainter import NoExecuteTainter, swap_taints
 from k8sim.sim.clock import Event, rank
 from k8sim.sim.trace import NO_CAUSE

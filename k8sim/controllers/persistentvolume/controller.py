@@ -9,7 +9,6 @@ Source: pkg/controller/volume/persistentvolume/{pv_controller,pv_controller_base
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from k8sim.api.core import Node, PersistentVolume, PersistentVolumeClaim, Pod
@@ -27,9 +26,9 @@ from k8sim.controllers.persistentvolume import control
 from k8sim.controllers.persistentvolume.control import Say
 from k8sim.controllers.persistentvolume.provisioning import Provisioning
 from k8sim.controllers.persistentvolume.reclaim import Reclaim
+from k8sim.controllers.persistentvolume.settings import PersistentVolumeSettings
 from k8sim.sim.clock import Event, rank
 from k8sim.sim.operations import Operation, Operations
-from k8sim.sim.units import SECOND
 from k8sim.sim.virtual_loop import VirtualLoop
 
 ACTOR = "persistentvolume-binder"
@@ -37,19 +36,6 @@ CLAIMS_BY_POD = "claims"
 
 Reading = Generator[Event, Any, PersistentVolumeClaim | None]
 VolumeWrite = Generator[Event, Any, PersistentVolume]
-
-
-@dataclass(frozen=True)
-class PersistentVolumeSettings:
-    """Settings of the volume controller (kube-controller-manager's flags).
-
-    ``enable_host_path_provisioner`` is off by default in Kubernetes and on in every one-machine cluster, the recorded
-    one among them: here a class of kubernetes.io/host-path is taken to mean that it is on.
-    """
-
-    pv_claim_binder_sync_period_ns: int = 15 * SECOND
-    enable_host_path_provisioner: bool = True
-    enable_dynamic_provisioning: bool = True
 
 
 class _Worker(Controller):
@@ -80,13 +66,13 @@ class PersistentVolumeController:
     """Binds claims to volumes, has volumes made and reclaims them."""
 
     def __init__(
-        self, context: ControllerContext, settings: PersistentVolumeSettings = PersistentVolumeSettings()
+        self, context: ControllerContext, settings: PersistentVolumeSettings | None = None
     ) -> None:
         self.sim = context.sim
         self.clock = context.sim.clock
         self.server = context.server
         self.storage = context.storage
-        self.settings = settings
+        self.settings = settings = settings or PersistentVolumeSettings()
         self.claims: dict[Key, PersistentVolumeClaim] = {}
         self.volumes = VolumeIndex()
         self.claim_worker = _Worker(context, self, "claims")

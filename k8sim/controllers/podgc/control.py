@@ -18,15 +18,6 @@ OUT_OF_SERVICE: Final = "node.kubernetes.io/out-of-service"
 _SECOND_NS: Final = 1_000_000_000
 
 
-@dataclass(frozen=True)
-class PodGCSettings:
-    """Flags and constants of the pod garbage collector."""
-
-    terminated_pod_gc_threshold: int = 12500
-    period_ns: int = 20 * _SECOND_NS
-    quarantine_ns: int = 40 * _SECOND_NS
-
-
 def is_out_of_service(node: Node) -> bool:
     """Tell whether a node is not Ready and somebody has said that it is off for good."""
     ready = condition_of(node.status.conditions, "Ready")

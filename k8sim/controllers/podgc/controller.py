@@ -14,7 +14,8 @@ from k8sim.apiserver.client import Client
 from k8sim.apiserver.errors import ApiError, NotFound
 from k8sim.apiserver.watch import Change
 from k8sim.controllers.controller import Controller, ControllerContext, Key, Sync
-from k8sim.controllers.podgc.control import PodGCSettings, excess_terminated, failed, is_out_of_service
+from k8sim.controllers.podgc.control import excess_terminated, failed, is_out_of_service
+from k8sim.controllers.podgc.settings import PodGCSettings
 from k8sim.sim.trace import NO_CAUSE
 
 

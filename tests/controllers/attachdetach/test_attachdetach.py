@@ -9,7 +9,8 @@ import pytest
 from k8sim.api.core import Node, Pod
 from k8sim.api.storage import CSIDriver, VolumeAttachment
 from k8sim.api.struct import replace
-from k8sim.controllers.attachdetach.controller import AttachDetachController, AttachDetachSettings
+from k8sim.controllers.attachdetach.controller import AttachDetachController
+from k8sim.controllers.attachdetach.settings import AttachDetachSettings
 from k8sim.csi.drivers import ZONAL_DISK
 from tests.controllers.storage import claim, volume
 from tests.csi.world import CSIWorld

@@ -13,7 +13,6 @@ from k8sim.controllers.nodelifecycle.control import (
     NOT_READY,
     UNREACHABLE,
     Health,
-    NodeLifecycleSettings,
     compute_zone_state,
     handle_disruption,
     is_silent,
@@ -28,6 +27,7 @@ from k8sim.controllers.nodelifecycle.control import (
 )
 from k8sim.controllers.nodelifecycle.limiter import TokenBucket
 from k8sim.controllers.nodelifecycle.passes import Passes
+from k8sim.controllers.nodelifecycle.settings import NodeLifecycleSettings
 from k8sim.sim.units import SECOND
 from tests.apiserver.world import make_pod
 from tests.controllers.manager import pod_status

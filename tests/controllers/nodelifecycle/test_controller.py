@@ -13,8 +13,9 @@ from k8sim.api.meta import Condition, set_condition
 from k8sim.api.pods import is_pod_ready
 from k8sim.api.struct import Time, replace
 from k8sim.apiserver.admission import default_admission
-from k8sim.controllers.nodelifecycle.control import NOT_READY, UNREACHABLE, NodeLifecycleSettings
+from k8sim.controllers.nodelifecycle.control import NOT_READY, UNREACHABLE
 from k8sim.controllers.nodelifecycle.controller import NodeLifecycleController
+from k8sim.controllers.nodelifecycle.settings import NodeLifecycleSettings
 from k8sim.controllers.tainteviction.controller import TaintEvictionController
 from k8sim.sim.units import SECOND
 from tests.apiserver.world import make_pod
