@@ -16,8 +16,6 @@ from k8sim.sim.trace import Row, Trace
 if TYPE_CHECKING:
     import pandas as pd
 
-    from k8sim.metrics import Metrics
-
 PublicEvent = tuple[float, str, str, str, dict[str, Any]]
 PUBLIC_KINDS = frozenset(
     {
@@ -74,13 +72,6 @@ class Result:
         )
         frame.index.name = "row"
         return frame
-
-    @cached_property
-    def metrics(self) -> Metrics:
-        """The metrics of the run: tidy DataFrames, computed from the trace (`k8sim.metrics.table`)."""
-        from k8sim.metrics import Metrics
-
-        return Metrics(self.log, self.scenario.duration_ns)
 
     def objects(self, at_s: float | None = None, kind: str | None = None) -> list[Object]:
         """Return the API objects that existed at a moment (default: the end).

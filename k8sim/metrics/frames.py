@@ -13,6 +13,7 @@ from k8sim.metrics.intervals import Interval, causes_text, root, share_above
 from k8sim.metrics.pods import Lives, PodLife, pod_lives
 from k8sim.metrics.rollouts import commands, leaked, pulls, rollouts, storage_phases
 from k8sim.metrics.table import DEFINITIONS
+from k8sim.result import Result
 from k8sim.sim.trace import Trace
 from k8sim.sim.units import SECOND
 
@@ -42,6 +43,11 @@ class Metrics:
     def __init__(self, log: Trace, end_ns: int) -> None:
         self._log = log
         self._end_ns = end_ns
+
+    @classmethod
+    def of(cls, result: Result) -> Metrics:
+        """Return the metrics of a result; only its trace and its duration are read."""
+        return cls(result.log, result.scenario.duration_ns)
 
     @staticmethod
     def table() -> pd.DataFrame:

@@ -51,7 +51,8 @@ DEFINITIONS: Final = (
     Definition("clocks", "start_s, end_s", "s", "from when to when; end NaN: to the end of the run"),
     Definition("phases", "namespace, name, inc", "", "a pod that was made"),
     Definition("phases", "phase", "", "detect (machine lost to Node Unknown), evict (Unknown to deletion), schedule, "
-               "pull, start (placed to first container), terminate, ready (started to Ready), catch up (member), detach, attach"),
+               "pull, start (placed to first container), ready (started to Ready), terminate (asked for to gone), "
+               "catch up (a member), attach, detach (a volume)"),
     Definition("phases", "duration_s", "s", "how long it took"),
     Definition("restarts", "namespace, name, restarts", "restarts", "containers started again, over all incarnations"),
     Definition("rollouts", "kind, namespace, name", "", "workload"),

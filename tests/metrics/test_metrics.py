@@ -20,7 +20,7 @@ SCENARIOS = Path(__file__).parents[2] / "scenarios"
 
 @cache
 def metrics_of(name: str) -> Metrics:
-    return Cluster(load(SCENARIOS / f"{name}.yaml"), keep_history=False).run().metrics
+    return Metrics.of(Cluster(load(SCENARIOS / f"{name}.yaml"), keep_history=False).run())
 
 
 def one(frame: pd.DataFrame, column: str, **where: object) -> float:
