@@ -157,6 +157,23 @@ _REGIONAL_PARAMETERS: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
+MIGRATED: Final[Mapping[str, str]] = {
+    "kubernetes.io/aws-ebs": "ebs.csi.aws.com",
+    "kubernetes.io/gce-pd": "pd.csi.storage.gke.io",
+    "kubernetes.io/azure-disk": "disk.csi.azure.com",
+    "kubernetes.io/azure-file": "file.csi.azure.com",
+    "kubernetes.io/cinder": "cinder.csi.openstack.org",
+    "kubernetes.io/vsphere-volume": "csi.vsphere.vmware.com",
+    "kubernetes.io/portworx-volume": "pxd.portworx.com",
+}
+"""In-tree provisioners whose work a CSI driver does (csi-translation-lib)."""
+
+
+def in_tree(provisioner: str) -> bool:
+    """Tell whether Kubernetes itself does the work of a provisioner, and no driver."""
+    return MIGRATED.get(provisioner, provisioner).startswith(IN_TREE)
+
+
 def find_driver(name: str, overrides: Mapping[str, Driver] = {}) -> Driver:
     """Return the driver of a provisioner's name; an unknown name gets the default family, marked as not known."""
     driver = overrides.get(name) or WELL_KNOWN.get(name)

@@ -23,7 +23,7 @@ from k8sim.api.struct import replace
 from k8sim.apiserver.server import APIServer
 from k8sim.apiserver.watch import Change
 from k8sim.csi.attacher import Attacher
-from k8sim.csi.drivers import IN_TREE, Driver, find_driver
+from k8sim.csi.drivers import MIGRATED, Driver, find_driver, in_tree
 from k8sim.csi.provisioner import Provisioner
 from k8sim.csi.resizer import Resizer
 from k8sim.csi.rpc import Backend
@@ -33,17 +33,6 @@ from k8sim.csi.topology import topology_key
 from k8sim.machines.disks import Storage
 
 ACTOR: Final = "csi-driver"
-
-MIGRATED: Final[Mapping[str, str]] = {
-    "kubernetes.io/aws-ebs": "ebs.csi.aws.com",
-    "kubernetes.io/gce-pd": "pd.csi.storage.gke.io",
-    "kubernetes.io/azure-disk": "disk.csi.azure.com",
-    "kubernetes.io/azure-file": "file.csi.azure.com",
-    "kubernetes.io/cinder": "cinder.csi.openstack.org",
-    "kubernetes.io/vsphere-volume": "csi.vsphere.vmware.com",
-    "kubernetes.io/portworx-volume": "pxd.portworx.com",
-}
-"""In-tree provisioners whose work a CSI driver does (csi-translation-lib)."""
 
 
 class Installation:
@@ -92,7 +81,7 @@ class Installation:
 
     def _need(self, provisioner: str) -> None:
         name = MIGRATED.get(provisioner, provisioner)
-        if name and not name.startswith(IN_TREE) and name not in self.backends:
+        if name and not in_tree(name) and name not in self.backends:
             self._install(find_driver(name, self.overrides))
 
     def _install(self, driver: Driver) -> None:

@@ -176,6 +176,8 @@ def _each(part: Part, parse: Callable[[Mapping[str, Any]], T]) -> tuple[T, ...]:
             items.append(parse(item.value))
         except ValueError as problem:
             field, _, text = str(problem).partition(": ")
-            place = item.child(field)
+            place: Part | None = item
+            for key in field.split("."):
+                place = place.child(key) if place is not None and isinstance(place.value, dict) else None
             raise (item.error(str(problem)) if place is None else place.error(text)) from None
     return tuple(items)

@@ -11,7 +11,7 @@ from k8sim.scenario.cluster import read_cluster
 from k8sim.scenario.errors import ScenarioError
 from k8sim.scenario.failures import read_failures
 from k8sim.scenario.include import included_documents
-from k8sim.scenario.manifests import MINIMAL_SCENARIO, Manifest, check_manifest, check_names, flatten
+from k8sim.scenario.manifests import MINIMAL_SCENARIO, Manifest, assumed_drivers, check_manifest, check_names, flatten
 from k8sim.scenario.model import ZONE_LABEL, NodeGroup, NotSimulated, Scenario
 from k8sim.scenario.operations import read_node_upgrades, read_operators
 from k8sim.scenario.part import Part
@@ -168,6 +168,8 @@ def _scenario(root: Part, spec: dict[str, Part], manifests: list[Manifest], fold
         assumed = NotSimulated("spec.nodes", "absent: three nodes node-0 to node-2 are assumed", root.source)
         not_simulated.append(assumed)
     nodes = _node_zones(groups, manifests, applied)
+    cluster = read_cluster(spec.get("cluster"))
+    not_simulated += assumed_drivers((*manifests, *applied), {d.name for d in cluster.storage_drivers})
     objects = tuple(manifest.new_object for manifest in manifests)
     return Scenario(
         name=root.require("metadata").require("name").word(),
@@ -182,7 +184,7 @@ def _scenario(root: Part, spec: dict[str, Part], manifests: list[Manifest], fold
         timeline=read_timeline(timeline, duration_ns, nodes),
         objects=objects,
         object_sources=tuple(manifest.source for manifest in manifests),
-        cluster=read_cluster(spec.get("cluster")),
+        cluster=cluster,
         latencies=read_latencies(spec.get("latencies"), folder),
         node_upgrades=read_node_upgrades(spec.get("nodeUpgrades"), duration_ns, folder, nodes),
         operators=read_operators(spec.get("operators"), folder, nodes),

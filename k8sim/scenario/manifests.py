@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ from k8sim.api.fielderror import FieldError
 from k8sim.api.schema import BuiltInKind, NotServedError, built_in_kind, check, describe
 from k8sim.api.simulated import is_simulated, unsimulated_fields
 from k8sim.api.validation import pods_refused, validate_create
+from k8sim.csi.drivers import DEFAULT_FAMILY, MIGRATED, find_driver, in_tree
 from k8sim.scenario.errors import ScenarioError
 from k8sim.scenario.model import NotSimulated, Source
 from k8sim.scenario.yamlsource import Document
@@ -115,6 +116,27 @@ def check_manifest(manifest: Manifest) -> list[NotSimulated]:
         NotSimulated(f"{data['kind']} {field}", "this field is not simulated", Source(file, line_of(path)))
         for field, path in unsimulated_fields(data)
     ]
+
+
+def assumed_drivers(manifests: Iterable[Manifest], described: Container[str]) -> Iterator[NotSimulated]:
+    """Yield the storage drivers that manifests name and that neither the scenario nor we know."""
+    for manifest in manifests:
+        data = manifest.data
+        if data["kind"] == "StorageClass":
+            name, key = data.get("provisioner"), "provisioner"
+        elif data["kind"] == "PersistentVolume":
+            name, key = ((data.get("spec") or {}).get("csi") or {}).get("driver"), "spec"
+        else:
+            continue
+        if (
+            isinstance(name, str)
+            and not in_tree(name)
+            and name not in described
+            and not find_driver(MIGRATED.get(name, name)).known
+        ):
+            why = f"assumed: {DEFAULT_FAMILY.family.replace('-', ' ')}; say otherwise in spec.cluster.storageDrivers"
+            place = Source(manifest.document.file, manifest.document.line_of((key,)))
+            yield NotSimulated(f"storage driver {name}", why, place)
 
 
 def _error(manifest: Manifest, errors: Iterable[FieldError]) -> ScenarioError:
