@@ -15,6 +15,7 @@ from rich.text import Text
 from k8sim.report.notsimulated import not_simulated_table
 from k8sim.report.readiness import BARE, Identity, Workload, readiness
 from k8sim.report.rollouts import Rollout, rollouts
+from k8sim.report.storage import storage_lines
 from k8sim.sim.units import MILLISECOND, SECOND, format_duration
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def summary(result: Result) -> RenderableType:
         if workload.kind != BARE or workload.identities:
             own = [r for r in rolled if (r.kind, r.namespace, r.name) == _key(workload)]
             parts += ["", *_workload(workload, own, waiting.get(_key(workload), ""), end_ns)]
+    if lines := list(storage_lines(result)):
+        parts += ["", Text("Storage", "bold"), *lines]
     if scenario.timeline or refused(result):
         parts += ["", _commands(result)]
     if scenario.not_simulated:

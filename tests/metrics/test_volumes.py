@@ -1,0 +1,65 @@
+"""Losses, absences and leaks of volumes as frames, and what the summary says of them."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from k8sim.cluster import Cluster
+from k8sim.metrics.volumes import inaccessibility, leaked_storage, losses
+from k8sim.report.summary import summary
+from k8sim.result import Result
+from k8sim.scenario.loader import load
+
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+
+
+@cache
+def run(name: str) -> Result:
+    return Cluster(load(SCENARIOS / f"{name}.yaml")).run()
+
+
+def said(result: Result) -> str:
+    out = StringIO()
+    Console(file=out, width=200).print(summary(result))
+    return out.getvalue()
+
+
+def test_a_volume_destroyed_and_one_kept_for_nobody() -> None:
+    result = run("reclaim-retain-or-delete")
+    frame = losses(result)
+    assert frame[["volume", "event", "fate", "path"]].values.tolist() == [
+        ["pv:data-lost-0:1", "Destroyed", "lost", "L10"]
+    ]
+    away = inaccessibility(result)
+    assert away[["volume", "path"]].values.tolist() == [["pv:data-kept-0:1", "L19"]]
+    assert math.isnan(away["end_s"][0])
+    assert away["duration_s"][0] == pytest.approx(600 - away["start_s"][0])
+    leaks = leaked_storage(result).set_index("name")
+    kept = leaks.loc["pv:data-kept-0:1"]
+    assert kept["what"] == "released volume"
+    assert kept["gib_hours"] == pytest.approx(10 * (600 - kept["since_s"]) / 3600)
+    assert leaks.loc["pv:data-lost-0:1", "until_s"] < 240, "it was Released only until it was destroyed"
+    text = said(result)
+    assert "1 volume lost: a claim is deleted, policy Delete (L10)" in text
+    assert "1 still at the end: a claim is deleted, policy Retain (L19)" in text
+    assert "paid for without use: 1." in text
+
+
+def test_an_absence_that_ends() -> None:
+    away = inaccessibility(run("six-minute-detach")).set_index("volume")
+    assert away.loc["pv:data-on-0-0:1", "duration_s"] == pytest.approx(450, abs=30)
+    assert losses(run("six-minute-detach")).empty
+
+
+def test_nothing_is_said_where_nothing_happened() -> None:
+    result = run("sidecar-shutdown-order")
+    assert losses(result).empty
+    assert inaccessibility(result).empty
+    assert leaked_storage(result).empty
+    assert "Storage" not in said(result)
