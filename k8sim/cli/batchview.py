@@ -45,7 +45,7 @@ def batch_view(batch: Batch) -> RenderableType:
         table = _table("objective", "variant", "figure", "verdict")
         for j in judgements:
             figure = "-" if j.estimate is None else with_interval(j.estimate)
-            table.add_row(j.objective.text, j.variant or "-", figure, Text(j.verdict, VERDICTS[j.verdict]))
+            table.add_row(Text(j.objective.text), Text(j.variant or "-"), figure, Text(j.verdict, VERDICTS[j.verdict]))
         parts += ["", table]
     if scenario.not_simulated:
         parts += ["", not_simulated_table(scenario.not_simulated)]
@@ -56,7 +56,7 @@ def _figures(result: VariantResults) -> RenderableType:
     table = _table("metric", "mean", "95 % interval", "median", "p99", "defined in")
     for column in table.columns[1:]:
         column.justify = "right"
-    table.title = result.variant.label or None
+    table.title = Text(result.variant.label) if result.variant.label else None  # no markup: it may hold [brackets]
     for name, series in result.series.items():
         mean = series.mean()
         if mean.n == 0:
@@ -89,14 +89,14 @@ def histogram_view(name: str, histogram: LogHistogram) -> RenderableType:
 def _differences(batch: Batch) -> list[RenderableType]:
     base = batch.results[0]
     table = _table("metric", "variant", "difference of the mean", "runs saved by pairing")
-    table.title = f"Against {base.variant.label}, replicate by replicate under the same chance"
+    table.title = Text(f"Against {base.variant.label}, replicate by replicate under the same chance")
     for metric, series in base.series.items():
         if metric.rpartition(".")[2] not in COMPARED or not series.exact:
             continue
         for label, difference in batch.differences(metric):
             saved = difference.variance_reduction
             table.add_row(
-                metric, label, with_interval(difference.estimate),
+                metric, Text(label), with_interval(difference.estimate),
                 "-" if not math.isfinite(saved) else f"x {number(saved)}",
             )  # fmt: skip
     return [table] if table.row_count else []

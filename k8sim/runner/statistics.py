@@ -94,7 +94,9 @@ def mean(values: npt.ArrayLike, name: str, confidence: float = 0.95) -> Estimate
         return Estimate(centre, centre, centre, confidence, n, "constant")
     t = _bootstrap_t(x, name)
     alpha = (1 - confidence) / 2
-    upper, lower = np.quantile(t, [1 - alpha, alpha])
+    # Resamples that missed every value but one say that the interval is open there; between them and others there is
+    # nothing to interpolate.
+    upper, lower = np.quantile(t, [1 - alpha, alpha], method="inverted_cdf" if np.isinf(t).any() else "linear")
     return Estimate(centre, centre - float(upper) * error, centre - float(lower) * error, confidence, n, "bootstrap-t")
 
 
@@ -165,5 +167,5 @@ def _bootstrap_t(x: Values, name: str) -> Values:
         deviation = sample.std(axis=1, ddof=1) / math.sqrt(n)
         with np.errstate(divide="ignore", invalid="ignore"):
             t = (sample.mean(axis=1) - x.mean()) / deviation
-        out[rows] = np.where(deviation > 0, t, 0.0)
+        out[rows] = np.nan_to_num(t, nan=0.0, posinf=np.inf, neginf=-np.inf)
     return out

@@ -82,6 +82,12 @@ def test_an_objective_on_a_metric_that_is_not_there(k8sim: Run, scenario: Path) 
     assert "web.short_s" in result.stderr
 
 
+def test_labels_of_variants_are_shown_whole(k8sim: Run, scenario: Path) -> None:
+    sweep = "spec:\n  sweep: {'StatefulSet/web spec.template.spec.containers[app].image': ['app:v1', 'app:v2']}\n"
+    scenario.write_text(scenario.read_text().replace("spec:\n", sweep, 1))
+    assert "containers[app].image=app:v2" in k8sim("run", scenario, "--replicates", 2).stdout.replace("\n", "")
+
+
 def test_a_stopping_rule_ends_a_batch_early(k8sim: Run, scenario: Path) -> None:
     assert "50 replicates" in k8sim("run", scenario, "--replicates", 500, "--until", "web.short_s=10s").stdout
     assert k8sim("run", scenario, "--until", "web.short_s").exit_code == 2

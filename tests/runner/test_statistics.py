@@ -81,3 +81,11 @@ def test_pairing_shows_what_common_random_numbers_save() -> None:
 def test_only_equal_numbers_of_replicates_can_be_paired() -> None:
     with pytest.raises(ValueError, match="cannot be paired"):
         paired_difference([1.0], [1.0, 2.0], "d")
+
+
+def test_one_outage_in_twenty_runs_bounds_nothing_from_above() -> None:
+    """A third of the resamples have no outage at all: the data do not say how bad the mean may be."""
+    estimate = mean([0.0] * 19 + [16.0], "db.downtime_s")
+    assert estimate.value == 0.8
+    assert estimate.high == math.inf
+    assert estimate.low < 0.8
