@@ -28,11 +28,10 @@ def storage_lines(result: Result) -> Iterator[Text]:
         total = sum((end if a.end_ns is None else a.end_ns) - a.start_ns for a in mine)
         still = sum(a.end_ns is None for a in mine)
         tail = f", {still} still at the end" if still else ""
-        yield Text(
-            f"  out of reach for {format_duration(round(total / SECOND) * SECOND)}{tail}: {mine[0].why}{_number(path)}",
-            "yellow",
-        )
-    waste = wasted(result.log, end, result.aliases)
+        length = format_duration(round(total / SECOND) * SECOND)
+        yield Text(f"  out of reach for {length}{tail}: {mine[0].why}{_number(path)}", "yellow")
+    # What is Released only until it is destroyed is no leak.
+    waste = [w for w in wasted(result.log, end, result.aliases) if w.until_ns == end]
     if waste:
         kinds = ", ".join(f"{n} {what}{'s' if n > 1 else ''}" for what, n in Counter(w.what for w in waste).items())
         yield Text(f"  paid for without use: {sum(w.gib_hours for w in waste):.1f} GiB-hours ({kinds})", "yellow")
