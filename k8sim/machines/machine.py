@@ -88,9 +88,7 @@ class Machine:
         It is on already; else it has yet to boot for the first time.
     """
 
-    def __init__(
-        self, sim: Simulation, name: str, registry: Registry, index: int = 0, powered: bool = True
-    ) -> None:
+    def __init__(self, sim: Simulation, name: str, registry: Registry, index: int = 0, powered: bool = True) -> None:
         self.sim = sim
         self.name = name
         self.registry = registry

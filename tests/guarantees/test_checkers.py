@@ -320,4 +320,3 @@ def test_what_is_younger_than_a_cache_is_not_held_against_the_controller() -> No
 
 def test_liveness_is_not_judged_before_its_time() -> None:
     assert "settles" not in begun(replicas=1).wait(30 * MINUTE).step("node-crash", what="").wait(MINUTE).found()
-

@@ -65,9 +65,7 @@ class _Worker(Controller):
 class PersistentVolumeController:
     """Binds claims to volumes, has volumes made and reclaims them."""
 
-    def __init__(
-        self, context: ControllerContext, settings: PersistentVolumeSettings | None = None
-    ) -> None:
+    def __init__(self, context: ControllerContext, settings: PersistentVolumeSettings | None = None) -> None:
         self.sim = context.sim
         self.clock = context.sim.clock
         self.server = context.server

@@ -6,7 +6,6 @@ Source: pkg/controller/podgc/gc_controller.go; workloads.md 4.8.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from k8sim.api.core import Node, Pod
