@@ -108,7 +108,8 @@ class PodSync:
         # The address that the pod had stays in its status (preserveDataFromBeforeStopping).
         stopped = RuntimePodStatus(stopped.uid, stopped.containers, stopped.sandboxes, runtime.ip)
         self._publish(pod, stopped, True, self._last_row(pod, cause), worker.status_function)
-        self._volumes.pod_stopped(pod)
+        said = pod.status if worker.status_function is None else worker.status_function(pod.status)
+        self._volumes.pod_stopped(pod, evicted=said.reason == "Evicted")
 
     def sync_terminated_pod(self, worker: PodWorker, update: Update) -> Generator[Event, Any, None]:
         """Wait until volumes are unmounted, then declare the pod finished."""

@@ -63,6 +63,7 @@ class PodVolumes:
     specs: list[ClaimVolume] = field(default_factory=list)
     pending: int = 0
     begun: bool = False
+    evicted: bool = False
 
     def is_mounted(self) -> bool:
         """Whether all volumes are mounted."""
@@ -125,7 +126,7 @@ class VolumeManager:
             yield first_of(self._clock, self._rank, cancel, until_ns=poll)
         return not cancel.processed
 
-    def pod_stopped(self, pod: Pod) -> None:
+    def pod_stopped(self, pod: Pod, evicted: bool = False) -> None:
         """Begin to unmount: the pod's containers have stopped."""
         volumes = self._pods.get(pod.uid)
         if volumes is None or volumes.unmounted_at is not None:
@@ -134,7 +135,7 @@ class VolumeManager:
         self.growth.forget(pod.uid)
         for task in volumes.tasks:
             task.kill()
-        volumes.unmounted_at = now
+        volumes.unmounted_at, volumes.evicted = now, evicted
         if volumes.begun:
             volumes.unmounted_at += self._two_loops() + self._unmount()
         self._clock.call_at(volumes.unmounted_at, self._unpublished, volumes, rank=self._rank)
@@ -142,20 +143,20 @@ class VolumeManager:
     def _unpublished(self, volumes: PodVolumes) -> None:
         if self._pods.get(volumes.pod.uid) in (volumes, None):
             self._let_go(volumes.pod.uid)
-            self._remove_empty_dirs(volumes.pod)
+            self._remove_empty_dirs(volumes)
 
     def _let_go(self, uid: str) -> None:
         if self._storage is not None:
             self._storage.unmount_all(self._node, uid)
         self.devices.release(uid)
 
-    def _remove_empty_dirs(self, pod: Pod) -> None:
+    def _remove_empty_dirs(self, volumes: PodVolumes) -> None:
         """Remove the pod's emptyDir volumes: when its containers are gone, not when its object is."""
         if self._storage is not None:
-            path = "L6" if pod.status.reason == "Evicted" else "L4"
-            for entry in pod.spec.volumes:
+            path = "L6" if volumes.evicted else "L4"
+            for entry in volumes.pod.spec.volumes:
                 if entry.empty_dir is not None:
-                    self._storage.wipe(empty_dir_location(self._node, pod, entry.name), path)
+                    self._storage.wipe(empty_dir_location(self._node, volumes.pod, entry.name), path)
 
     def wait_for_unmount(self, pod: Pod) -> Generator[Event, Any, None]:
         """Wait until the pod's volumes are unmounted: look at once, then every 300 ms."""

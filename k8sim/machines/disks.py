@@ -39,7 +39,7 @@ class Disk:
     """One volume. ``name`` is where it is: a driver's handle, or a path of a node or server.
 
     ``lost`` says by which path its content is gone ("": it is not), ``out_of_reach`` by which path nobody gets at it.
-    ``mounts`` holds the pods that have it: (node, UID) -> name.
+    ``mounts`` holds the pods that have it: (node, UID) -> name; those on nodes in ``fenced`` get nothing written.
     ``gauge``, where there is one, tells how far the storage has what a writer with a steady flow wrote.
     """
 
@@ -53,6 +53,7 @@ class Disk:
     durable: int = 0
     attached: dict[str, int] = field(default_factory=dict)
     mounts: dict[tuple[str, str], str] = field(default_factory=dict)
+    fenced: dict[str, None] = field(default_factory=dict)
     writers: dict[str, int] = field(default_factory=dict)
     lost: str = ""
     out_of_reach: str = ""
@@ -207,6 +208,7 @@ class Storage:
     def attach(self, name: str, node: str, cause: int = NO_CAUSE) -> None:
         """Connect a volume to a machine."""
         disk = self.disk(name)
+        disk.fenced.pop(node, None)
         if node not in disk.attached:
             disk.attached[node] = self._note(name, "Attached", cause, node=node)
             self._attached_to.setdefault(node, {})[name] = None
@@ -224,6 +226,7 @@ class Storage:
             path = self.path_of_detach(name, node)
             row = self._note(name, "PulledAway", row, path=path, node=node, fenced=fenced)
             if fenced:
+                disk.fenced[node] = None
                 self.lose_cache(name, node, path, row)
 
     def attached_to(self, node: str, driver: str) -> list[str]:
@@ -235,7 +238,7 @@ class Storage:
     ) -> None:
         """Note that a pod (its UID) has a volume from now on. ``shared``: the path if other nodes' pods have it too."""
         disk = self.disk(name)
-        nodes = sorted({n for n, _ in disk.mounts if n != node})
+        nodes = sorted({n for n, _ in disk.mounts if n != node and n not in disk.fenced})
         others = any(n == node and uid != pod for n, uid in disk.mounts)
         disk.mounts[node, pod] = pod_name or pod
         row = self._note(name, "Mounted", cause, node=node, pod=pod_name or pod)
