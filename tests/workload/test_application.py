@@ -1,0 +1,188 @@
+"""Applications and clients in whole clusters: what the glue makes of pods, machines and volumes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from k8sim.cluster import Cluster
+from k8sim.metrics import Metrics
+from k8sim.scenario import loads
+from k8sim.sim.trace import Row
+
+CLASS = """\
+---
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: disk, annotations: {storageclass.kubernetes.io/is-default-class: "true"}}
+provisioner: PROVISIONER
+volumeBindingMode: WaitForFirstConsumer
+---
+apiVersion: v1
+kind: Service
+metadata: {name: db}
+spec: {clusterIP: None, selector: {app: db}, ports: [{port: 80}]}
+"""
+SET = """\
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  serviceName: db
+  podManagementPolicy: Parallel
+  replicas: REPLICAS
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec:
+      containers:
+        - name: db
+          image: "db:1"
+          readinessProbe: {tcpSocket: {port: 80}, periodSeconds: 1}
+          HOOK
+          volumeMounts: [{name: data, mountPath: /data}]
+"""
+CLAIM = """\
+  volumeClaimTemplates:
+    - metadata: {name: data}
+      spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+"""
+THREE = "[{name: node, count: 3}]"
+HOME_FIRST = "[{name: home, count: 1}, {name: other, count: 1, taints: [{key: later, effect: NoSchedule}]}]"
+"""The first pod goes to home-0; the other node opens when `later` is taken away."""
+EMPTY_DIR = "      volumes: [{name: data, emptyDir: {}}]\n"
+
+
+def run(
+    spec: str,
+    replicas: int = 1,
+    volume: str = CLAIM,
+    provisioner: str = "ebs.csi.aws.com",
+    hook: str = "",
+    nodes: str = THREE,
+) -> tuple[list[Row], Metrics]:
+    text = (
+        "apiVersion: k8sim.dev/v1alpha1\nkind: Scenario\nmetadata: {name: t}\nspec:\n"
+        f'  duration: 20m\n  nodes: {nodes}\n  images: {{"db:*": {{ready: 1s, stop: 1s}}}}\n'
+        + spec
+        + CLASS.replace("PROVISIONER", provisioner)
+        + SET.replace("REPLICAS", str(replicas)).replace("HOOK", hook or "env: []")
+        + volume
+    )
+    result = Cluster(loads(text), keep_history=False).run()
+    return list(result.log), Metrics.of(result)
+
+
+def losses(metrics: Metrics) -> list[tuple[float, str, str]]:
+    return [(r.writes, r.cause, r.path) for r in metrics.losses.itertuples()]
+
+
+def of(rows: list[Row], kind: str, *events: str) -> list[tuple[float, str, str, dict[str, Any]]]:
+    return [(r.t / 1e9, r.name, r.event, dict(r.detail)) for r in rows if r.kind == kind and r.event in events]
+
+
+SINGLE = "  applications: [{name: db, statefulSet: db, preset: single, writes: 100/s, start: 60s}]\n"
+
+
+def test_an_emptydir_is_lost_with_its_pod_and_not_with_its_container() -> None:
+    timeline = (
+        "  timeline:\n    - {at: 2m, fault: container-exit, pod: db-0}\n    - {at: 3m, kubectl: delete pod db-0}\n"
+    )
+    _, metrics = run(SINGLE + timeline, volume=EMPTY_DIR)
+    ((writes, cause, path),) = losses(metrics)
+    assert (cause, path) == ("ephemeral-volume", "L4")
+    assert 100 * 115 < writes < 100 * 122
+
+
+def test_a_claim_keeps_everything_over_a_deletion() -> None:
+    _, metrics = run(SINGLE + "  timeline: [{at: 3m, kubectl: delete pod db-0}]\n")
+    assert losses(metrics) == []
+    assert metrics.outages[metrics.outages.start_s > 60].duration_s.max() < 60
+
+
+def test_a_lost_disk_under_a_database_is_all_it_had() -> None:
+    _, metrics = run(SINGLE + "  timeline: [{at: 3m, fault: disk-loss, claim: data-db-0}]\n")
+    ((writes, cause, path),) = losses(metrics)
+    assert writes == pytest.approx(12000)
+    assert (cause, path) == ("volume-gone", "disk-loss")
+
+
+def test_two_writers_when_a_pod_is_forced_away_from_a_node_that_lives() -> None:
+    """A shared file system has no attachment that would stop it: both write until the kubelet can be told."""
+    timeline = (
+        "  timeline:\n    - {at: 90s, kubectl: taint nodes other-0 later-}\n"
+        "    - {at: 3m, fault: node-partition, node: home-0, for: 5m}\n"
+        "    - {at: 3m, kubectl: cordon home-0}\n"
+        "    - {at: 4m, kubectl: delete pod db-0 --force --grace-period=0}\n"
+    )
+    rows, metrics = run(SINGLE + timeline, provisioner="nfs.csi.k8s.io", nodes=HOME_FIRST)
+    ((begin, *_, detail),) = of(rows, "Member", "TwoProcesses")
+    assert sorted(detail["nodes"]) == ["home-0", "other-0"]
+    ((end, *_),) = of(rows, "Member", "OneProcess")
+    assert 240 < begin < 250
+    assert 480 < end < 520
+    ((writes, cause, path),) = losses(metrics)
+    assert (cause, path) == ("two-writers", "L27")
+    assert writes == pytest.approx(50 * (end - begin), rel=0.02)
+    (doubled,) = metrics.two_writers.to_dict("records")
+    assert (doubled["start_s"], doubled["end_s"]) == (pytest.approx(begin), pytest.approx(end))
+
+
+def test_a_disk_that_must_be_attached_has_one_writer_only() -> None:
+    timeline = (
+        "  timeline:\n    - {at: 90s, kubectl: taint nodes other-0 later-}\n"
+        "    - {at: 3m, fault: node-partition, node: home-0, for: 3m}\n"
+        "    - {at: 3m, kubectl: cordon home-0}\n"
+        "    - {at: 4m, kubectl: delete pod db-0 --force --grace-period=0}\n"
+    )
+    rows, metrics = run(SINGLE + timeline, nodes=HOME_FIRST)
+    assert of(rows, "Member", "TwoProcesses") == []
+    assert losses(metrics) == []
+
+
+HOOK = "lifecycle: {preStop: {exec: {command: [sleep, '20']}}}"
+RAFT = "preset: raft, writes: 100/s, start: 60s"
+
+
+def test_a_member_that_leaves_and_cleans_up_is_added_anew() -> None:
+    spec = (
+        f"  applications: [{{name: db, statefulSet: db, {RAFT}, membership: {{join: start, leave: preStop}}}}]\n"
+        "  timeline: [{at: 3m, kubectl: delete pod db-2}]\n"
+    )
+    rows, metrics = run(spec, replicas=3, hook=HOOK)
+    assert [(name, event) for _, name, event, _ in of(rows, "Member", "Removed", "Added", "Refused")] == [
+        ("db-2", "Removed"), ("db-2", "Added"),
+    ]  # fmt: skip
+    assert losses(metrics) == []
+
+
+def test_a_member_whose_hook_is_cut_off_between_leaving_and_cleaning_crashes_for_ever() -> None:
+    """The trap: removed from the membership, but the grace period ends before its data is."""
+    spec = (
+        f"  applications: [{{name: db, statefulSet: db, {RAFT}, membership: {{join: start, leave: preStop, "
+        "leaveAfter: 5s, cleanAfter: 60s}}]\n"
+        "  timeline: [{at: 3m, kubectl: delete pod db-2}]\n"
+    )
+    rows, _ = run(spec, replicas=3, hook=HOOK)
+    refused = of(rows, "Member", "Refused")
+    assert len(refused) > 3
+    assert {name for _, name, *_ in refused} == {"db-2"}
+    assert not of(rows, "Member", "Added")
+
+
+def test_clients_that_keep_an_address_call_nobody_after_the_pod_has_moved() -> None:
+    traffic = (
+        "  traffic:\n"
+        "    - {name: kept, to: db-0.db, rate: 10/s, start: 30s, client: {keep: forever}}\n"
+        "    - {name: asks, to: db-0.db, rate: 10/s, start: 30s, client: {keep: 0s}}\n"
+        "  timeline: [{at: 3m, kubectl: delete pod db-0}]\n"
+    )
+    _, metrics = run(traffic)
+    last = metrics.requests.groupby("stream").last()
+    assert last.loc["kept", "stale-address"] == pytest.approx(10 * (1200 - 181), rel=0.01)
+    assert last.loc["asks", "stale-address"] < 5
+    assert last.loc["asks", "no-endpoint"] > 10
+    total = last[["served", "refused", "no-endpoint", "stale-address", "unanswered", "cut", "in-flight"]].sum(axis=1)
+    assert list(total) == pytest.approx([10 * 1170] * 2)
