@@ -110,6 +110,11 @@ def _begin(world: World, index: int, step: Step, entity: str) -> None:
         sim.clock.spawn(_perform(process, index, step))
 
 
+def begin_step(world: World, index: int, step: Step) -> None:
+    """Do a step now, whatever time it says: for programs that steer a cluster while it runs."""
+    _begin(world, index, step, f"{_entity(step)} #{index}")
+
+
 def _perform(process: Process, index: int, step: Step) -> Steps[None]:
     if step.action == "kubectl":
         result = yield from _kubectl(process, step)

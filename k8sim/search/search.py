@@ -1,9 +1,9 @@
 """Looks for a history of commands and faults that breaks a guarantee, an objective or a hope; then makes it small.
 
-First the scenario itself, then one action of each kind, then histories of up to four actions: new ones, or changed ones
-of those that showed something new (other reasons for waiting, other events), and what an operator might do about the
-pods that such a history has brought into trouble. Each kind of finding is kept once, with
-the smallest history found for it.
+First the scenario itself, then single actions of each kind, then histories of up to four actions: new ones, changed
+ones of those that showed something new (other reasons for waiting, other events), and what an operator might do about
+the pods that such a history has brought into trouble. Each kind of finding is kept once, with the smallest history
+found for it.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ TAIL: Final = PATIENCE + 10 * MINUTE
 """How long a run goes on after the last action: the longest fault, and the patience of liveness."""
 SETTLE: Final = 10 * MINUTE
 MOST_STEPS: Final = 4
+DRAWS: Final = 3
+"""How many actions of each kind are tried alone (those of one target are all the same, and run once)."""
 LONG: Final = 10 * MINUTE
 """How long faults last when each is tried alone: long enough for the control plane to act."""
 REACTION: Final = 20 * SECOND
@@ -127,6 +129,7 @@ class _Search:
         self._corpus: list[tuple[Step, ...]] = []
         self._reactions: deque[tuple[Step, ...]] = deque()
         self.start = 0
+        self._first = False
 
     # ---- runs -------------------------------------------------------------------------------------------------------
 
@@ -179,7 +182,7 @@ class _Search:
         if new and steps:
             self._features |= new
             self._corpus.append(steps)
-        if steps and len(steps) < MOST_STEPS and (new or len(steps) == 1):
+        if steps and len(steps) < MOST_STEPS and (new or self._first):
             self._reactions.extend(_in_order((*steps, step)) for step in self._operator(result, steps))
         for signature in found:
             if signature not in self.found or len(steps) < len(self.found[signature]):
@@ -188,11 +191,13 @@ class _Search:
 
     def _histories(self) -> Iterator[tuple[Step, ...]]:
         yield ()
-        for make in self.space.kinds.values():
-            step = make(self.choose)
-            if "for" in step.arguments:
-                step = replace(step, arguments={**step.arguments, "for": LONG})
-            yield (moved(step, self.start),)
+        for turn in range(DRAWS):
+            self._first = turn == 0
+            for make in self.space.kinds.values():
+                step = make(self.choose)
+                if "for" in step.arguments:
+                    step = replace(step, arguments={**step.arguments, "for": LONG})
+                yield (moved(step, self.start),)
         tries = 0
         while tries < 100_000:
             tries += 1
@@ -206,7 +211,7 @@ class _Search:
     def _operator(self, result: Result, steps: tuple[Step, ...]) -> Iterator[Step]:
         """Yield what somebody might do who sees the pod that is worst off: all that one does to a pod, or a rollout."""
         for at, pod in _in_trouble(result, steps[0].at_ns)[:1]:
-            for reaction in self.space.reactions(pod):
+            for reaction in self.space.reactions(pod, self.choose):
                 yield moved(reaction, (at // SECOND + 1) * SECOND + REACTION)
 
     def _fresh(self, n: int) -> tuple[Step, ...]:

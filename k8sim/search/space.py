@@ -164,13 +164,15 @@ class Space:
         self.kinds["oom-kill"] = lambda c: _fault("oom-kill", {"pod": c.of(self.pods)})
         self.kinds["container-exit"] = lambda c: _container_exit(c, self.targets)
 
-    def reactions(self, pod: str) -> list[Step]:
+    def reactions(self, pod: str, chooser: Chooser) -> list[Step]:
         """Return what somebody might do about a pod in trouble."""
         target = next((t for t in self.targets if pod in t.pods), None)
         if target is None:
             return []
         steps = [_kubectl(f"delete pod {pod} --wait=false"), _kubectl(f"delete pod {pod} --force --grace-period=0")]
         steps += [_kubectl(f"delete pvc {claim}-{pod} --wait=false") for claim in target.claims]
+        if "drain" in self.kinds:
+            steps.append(self.kinds["drain"](chooser))
         return [*steps, _workload_step(target, "rollout undo"), _workload_step(target, "rollout restart")]
 
     def action(self, chooser: Chooser) -> Step:
