@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from k8sim.cli import check, compare, explain, get, report, run, search, trace, validate, version
+from k8sim.cli import calibrate, check, compare, explain, get, report, run, search, trace, validate, version
 from k8sim.cli.failures import Commands
 
 HELP = """Try a Kubernetes cluster's stateful workloads [bold]without a cluster[/bold].
@@ -46,6 +46,7 @@ app.command(epilog=run.EPILOG, no_args_is_help=True)(run.run)
 app.command(epilog=explain.EPILOG, no_args_is_help=True)(explain.explain)
 app.command(epilog=report.EPILOG, no_args_is_help=True)(report.report)
 app.command(epilog=compare.EPILOG, no_args_is_help=True)(compare.compare)
+app.command(epilog=calibrate.EPILOG, no_args_is_help=True)(calibrate.calibrate)
 app.command(epilog=trace.EPILOG, no_args_is_help=True)(trace.trace)
 app.command(epilog=get.EPILOG, no_args_is_help=True)(get.get)
 app.command(epilog=validate.EPILOG, no_args_is_help=True)(validate.validate)
