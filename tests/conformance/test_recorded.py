@@ -15,6 +15,12 @@ HERE = Path(__file__).parent
 CASES = sorted((HERE / "recorded").glob("*.json"))
 SEEDS = range(10)
 
+# The comparator is a copy, kept as it is; it leaves closing its small files to the garbage collector.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
 LATER: dict[str, str] = {}
 """Case -> the part that will make it agree; strict: an unexpected pass is an error."""
 
