@@ -84,10 +84,10 @@ class Informer(Generic[T]):
                 index.setdefault(value, {})[key] = obj
         self._indexes[name] = index
 
-    def add_handler(self, handler: Handler) -> None:
+    def add_handler(self, handler: Handler, replay: bool = True) -> None:
         """Call the handler on every change that arrives, after the cache has it; objects already there are ADDED."""
         self._handlers.append(handler)
-        for obj in list(self._objects.values()):
+        for obj in list(self._objects.values()) if replay else ():
             handler(Change("ADDED", None, obj))
 
     # ---- the watch ------------------------------------------------------------------------------------------
@@ -143,7 +143,7 @@ class Informer(Generic[T]):
             self._relist()
 
     def _relist(self) -> None:
-        fresh = {o.key: o for o in self._server.list(self.cls) if self._mine(o)}
+        fresh: dict[Key, T] = {o.key: o for o in self._listed()}
         self.resource_version = self._server.resource_version
         for key, old in list(self._objects.items()):
             new = fresh.get(key)
@@ -156,8 +156,10 @@ class Informer(Generic[T]):
             elif known.metadata.resource_version < obj.metadata.resource_version:
                 self._apply(Change("MODIFIED", known, obj))
 
-    def _mine(self, obj: T) -> bool:
-        return self._node is None or obj.spec.node_name == self._node  # type: ignore[attr-defined]
+    def _listed(self) -> Iterable[T]:
+        if self._node is None:
+            return self._server.list(self.cls)
+        return self._server.pods_of_node(self._node)  # type: ignore[return-value]
 
     def _on_commit(self, change: Change) -> None:
         if not self._connected:

@@ -10,7 +10,7 @@ workloads.md 5.1.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from k8sim.api.core import Pod
@@ -62,6 +62,7 @@ class APIServer:
         self._incarnations: dict[tuple[str, str, str], int] = {}
         self._watchers: dict[str, list[Watcher]] = {k.kind: [] for k in KINDS}
         self._pod_watchers: dict[str, list[Watcher]] = {}
+        self._pods_of_node: dict[str, dict[Key, Pod]] = {}
         self._object_watchers: dict[tuple[str, str, str], list[Watcher]] = {}
         self._lines: list[tuple[Callable[[], None], Callable[[int], None]]] = []
         self._down_since = 0
@@ -85,6 +86,10 @@ class APIServer:
         if namespace is not None:
             objects = (o for o in objects if o.metadata.namespace == namespace)
         return list(objects)  # type: ignore[arg-type]
+
+    def pods_of_node(self, node: str) -> Sequence[Pod]:
+        """Return the pods that are bound to a node (field selector spec.nodeName)."""
+        return tuple(self._pods_of_node.get(node, {}).values())
 
     def incarnation(self, obj: Object) -> int:
         """Return how many objects of that kind and name there have been, this one included."""
@@ -371,6 +376,12 @@ class APIServer:
             del objects[new.key]
         else:
             objects[new.key] = new
+        if isinstance(new, Pod) and new.spec.node_name:
+            on_node = self._pods_of_node.setdefault(new.spec.node_name, {})
+            if type_ == "DELETED":
+                on_node.pop(new.key, None)
+            else:
+                on_node[new.key] = new
         row = self.recorder(Change(type_, old, new, cause, actor), actor, cause)
         change = Change(type_, old, new, row, actor)
         if self.history is not None:

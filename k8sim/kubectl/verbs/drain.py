@@ -109,11 +109,8 @@ def _choose_pods(process: Process, node: Node, options: DrainOptions) -> Steps[l
         A pod may not be touched, so none is.
     """
     selector = parse_selector(options.pod_selector)
-    pods = [
-        pod
-        for pod in sorted((yield from process.client.list(Pod)), key=lambda p: p.key)
-        if pod.spec.node_name == node.name and selector_matches(selector, pod.metadata.labels)
-    ]
+    on_node = yield from process.client.ask(lambda server: server.pods_of_node(node.name))
+    pods = sorted((p for p in on_node if selector_matches(selector, p.metadata.labels)), key=lambda p: p.key)
     verdicts = []
     for pod in pods:
         missing = yield from _find_daemon_set(process, pod)
