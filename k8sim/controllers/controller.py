@@ -67,9 +67,12 @@ class Controller(ABC):
     def start(self) -> None:
         """Start the workers."""
         for i in range(self.workers):
-            worker_rank = rank("kube-controller-manager", f"{self.name}/{i}")
-            client = Client(self.server, self.name, worker_rank, limiter=self.limiter)
-            self.tasks.append(self.clock.spawn(self._work(client)))
+            self.tasks.append(self.clock.spawn(self._work(self.client(str(i)))))
+
+    def client(self, part: str = "") -> Client:
+        """Return a connection, with a tie rank for a part of the controller; all share the controller's rate limit."""
+        its_rank = rank("kube-controller-manager", f"{self.name}/{part}") if part else self.rank
+        return Client(self.server, self.name, its_rank, limiter=self.limiter)
 
     def stop(self) -> None:
         """Kill the controller with all that it was doing."""

@@ -29,7 +29,7 @@ from k8sim.controllers.disruption.control import (
     fail_safe,
     needs_scale,
 )
-from k8sim.sim.clock import Event, rank
+from k8sim.sim.clock import Event
 from k8sim.sim.workqueue import WorkQueue
 
 _SCALED = (StatefulSet, ReplicaSet, Deployment)
@@ -72,8 +72,7 @@ class DisruptionController(Controller):
     def start(self) -> None:
         """Start the worker of budgets and that of stale DisruptionTarget conditions."""
         super().start()
-        client = Client(self.server, self.name, rank("kube-controller-manager", f"{self.name}/stale"))
-        self.tasks.append(self.clock.spawn(self._reset_stale_conditions(client)))
+        self.tasks.append(self.clock.spawn(self._reset_stale_conditions(self.client("stale"))))
 
     # ---- observe --------------------------------------------------------------------------------------------
 

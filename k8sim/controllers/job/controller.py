@@ -91,7 +91,7 @@ class JobController(Controller):
 
     def _release_orphan(self, pod: Pod) -> None:
         """A pod whose job is gone must not be held by the job's finalizer."""
-        client = Client(self.server, self.name, self.rank)
+        client = self.client()
         self.tasks.append(self.clock.spawn(_quietly(self._remove_finalizer(pod, client))))
 
     # ---- one sync -------------------------------------------------------------------------------------------

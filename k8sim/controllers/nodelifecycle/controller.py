@@ -37,7 +37,7 @@ from k8sim.controllers.nodelifecycle.control import (
 from k8sim.controllers.nodelifecycle.passes import Passes
 from k8sim.controllers.nodelifecycle.settings import NodeLifecycleSettings
 from k8sim.controllers.nodelifecycle.tainter import NoExecuteTainter, swap_taints
-from k8sim.sim.clock import Event, rank
+from k8sim.sim.clock import Event
 from k8sim.sim.trace import NO_CAUSE
 from k8sim.sim.units import MILLISECOND
 
@@ -62,11 +62,8 @@ class NodeLifecycleController(Controller):
         super().__init__(context)
         settings = settings or NodeLifecycleSettings()
         self.settings = settings
-        self._client = Client(self.server, self.name, rank("kube-controller-manager", f"{self.name}/taints"))
-        self._monitors = [
-            Client(self.server, self.name, rank("kube-controller-manager", f"{self.name}/monitor/{i}"))
-            for i in range(_UPDATE_WORKERS)
-        ]
+        self._client = self.client("taints")
+        self._monitors = [self.client(f"monitor/{i}") for i in range(_UPDATE_WORKERS)]
         self._nodes = self.informers.of(Node)
         self._pods = self.informers.of(Pod)
         self._pods.add_index("spec.nodeName", lambda p: (p.spec.node_name,) if p.spec.node_name else ())

@@ -156,7 +156,7 @@ class TaintEvictionController(Controller):
 
     def _delete_pod(self, key: Key, timer: _Timer) -> Generator[Event, Any, None]:
         """Mark the pod and delete it, with its own grace period; up to five attempts, then never again."""
-        client = self._free.pop() if self._free else Client(self.server, self.name, self.rank)
+        client = self._free.pop() if self._free else self.client()
         client.cause = timer.row
         pod = self._pods.get(*key)
         if pod is not None:
