@@ -103,7 +103,14 @@ class Cluster:
             self.server.preload(Namespace(metadata=ObjectMeta(name=name, creation_timestamp=OLD)))
         for manifest in scenario.node_manifests():
             self.server.preload(ready_node(manifest))
+        self._registry = Registry(self.sim, Images(scenario.images))
+        self.machines = Fleet()
+        self.identities = Identities(self.sim, self.machines)
+        self.kubelets: dict[str, Kubelet] = {}
+        for index, node in enumerate(self.server.list(Node)):
+            self.machines.join(node.name, Machine(self.sim, node.name, self._registry, index))
         self.storage = Storage(self.sim)
+        self.populate()
         VolumeFates(self.server, self.storage).start()
         self.controller_manager = KubeControllerManager(
             self.sim, self.server, self.storage, settings.kube_controller_manager
@@ -119,13 +126,7 @@ class Cluster:
         caches = SharedInformers(self.server, "kube-scheduler")
         self.scheduler = Scheduler(self.sim, self.server, caches, settings.kube_scheduler)
         self.scheduler.start()
-        self._registry = Registry(self.sim, Images(scenario.images))
-        self.machines = Fleet()
-        self.identities = Identities(self.sim, self.machines)
-        self.kubelets: dict[str, Kubelet] = {}
-        for index, node in enumerate(self.server.list(Node)):
-            machine = Machine(self.sim, node.name, self._registry, index)
-            self.machines.join(node.name, machine)
+        for machine in self.machines.values():
             self._kubelet(machine).start()
         world = World(
             self.sim,
@@ -140,6 +141,9 @@ class Cluster:
             self.server, self.machines, scenario.network, self.storage, scenario.traffic, scenario.applications
         )
         run_timeline(world, scenario)
+
+    def populate(self) -> None:
+        """Put into the store and on the machines what is there at t = 0 besides nodes: nothing, unless overridden."""
 
     def _kubelet(self, machine: Machine, template: Node | None = None) -> Kubelet:
         settings = self.scenario.cluster.kubelet

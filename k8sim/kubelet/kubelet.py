@@ -64,6 +64,7 @@ class Kubelet:
         self._rank = rank("kubelet", self.name)
         self._node: Node | None = server.find(Node, "", self.name) or template
         self._informer: Informer[Pod] | None = None
+        self._settled: tuple[Pod, ...] = ()
         self._starts = 0
         machine.agent = self
 
@@ -73,8 +74,16 @@ class Kubelet:
     def process(self) -> KubeletProcess | None:
         """The process, or None while none runs. That of an idle node is not made before it is needed."""
         if self._process is None and self._idle_since is not None:
-            self._new_process(self._idle_since, begins_now=False).sources_ready = True
+            self._take_up(self._new_process(self._idle_since, begins_now=False))
         return self._process
+
+    def _take_up(self, process: KubeletProcess) -> None:
+        """Go on with the pods that were there before t = 0: they are as their statuses say, so they could wait."""
+        process.sources_ready = True
+        pods, self._settled = self._settled, ()
+        for pod in pods:
+            process.pleg.know(pod.uid)
+            process.on_pod(Change("ADDED", None, pod))
 
     def start(self) -> None:
         """Begin at t = 0, as a process that has been running for `KubeletSettings.started_before_ns`."""
@@ -85,7 +94,8 @@ class Kubelet:
     def _list_pods(self) -> None:
         if self._informer is None:
             self._informer = Informer(self.server, Pod, f"kubelet/{self.name}", node=self.name)
-            self._informer.add_handler(self._on_pod)
+            self._settled = tuple(self._informer.list()) if self.machine.pods() else ()
+            self._informer.add_handler(self._on_pod, replay=not self._settled)
         else:
             self._informer.restart()
 
@@ -133,11 +143,15 @@ class Kubelet:
             self.process.on_pod(change)
 
     def _end_process(self) -> None:
-        process, self._process = self.process, None
+        process, self._process = self._process, None
         if process is not None:
             process.look_at_node()
             self._node = process.node
             process.end()
+        elif self._idle_since is not None:
+            self._idle_since, self._settled = None, ()
+            self._node = self.server.find(Node, "", self.name) or self._node
+            self.server.leases.end(self.name, self._clock.now)
         if self._informer is not None:
             self._informer.disconnect()
 

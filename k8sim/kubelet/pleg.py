@@ -60,6 +60,10 @@ class PLEG:
         self._dirty[uid] = None
         self._schedule()
 
+    def know(self, uid: str) -> None:
+        """Take over what the runtime says of a pod that has been there all along."""
+        self._renew(uid, self._clock.now)
+
     def newer_than(self, uid: str, since_ns: int) -> Event | None:
         """Return None if the cache was renewed after a moment, else an event to wait for (GetNewerThan)."""
         if self._renewed.get(uid, -(2**62)) > since_ns or self._last_relist() > since_ns:
