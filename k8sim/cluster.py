@@ -95,7 +95,7 @@ class Cluster:
         clock = Clock(second_phase_ns=phase, tie_salt=tie_salt)
         latencies = Latencies(streams, scenario.latencies)
         self.sim = Simulation(clock, streams, latencies, Trace(), dict(scenario.feature_gates))
-        self.server = APIServer(self.sim, default_admission(settings.kube_api_server), keep_history)
+        self.server = APIServer(self.sim, default_admission(settings.kube_api_server), keep_history, settings.watches)
         self.recorder = Recorder(self.server)
         self.server.recorder = self.recorder
         self.server.real_name = self.recorder.real_name

@@ -13,14 +13,39 @@ from typing import Generic, TypeVar
 
 from k8sim.api.meta import Object
 from k8sim.apiserver.server import APIServer
+from k8sim.apiserver.settings import WatchSettings
 from k8sim.apiserver.watch import Change, ChangeType
 from k8sim.sim.clock import rank
+from k8sim.sim.streams import Stream
 from k8sim.sim.units import MILLISECOND, SECOND
 
 T = TypeVar("T", bound=Object)
 Key = tuple[str, str]
 Handler = Callable[[Change], None]
 IndexFunction = Callable[[T], Iterable[Hashable]]
+
+
+class Trouble:
+    """What goes wrong with one watch, drawn change by change."""
+
+    def __init__(self, settings: WatchSettings, stream: Stream) -> None:
+        self._settings = settings
+        self._uniform = stream.uniform
+
+    def late_ns(self) -> int:
+        """Return by how much the next change is late."""
+        return int(self._settings.late_by_ns * self._uniform()) if self._strikes(self._settings.late_share) else 0
+
+    def repeats(self) -> bool:
+        """Tell whether the change is delivered once more."""
+        return self._strikes(self._settings.repeated_share)
+
+    def breaks(self) -> bool:
+        """Tell whether the watch ends after the change."""
+        return self._strikes(self._settings.broken_share)
+
+    def _strikes(self, share: float) -> bool:
+        return share > 0 and self._uniform() < share
 
 
 class Informer(Generic[T]):
@@ -39,6 +64,9 @@ class Informer(Generic[T]):
         self._process = process
         self._lag = server.sim.latencies.sampler("watch", f"{process}/{cls.kind}")
         self._rank = rank("watch", f"{process}/{cls.kind}")
+        self._trouble: Trouble | None = None
+        if server.watches != WatchSettings():
+            self._trouble = Trouble(server.watches, server.sim.streams.stream(f"{process}/{cls.kind}", "watchTrouble"))
         self._last = 0
         self._epoch = 0
         self._connected = True
@@ -164,7 +192,8 @@ class Informer(Generic[T]):
     def _on_commit(self, change: Change) -> None:
         if not self._connected:
             return
-        when = max(self._clock.now + self._lag(), self._last)
+        late = self._trouble.late_ns() if self._trouble else 0
+        when = max(self._clock.now + self._lag() + late, self._last)
         self._last = when
         self._clock.call_at(when, self._arrive, change, self._epoch, rank=self._rank)
 
@@ -172,6 +201,22 @@ class Informer(Generic[T]):
         if epoch == self._epoch and change.new.metadata.resource_version > self.resource_version:
             self.resource_version = change.new.metadata.resource_version
             self._apply(change)
+            if self._trouble:
+                self._after_arrival(change.new.key, self._trouble)
+
+    def _after_arrival(self, key: Key, trouble: Trouble) -> None:
+        if trouble.repeats():
+            self._clock.call_after(self._lag(), self._repeat, key, rank=self._rank)
+        if self._connected and trouble.breaks():
+            self.disconnect()
+            self.reconnect()
+
+    def _repeat(self, key: Key) -> None:
+        """Tell the handlers once more of an object, as a resync does."""
+        known = self._objects.get(key)
+        if known is not None:
+            for handler in self._handlers:
+                handler(Change("MODIFIED", known, known))
 
     def _apply(self, change: Change) -> None:
         key = change.new.key

@@ -21,6 +21,7 @@ from k8sim.api.struct import Time, replace
 from k8sim.apiserver import eviction, strategy
 from k8sim.apiserver.errors import AlreadyExists, Conflict, Forbidden, NotFound
 from k8sim.apiserver.leases import Leases
+from k8sim.apiserver.settings import WatchSettings
 from k8sim.apiserver.watch import Change, ChangeType
 from k8sim.sim.simulation import Simulation
 from k8sim.sim.trace import NO_CAUSE
@@ -49,9 +50,16 @@ class APIServer:
         Keep every change (`history`), so that the state at any past moment can be shown.
     """
 
-    def __init__(self, sim: Simulation, admission: Iterable[Admission] = (), keep_history: bool = True) -> None:
+    def __init__(
+        self,
+        sim: Simulation,
+        admission: Iterable[Admission] = (),
+        keep_history: bool = True,
+        watches: WatchSettings | None = None,
+    ) -> None:
         self.sim = sim
         self.admission = tuple(admission)
+        self.watches = watches or WatchSettings()
         self.available = True
         self.leases = Leases()
         self.resource_version = 0

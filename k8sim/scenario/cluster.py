@@ -31,6 +31,7 @@ COMPONENTS: Final[Mapping[str, str]] = {
     "kubeControllerManager": "kube_controller_manager",
     "kubeScheduler": "kube_scheduler",
     "kubelet": "kubelet",
+    "watches": "watches",
 }
 #: Read by `read_network`.
 _NETWORK: Final = ("dns", "kubeProxy")
@@ -44,7 +45,7 @@ _NAMES: Final[Mapping[str, str]] = {
     "bind_timeout_ns": "bindTimeoutSeconds",
 }
 """Where Kubernetes' name does not follow from ours; a duration named ...Seconds is a whole number of them."""
-_SHARES: Final = ("unhealthy_zone_threshold",)
+_SHARES: Final = ("unhealthy_zone_threshold", "late_share", "repeated_share", "broken_share")
 """Between 0 and 1."""
 MAX_COUNT: Final = 10**9
 

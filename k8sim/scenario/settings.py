@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from k8sim.apiserver.settings import APIServerSettings
+from k8sim.apiserver.settings import APIServerSettings, WatchSettings
 from k8sim.controllers.settings import KubeControllerManagerSettings
 from k8sim.csi.drivers import Driver
 from k8sim.csi.schedulesettings import SnapshotSchedule
@@ -28,5 +28,6 @@ class ClusterSettings:
     kube_controller_manager: KubeControllerManagerSettings = field(default_factory=KubeControllerManagerSettings)
     kube_scheduler: SchedulerSettings = field(default_factory=SchedulerSettings)
     kubelet: KubeletSettings = field(default_factory=KubeletSettings)
+    watches: WatchSettings = field(default_factory=WatchSettings)
     storage_drivers: tuple[Driver, ...] = ()
     snapshot_schedules: tuple[SnapshotSchedule, ...] = ()

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from k8sim.api.core import Pod
 from k8sim.api.meta import with_meta
 from k8sim.apiserver.informer import Informer
+from k8sim.apiserver.settings import WatchSettings
 from k8sim.apiserver.watch import Change
 from k8sim.sim.units import MILLISECOND, SECOND
 from tests.apiserver.world import make_pod, make_server
@@ -88,3 +89,36 @@ def test_an_index_always_files_what_the_cache_holds(history: list[tuple[str, str
             assert filed == {p.name for p in informer.list() if p.metadata.labels.get("x", "none") == value}
     server.sim.clock.run(server.sim.clock.now + SECOND)
     assert {p.key: p for p in informer.list()} == {p.key: p for p in server.list(Pod)}
+
+
+def watched(settings: WatchSettings) -> tuple[Informer[Pod], list[tuple[int, Change]]]:
+    """An informer that has seen 40 pods come and change and half of them go, and what its handler was told when."""
+    server = make_server(watches=settings)
+    informer = Informer(server, Pod, "test")
+    told: list[tuple[int, Change]] = []
+    informer.add_handler(lambda change: told.append((server.sim.clock.now, change)))
+    for i in range(40):
+        pod = server.create(make_pod(f"web-{i}"))
+        server.update(with_meta(pod, labels={"i": str(i)}))
+        if i % 2:
+            server.delete(Pod, "default", pod.name)
+    server.sim.clock.run(10 * SECOND)
+    assert {p.key: p for p in informer.list()} == {p.key: p for p in server.list(Pod)}
+    return informer, told
+
+
+def test_changes_may_be_late_and_keep_their_order() -> None:
+    told = watched(WatchSettings(late_share=0.5, late_by_ns=SECOND))[1]
+    versions = [change.new.metadata.resource_version for _, change in told]
+    assert versions == sorted(versions)
+    assert SECOND / 2 < told[-1][0] < SECOND + 5 * MILLISECOND
+
+
+def test_changes_may_be_repeated() -> None:
+    told = watched(WatchSettings(repeated_share=1))[1]
+    again = [change for _, change in told if change.old is change.new]
+    assert {c.new.name for c in again} == {f"web-{i}" for i in range(0, 40, 2)}
+
+
+def test_a_watch_that_ends_after_every_change_comes_to_the_same_cache() -> None:
+    watched(WatchSettings(broken_share=1, late_share=0.5, repeated_share=0.5))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from k8sim.api.core import Container, Namespace, Pod, PodSpec
 from k8sim.api.meta import ObjectMeta
 from k8sim.apiserver.server import Admission, APIServer
+from k8sim.apiserver.settings import WatchSettings
 from k8sim.sim.clock import Clock
 from k8sim.sim.latencies import Latencies
 from k8sim.sim.simulation import Simulation
@@ -15,11 +16,14 @@ from k8sim.sim.trace import Trace
 
 
 def make_server(
-    seed: int = 1, gates: Mapping[str, bool] | None = None, admission: tuple[Admission, ...] = ()
+    seed: int = 1,
+    gates: Mapping[str, bool] | None = None,
+    admission: tuple[Admission, ...] = (),
+    watches: WatchSettings | None = None,
 ) -> APIServer:
     streams = Streams(seed)
     sim = Simulation(Clock(), streams, Latencies(streams), Trace(), gates or {})
-    server = APIServer(sim, admission)
+    server = APIServer(sim, admission, watches=watches)
     server.preload(Namespace(metadata=ObjectMeta(name="default")))
     return server
 

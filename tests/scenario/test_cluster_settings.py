@@ -42,6 +42,7 @@ DEFAULTS = {
         "nodeStatusUpdateFrequency": "10s", "nodeLeaseDurationSeconds": "40", "syncFrequency": "1m",
         "registryPullQPS": "5", "maxParallelImagePulls": "",
     },
+    "watches": {"lateShare": "0.0", "lateBy": "1s", "repeatedShare": "0.0", "brokenShare": "0.0"},
 }  # fmt: skip
 
 
