@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from k8sim.metrics.intervals import Interval
 from k8sim.sim.trace import NO_CAUSE, Row, Trace
+from k8sim.sim.units import SECOND
 
 Key = tuple[str, str, int]
 """Namespace, application, shard (0 when it has only one)."""
@@ -135,3 +137,11 @@ def by_application(found: Applications) -> Iterator[tuple[tuple[str, str], list[
     for (namespace, name, _), shard in found.shards.items():
         groups.setdefault((namespace, name), []).append(shard)
     yield from groups.items()
+
+
+def service(shards: Sequence[Shard], what: str, end_ns: int) -> tuple[float, float]:
+    """Return for which share of the time shards gave a service (writes, reads), and for how many s not: the mean."""
+    known = [s for s in shards if what in s.begun]
+    span = sum(end_ns - s.begun[what] for s in known)
+    down = sum(i.length_ns(end_ns) for s in known for i in s.down[what])
+    return (1 - down / span if span else math.nan), (down / len(known) / SECOND if known else 0.0)

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import pandas as pd
 
-from k8sim.metrics.applications import COUNTS, Applications, applications, by_application
+from k8sim.metrics.applications import COUNTS, Applications, applications, by_application, service
 from k8sim.metrics.intervals import Interval, causes_text, root, share_above
 from k8sim.metrics.pods import Lives, PodLife, pod_lives
 from k8sim.metrics.rollouts import commands, leaked, pulls, rollouts, storage_phases
@@ -97,12 +97,8 @@ class Metrics:
     def _of_applications(self) -> Iterable[tuple[object, ...]]:
         for (namespace, name), shards in by_application(self._applications):
             for what in ("writes", "reads"):
-                known = [s for s in shards if what in s.begun]
-                if known:
-                    down = sum(i.length_ns(self._end_ns) for s in known for i in s.down[what]) / len(known)
-                    span = sum(self._end_ns - s.begun[what] for s in known) / len(known)
-                    share = 1 - down / span if span else math.nan
-                    yield "Application", namespace, name, what, share, down / SECOND
+                if any(what in s.begun for s in shards):
+                    yield "Application", namespace, name, what, *service(shards, what, self._end_ns)
 
     @cached_property
     def outages(self) -> pd.DataFrame:

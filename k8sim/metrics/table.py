@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from k8sim.metrics.figures import FIGURES
+
 
 class Definition(NamedTuple):
     """One column of a frame. ``unit`` "": a word or a count without one."""
@@ -32,7 +34,8 @@ DEFINITIONS: Final = (
     Definition("disruptions", "type", "", "voluntary (eviction API, rollout, scaling, kubectl) or involuntary (node "
                "lost, taint, preemption, node pressure, garbage collection)"),
     Definition("disruptions", "cause", "", "which of these"),
-    Definition("losses", "namespace, application, shard, time_s", "", "of which application, and when"),
+    Definition("losses", "namespace, application, shard", "", "of which application, and which part of it"),
+    Definition("losses", "time_s", "s", "when they were lost"),
     Definition("losses", "writes", "writes", "acknowledged and lost; negative: found again by a later leader"),
     Definition("losses", "cause, path", "", "word of k8sim.workload.losses; row of k8sim.machines.losses"),
     Definition("losses", "chain", "", "all causes, the first at the left"),
@@ -65,4 +68,17 @@ DEFINITIONS: Final = (
     Definition("two_writers", "application, member, start_s, end_s", "s", "two processes of one identity ran"),
     Definition("leaked_storage", "volume, claim, since_s", "s", "volumes that are Released or Failed at the end: "
                "storage that is paid for and that no claim has"),
+    Definition("volumes.losses", "time_s, volume, event", "s", "something happened to the content of a volume"),
+    Definition("volumes.losses", "fate", "", "lost, divergent, orphaned or inaccessible"),
+    Definition("volumes.losses", "path, why", "", "row of k8sim.machines.losses or a fault's name; in words"),
+    Definition("volumes.losses", "bytes", "bytes", "what was written there; 0 where no writer is simulated"),
+    Definition("volumes.inaccessibility", "volume, path, why", "", "whose content was intact and out of reach"),
+    Definition("volumes.inaccessibility", "start_s, end_s, duration_s", "s", "end NaN: it is so at the end"),
+    Definition("volumes.leaked_storage", "what, name", "", "released, failed or orphaned volume; orphaned snapshot"),
+    Definition("volumes.leaked_storage", "size_gib", "GiB", "its size"),
+    Definition("volumes.leaked_storage", "since_s, until_s", "s", "for how long it was paid for and of no use"),
+    Definition("volumes.leaked_storage", "gib_hours", "GiB h", "what it has cost"),
+    *(Definition("figures", f"{f.of.upper()}.{f.name}", f.unit, f.meaning) for f in FIGURES),
 )  # fmt: skip
+"""``frame``: of `k8sim.metrics.Metrics`; ``volumes.…``: function of `k8sim.metrics.volumes`; ``figures``: numbers of
+`k8sim.metrics.figures.figures`, one for each application or stream."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -13,14 +13,21 @@ from k8sim.metrics import Metrics
 from k8sim.metrics.intervals import share_above
 from k8sim.metrics.pods import disruption_cause
 from k8sim.metrics.table import DEFINITIONS
+from k8sim.metrics.volumes import inaccessibility, leaked_storage, losses
+from k8sim.result import Result
 from k8sim.scenario import load
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 
 
 @cache
+def result_of(name: str) -> Result:
+    return Cluster(load(SCENARIOS / f"{name}.yaml"), keep_history=False).run()
+
+
+@cache
 def metrics_of(name: str) -> Metrics:
-    return Metrics.of(Cluster(load(SCENARIOS / f"{name}.yaml"), keep_history=False).run())
+    return Metrics.of(result_of(name))
 
 
 def one(frame: pd.DataFrame, column: str, **where: object) -> float:
@@ -44,13 +51,34 @@ def test_who_asks_decides_what_a_disruption_is() -> None:
     assert disruption_cause("statefulset-controller", "") == ("voluntary", "rollout or scaling")
 
 
+FRAMES = [name for name, value in vars(Metrics).items() if isinstance(value, cached_property) and name[0] != "_"]
+OF_VOLUMES = {"losses": losses, "inaccessibility": inaccessibility, "leaked_storage": leaked_storage}
+
+
+def test_the_table_has_every_frame_and_nothing_else() -> None:
+    named = {d.frame for d in DEFINITIONS}
+    assert named == {*FRAMES, *(f"volumes.{name}" for name in OF_VOLUMES), "figures"}
+    assert set(Metrics.table().columns) == {"frame", "column", "unit", "meaning"}
+    assert len(Metrics.table()) == len(DEFINITIONS)
+
+
 def test_every_column_of_every_frame_is_defined_and_every_definition_is_there() -> None:
-    metrics = metrics_of("async-failover-loses-writes")
-    for frame in dict.fromkeys(d.frame for d in DEFINITIONS):
-        defined = {c.strip() for d in DEFINITIONS if d.frame == frame for c in d.column.split(",")}
-        columns = set(getattr(metrics, frame).columns)
+    result = result_of("async-failover-loses-writes")
+    frames = {name: getattr(metrics_of("async-failover-loses-writes"), name) for name in FRAMES}
+    frames.update((f"volumes.{name}", function(result)) for name, function in OF_VOLUMES.items())
+    for name, frame in frames.items():
+        defined = {c.strip() for d in DEFINITIONS if d.frame == name for c in d.column.split(",")}
+        columns = set(frame.columns)
         assert defined <= columns
-        assert columns - defined <= {"namespace", "name", "inc", "shard", "application"}, frame
+        assert columns - defined <= {"namespace", "name", "inc", "shard", "application"}, name
+
+
+def test_what_is_measured_in_a_unit_says_so() -> None:
+    for d in DEFINITIONS:
+        assert d.meaning, d
+        for column in d.column.split(","):
+            if column.strip().endswith("_s"):
+                assert d.unit == "s", d
 
 
 def test_a_failover_with_lag() -> None:
