@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import dropwhile
 from typing import Final, NamedTuple
 
 from k8sim.metrics.applications import Applications, Key, Shard, applications, by_application, service
@@ -51,14 +52,15 @@ FIGURES: Final = (
     Figure("application", "read_downtime_s", "s", "the same for reads"),
     Figure("application", "read_outages", "outages", "the same for reads"),
     Figure("application", "longest_read_outage_s", "s", "the same for reads"),
-    Figure("application", "at_risk_s", "s", "time in which some shard that should have several copies had one at most"),
+    Figure("application", "fewest_copies", "copies", "the fewest copies of a shard that had everything, once all had"),
+    Figure("application", "at_risk_s", "s", "time with one such copy at most of some shard, once all had everything"),
     Figure("application", "two_writers_s", "s", "time in which two processes had one identity, all members together"),
     Figure("stream", "requests", "requests", "that were sent"),
     Figure("stream", "requests_served", "requests", "answered in full"),
     Figure("stream", "requests_failed", "requests", "neither served nor in flight at the end"),
     *(Figure("stream", f"requests_{_underscored(outcome)}", "requests", f"of the outcome {outcome}")
       for outcome in FAILURES),
-    Figure("stream", "request_success", "share", "of the requests that were over, those that were served"),
+    Figure("stream", "success", "share", "of the requests that were over, those that were served"),
 )  # fmt: skip
 
 
@@ -112,13 +114,19 @@ def _of_application(found: Applications, shards: list[Shard], end_ns: int) -> It
         yield f"{what}_downtime_s", down_s
         yield f"{what}_outages", float(len(outages))
         yield f"longest_{what}_outage_s", max(outages, default=0.0)
+    yield "fewest_copies", min((float(full) for s in shards for _, full, _ in _once_complete(s)), default=math.nan)
     yield "at_risk_s", _at_risk_ns(shards, end_ns) / SECOND
     yield "two_writers_s", _doubled_ns(found, shards[0].key, end_ns) / SECOND
 
 
+def _once_complete(shard: Shard) -> Iterable[tuple[int, int, int]]:
+    """Return how many copies a shard had since when, from the first moment at which it had all."""
+    return dropwhile(lambda step: step[1] < step[2], shard.copies)
+
+
 def _at_risk_ns(shards: Iterable[Shard], end_ns: int) -> int:
     """Return for how long some shard had one copy at most, where it should have more."""
-    changes = sorted((t, s.key, full <= 1 < wanted) for s in shards for t, full, wanted in s.copies)
+    changes = sorted((t, s.key, full <= 1 < wanted) for s in shards for t, full, wanted in _once_complete(s))
     at_risk: dict[Key, bool] = {}
     total, since = 0, 0
     for t, key, risky in [*changes, (end_ns, ("", "", -1), False)]:
@@ -149,4 +157,4 @@ def _of_stream(counts: Mapping[str, float]) -> Iterator[tuple[str, float]]:
     yield "requests_failed", sum(failed.values())
     for outcome, amount in failed.items():
         yield f"requests_{_underscored(outcome)}", amount
-    yield "request_success", served / over if over else math.nan
+    yield "success", served / over if over else math.nan
