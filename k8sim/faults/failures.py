@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from k8sim.api.core import Node, PersistentVolumeClaim, Pod
-from k8sim.api.meta import LabelSelector, Object
+from k8sim.api.meta import LabelSelector, Object, controller_of
 from k8sim.api.selectors import selector_matches
 from k8sim.faults.catalogue import FAULTS, make_fault, target_of
 from k8sim.faults.fault import FaultFailed, World
@@ -26,6 +26,8 @@ from k8sim.sim.trace import NO_CAUSE
 if TYPE_CHECKING:
     from k8sim.apiserver.watch import Change
     from k8sim.machines.machine import Machine
+
+_RANDOM_NAMES = ("ReplicaSet", "DaemonSet", "Job")
 
 EVERYTHING = ""
 """The group of all targets."""
@@ -89,6 +91,12 @@ class FailureProcess:
     name: str = ""
 
 
+def _gone_for_good(obj: Object) -> bool:
+    """Tell whether nothing of an object's name will come again: its controller draws names at random."""
+    owner = controller_of(obj)
+    return owner is not None and owner.kind in _RANDOM_NAMES
+
+
 def start_failures(world: World, rules: tuple[FailureProcess, ...]) -> None:
     """Let all rules act from now on."""
     seen: dict[str, int] = {}
@@ -125,8 +133,12 @@ class _Striker:
             world.server.watch(kind, self._on_change)
 
     def _on_change(self, change: Change) -> None:
+        target = f"{change.new.namespace}/{change.new.name}"
         if change.type == "ADDED":
-            self._meet(f"{change.new.namespace}/{change.new.name}", change.new.metadata.labels)
+            self._meet(target, change.new.metadata.labels)
+        elif change.type == "DELETED" and _gone_for_good(change.new):
+            for targets in self._sources.values():
+                targets.pop(target, None)
 
     def _meet_machine(self, name: str, machine: Machine) -> None:
         node = self._world.server.find(Node, "", name)
@@ -168,6 +180,8 @@ class _Striker:
     def _strike(self, source: str, n: int) -> None:
         if self._rule.shock is not None:
             self._shock(source, n, self._rule.shock)
+            return
+        if not self._sources[source]:
             return
         lasts = self._duration(source, n)
         for victim in (source, *self._others(source, n)):

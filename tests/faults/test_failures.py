@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from k8sim.api.core import Node
-from k8sim.api.meta import ObjectMeta
+from k8sim.api.meta import ObjectMeta, OwnerReference
+from k8sim.api.struct import replace
 from k8sim.faults.catalogue import FAULTS, target_of
 from k8sim.faults.failures import FailureProcess, Shock, Spread, start_failures
 from k8sim.faults.fault import World
@@ -76,6 +77,19 @@ def test_a_pod_that_comes_later_has_its_own_sequence_and_a_missing_one_is_missed
     assert times(rows, "default/web-0") == [90, 150]
     [missed] = [row for row in world.sim.trace if row.event == "Missed"]
     assert missed.t == 150 * SECOND
+
+
+def test_a_pod_whose_name_never_comes_back_is_not_missed_for_ever() -> None:
+    world = make_world({"a": ""})
+    owner = OwnerReference(api_version="apps/v1", kind="ReplicaSet", name="web", uid="1", controller=True)
+    pod = make_pod(node="a")
+    world.server.create(replace(pod, metadata=replace(pod.metadata, owner_references=(owner,))))
+    world.sim.clock.call_at(
+        100 * SECOND, lambda: world.server.delete(type(pod), "default", "web-0", grace_period_seconds=0)
+    )
+    rows = strikes(world, FailureProcess("container-exit", Constant(MINUTE)), until=HOUR)
+    assert times(rows, "default/web-0") == [60]
+    assert not [row for row in world.sim.trace if row.event == "Missed"]
 
 
 def test_targets_are_chosen_by_patterns() -> None:
