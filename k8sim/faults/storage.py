@@ -8,7 +8,8 @@ from typing import ClassVar
 from k8sim.api.core import PersistentVolume, PersistentVolumeClaim, Pod
 from k8sim.api.pods import claim_names
 from k8sim.faults.fault import Fault, FaultFailed, World, argument
-from k8sim.machines.disks import FOR_EVER, Storage, location
+from k8sim.machines.disks import Storage, location
+from k8sim.machines.storagecalls import FOR_EVER
 
 
 def _storage(world: World) -> Storage:

@@ -13,19 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from math import prod
 from typing import TYPE_CHECKING, Final
 
 from k8sim.api.core import PersistentVolume
-from k8sim.sim.distributions import Distribution
+from k8sim.machines.storagecalls import StorageCalls
 from k8sim.sim.trace import NO_CAUSE
 
 if TYPE_CHECKING:
     from k8sim.sim.simulation import Simulation
-
-FOR_EVER: Final = 2**62
-NODE_CALLS: Final = frozenset({"volumeStage", "volumeUnstage", "volumePublish", "volumeUnpublish", "volumeNodeExpand"})
-"""Calls that a machine answers itself: they fail only when a fault names them."""
 
 TMPFS: Final = "tmpfs"
 """What lies under this root of a machine is gone when its power is."""
@@ -121,26 +116,23 @@ StorageObserver = Callable[[str, str, Mapping[str, object], int], None]
 """Called with event, volume, detail and row of what happens to a volume, when it has happened."""
 
 
-class Storage:
+class Storage(StorageCalls):
     """All volumes and snapshots of the simulated world."""
 
     def __init__(self, sim: Simulation) -> None:
-        self.sim = sim
+        super().__init__(sim)
         self.disks: dict[str, Disk] = {}
         self.snapshots: dict[str, Snapshot] = {}
         self.groups: dict[str, int] = {}  # the group that a volume's files were given last
         self.observers: list[StorageObserver] = []
         self.path_of_claim: Callable[[str], str] = lambda uid: "L10"
         self.path_of_detach: Callable[[str, str], str] = lambda name, node: "L21"
-        self.laws: dict[tuple[str, str], Distribution] = {}  # (driver, call): what a scenario says of one driver
         self._at_path: dict[str, dict[str, None]] = {}
         self._written_on: dict[str, dict[str, None]] = {}
         self._in_memory: dict[str, dict[str, None]] = {}
         self._tied: dict[str, list[str]] = {}
         self._attached_to: dict[str, dict[str, None]] = {}
         self._mounted_on: dict[str, dict[tuple[str, str], None]] = {}
-        self._outages: list[tuple[str, frozenset[str], str, int]] = []
-        self._slow: list[tuple[str, float, int]] = []
 
     def _note(self, name: str, event: str, cause: int, **detail: object) -> int:
         row = self.sim.trace.append(self.sim.clock.now, "Volume", name, event, detail, cause)
@@ -376,39 +368,3 @@ class Storage:
         if snapshot is not None and not snapshot.deleted:
             snapshot.deleted, snapshot.deleted_ns = True, self.sim.clock.now
             self._note(snapshot.source, "SnapshotDestroyed", cause, snapshot=name, path=path)
-
-    # ---- how long calls take ----------------------------------------------------------------------------------------
-
-    def draw(self, driver: str, call: str, entity: str) -> int:
-        """Draw the time of a call: by the driver's own law if it has one, else by the named latency."""
-        law = self.laws.get((driver, call))
-        if law is None:
-            drawn = self.sim.latencies.draw(call, entity)
-        else:
-            drawn = law.quantile(self.sim.streams.uniform(entity, call))
-        return int(drawn * self.slowness(driver)) if self._slow else drawn
-
-    def slow_down(self, factor: float, until_ns: int = FOR_EVER, driver: str = "") -> None:
-        """Let calls that begin before some time take longer; "" is every driver."""
-        self._slow.append((driver, factor, until_ns))
-
-    def slowness(self, driver: str) -> float:
-        """Return how many times as long as usual a call takes now."""
-        now = self.sim.clock.now
-        self._slow = [s for s in self._slow if s[2] > now]
-        return prod(factor for wanted, factor, _ in self._slow if wanted in ("", driver))
-
-    # ---- what breaks ------------------------------------------------------------------------------------------------
-
-    def fail_calls(self, calls: frozenset[str], code: str, until_ns: int = FOR_EVER, driver: str = "") -> None:
-        """Let calls fail with a code until some time; "" is every driver, no calls every one but those of nodes."""
-        self._outages.append((driver, calls, code, until_ns))
-
-    def failure_of(self, driver: str, call: str) -> str:
-        """Return the code with which a call fails now, "" if it does not."""
-        now = self.sim.clock.now
-        self._outages = [o for o in self._outages if o[3] > now]
-        for wanted, calls, code, _ in self._outages:
-            if wanted in ("", driver) and (call in calls or (not calls and call not in NODE_CALLS)):
-                return code
-        return ""
