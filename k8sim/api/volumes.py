@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from k8sim.api.core import PersistentVolume
-from k8sim.api.storage import CSIDriver
+from k8sim.api.storage import CSIDriver, CSINode
 
 OUT_OF_SERVICE_TAINT: Final = "node.kubernetes.io/out-of-service"
 MULTI_NODE_MODES: Final = frozenset({"ReadWriteMany", "ReadOnlyMany"})
@@ -48,3 +48,9 @@ def is_multi_attach_allowed(volume: PersistentVolume) -> bool:
     """Tell whether a volume may be attached to several nodes: the volume's modes decide, not the claim's."""
     modes = volume.spec.access_modes
     return not modes or not MULTI_NODE_MODES.isdisjoint(modes)
+
+
+def volume_limits(node: CSINode | None) -> dict[str, int]:
+    """Return how many volumes a node takes of each driver that has a limit there."""
+    drivers = node.spec.drivers if node is not None else ()
+    return {d.name: d.allocatable.count for d in drivers if d.allocatable and d.allocatable.count is not None}

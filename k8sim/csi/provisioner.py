@@ -24,11 +24,11 @@ from k8sim.apiserver.client import Client
 from k8sim.apiserver.errors import AlreadyExists, NotFound
 from k8sim.apiserver.server import APIServer
 from k8sim.apiserver.watch import Change
-from k8sim.csi.drivers import with_parameters
+from k8sim.csi.drivers import Driver, with_parameters
 from k8sim.csi.rpc import CREATE_TIMEOUT_NS, Backend, RpcError
 from k8sim.csi.sidecar import Key, NotYet, Sidecar, Steps
 from k8sim.csi.sources import DataSources, Origin
-from k8sim.csi.topology import allowed_segments, choose_segments, segment_of, segments
+from k8sim.csi.topology import allowed_segments, choose_segments, segment_of, segments, topology_key
 from k8sim.csi.volumes import PROVISIONER_FINALIZER, new_volume, provisioned_name
 from k8sim.machines.disks import Disk, location
 from k8sim.sim.units import MINUTE
@@ -53,11 +53,13 @@ class Provisioner(Sidecar):
         self.sources = DataSources(self)
         self.claim_queue = self.queue(self._sync_claim)
         self.volume_queue = self.queue(self._sync_volume)
+        self._segments: dict[str, list[str]] = {}  # by topology key, until a node's labels change
         self._infeasible: dict[str, tuple[int, str]] = {}
         self._in_progress: dict[str, None] = {}
         self.attachments.add_index(VOLUMES_BY_ATTACHMENT, lambda a: [a.spec.source.persistent_volume_name])
         self.claims.add_handler(self._on_claim)
         self.volumes.add_handler(self._on_volume)
+        self.nodes.add_handler(self._on_node)
 
     # ---- observe ----------------------------------------------------------------------------------------------------
 
@@ -73,6 +75,16 @@ class Provisioner(Sidecar):
         assert isinstance(volume, PersistentVolume)
         if change.type != "DELETED" and self._owns(volume):
             self.volume_queue.add(volume.key, change.row)
+
+    def _on_node(self, change: Change) -> None:
+        if change.type != "MODIFIED" or change.old is None or change.old.metadata.labels != change.new.metadata.labels:
+            self._segments.clear()
+
+    def _segments_of(self, driver: Driver) -> list[str]:
+        key = topology_key(driver)
+        if key not in self._segments:
+            self._segments[key] = segments(self.nodes.list(), driver)
+        return self._segments[key]
 
     def _owns(self, volume: PersistentVolume) -> bool:
         """Tell whether this driver made the volume, has taken it over, or is the driver of a static one."""
@@ -122,7 +134,7 @@ class Provisioner(Sidecar):
             return  # a populator's business
         chosen = choose_segments(
             driver,
-            segments(self.nodes.list(), driver),
+            self._segments_of(driver),
             allowed_segments(storage_class, driver),
             segment_of(node, driver) if node is not None else "",
             claim.name,

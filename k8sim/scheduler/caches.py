@@ -17,6 +17,7 @@ from k8sim.api.policy import PodDisruptionBudget
 from k8sim.api.selectors import labels_match
 from k8sim.api.storage import CSIDriver, CSINode, CSIStorageCapacity, StorageClass, VolumeAttachment
 from k8sim.api.volume_matching import claim_class, volume_class
+from k8sim.api.volumes import volume_limits
 from k8sim.apiserver.informer import Informer, SharedInformers
 from k8sim.scheduler.nodes import named_hosts
 
@@ -33,6 +34,10 @@ def _places(volume: PersistentVolume) -> list[tuple[str, str]]:
     affinity = volume.spec.node_affinity
     hosts = named_hosts(affinity.required) if affinity is not None else None
     return [(volume_class(volume), host) for host in (hosts if hosts is not None else ("",))]
+
+
+def _class_of_free(volume: PersistentVolume) -> list[str]:
+    return [volume_class(volume)] if volume.spec.claim_ref is None else []
 
 
 def _claim_of(volume: PersistentVolume) -> list[tuple[str, str]]:
@@ -80,6 +85,7 @@ class Caches:
         self._informers = informers
         self._volumes = informers.of(PersistentVolume)
         self._volumes.add_index("place", _places)
+        self._volumes.add_index("class", _class_of_free)
         self._volumes.add_index("claim", _claim_of)
         self._attachments = informers.of(VolumeAttachment)
         self._attachments.add_index("node", lambda attachment: (attachment.spec.node_name,))
@@ -90,6 +96,7 @@ class Caches:
         self._budgets = informers.of(PodDisruptionBudget)
         self._classes = informers.of(StorageClass)
         self._csi_nodes = informers.of(CSINode)
+        self._csi_nodes.add_index("limit", volume_limits)
         self._csi_drivers = informers.of(CSIDriver)
         self._owners: dict[str, Informer[ReplicaSet] | Informer[StatefulSet]] = {
             "ReplicaSet": informers.of(ReplicaSet),
@@ -115,6 +122,11 @@ class Caches:
         volumes = (self.volumes.get("", v) for v in found)
         return [v for v in volumes if v is not None and volume_class(v) == name]
 
+    def has_volumes_for(self, claim: PersistentVolumeClaim) -> bool:
+        """See `Listers`."""
+        filed = (("class", claim_class(claim)), ("claim", claim.key))
+        return any(True for index, value in filed for _ in self._volumes.by_index(index, value))
+
     def storage_class(self, name: str) -> StorageClass | None:
         """See `Listers`."""
         return self._classes.get("", name)
@@ -123,9 +135,9 @@ class Caches:
         """See `Listers`."""
         return self._csi_nodes.get("", name)
 
-    def has_csi_nodes(self) -> bool:
+    def is_limited(self, driver: str) -> bool:
         """See `Listers`."""
-        return len(self._csi_nodes) > 0
+        return any(True for _ in self._csi_nodes.by_index("limit", driver))
 
     def csi_driver(self, name: str) -> CSIDriver | None:
         """See `Listers`."""

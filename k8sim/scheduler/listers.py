@@ -26,14 +26,17 @@ class Listers(Protocol):
         Volumes that point at the claim are among them, wherever they are.
         """
 
+    def has_volumes_for(self, claim: PersistentVolumeClaim) -> bool:
+        """Tell whether `volumes_for` has any volume for some host."""
+
     def storage_class(self, name: str) -> StorageClass | None:
         """Return a storage class."""
 
     def csi_node(self, name: str) -> CSINode | None:
         """Return what CSI drivers a node has."""
 
-    def has_csi_nodes(self) -> bool:
-        """Tell whether any node has CSI drivers."""
+    def is_limited(self, driver: str) -> bool:
+        """Tell whether any node limits how many volumes of a CSI driver it takes."""
 
     def csi_driver(self, name: str) -> CSIDriver | None:
         """Return a CSI driver."""

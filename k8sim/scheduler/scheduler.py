@@ -158,7 +158,7 @@ class Scheduler:
         claims: PodClaims | None = found.cycle.state.get(volume_binding.NAME)
         if claims is None or not claims.delayed:
             return None
-        return self.binder.reserve(claims.by_node[found.node], found.node)
+        return self.binder.reserve(claims.found_for(found.node), found.node)
 
     def _fail(
         self,

@@ -44,13 +44,16 @@ class FakeListers:
     def volumes_for(self, claim: PersistentVolumeClaim, host: str) -> Iterable[PersistentVolume]:
         return [v for v in self.volumes.values() if volume_class(v) == claim_class(claim)]
 
+    def has_volumes_for(self, claim: PersistentVolumeClaim) -> bool:
+        return bool(list(self.volumes_for(claim, "")))
+
     def storage_class(self, name: str) -> StorageClass | None:
         return self.classes.get(name)
 
     def csi_node(self, name: str) -> CSINode | None:
         return None
 
-    def has_csi_nodes(self) -> bool:
+    def is_limited(self, driver: str) -> bool:
         return False
 
     def csi_driver(self, name: str) -> CSIDriver | None:

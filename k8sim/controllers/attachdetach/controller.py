@@ -38,6 +38,13 @@ from k8sim.sim.virtual_loop import VirtualLoop
 
 ACTOR = "attachdetach-controller"
 CLAIMS_BY_POD = "claims"
+VOLUMES_BY_ATTACHABLE_NAME = "attachable name"
+
+
+def _names_if_attachable(volume: PersistentVolume) -> tuple[str, ...]:
+    """Return a volume's unique name; what is reported as attached is attachable, whatever CSIDrivers say now."""
+    name = attachable_name(volume, lambda driver: None)
+    return (name,) if name is not None else ()
 
 
 class AttachDetachController:
@@ -70,6 +77,7 @@ class AttachDetachController:
         self._verify_loop = self._loop("verify", settings.reconciler_sync_loop_period_ns, self._verify)
         self._cleanup_loop = self._loop("cleanup", settings.desired_state_populator_sleep_period_ns, self._clean_up)
         self._relist_loop = self._loop("relist", settings.desired_state_populator_list_pods_retry_ns, self._relist)
+        self.volumes.add_index(VOLUMES_BY_ATTACHABLE_NAME, _names_if_attachable)
         self.pods.add_index(CLAIMS_BY_POD, lambda pod: [(pod.namespace, n) for n in claim_names(pod)])
         self._started = False
 
@@ -222,10 +230,7 @@ class AttachDetachController:
             self.actual.mark(place, attachment.spec.source.persistent_volume_name or "", "uncertain")
 
     def _volume_of(self, unique: str) -> str:
-        for volume in self.volumes.list():
-            if attachable_name(volume, lambda driver: self.drivers.get("", driver)) == unique:
-                return volume.name
-        return ""
+        return next((volume.name for volume in self.volumes.by_index(VOLUMES_BY_ATTACHABLE_NAME, unique)), "")
 
     # ---- decide -----------------------------------------------------------------------------------------------------
 

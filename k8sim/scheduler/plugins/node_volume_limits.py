@@ -9,6 +9,7 @@ from k8sim.api.core import Pod
 from k8sim.api.pods import claim_names
 from k8sim.api.storage import CSINode, VolumeAttachment
 from k8sim.api.volume_matching import claim_class
+from k8sim.api.volumes import volume_limits
 from k8sim.scheduler.framework import (
     ASSIGNED_POD_DELETE,
     SKIP,
@@ -62,15 +63,9 @@ def attached_handles(attachments: Iterable[VolumeAttachment], listers: Listers) 
     return handles
 
 
-def limits_of(node: CSINode | None) -> dict[str, int]:
-    """Return the limit of each driver that has one on a node."""
-    drivers = node.spec.drivers if node is not None else ()
-    return {d.name: d.allocatable.count for d in drivers if d.allocatable and d.allocatable.count is not None}
-
-
 def after_csi_node_change(pod: Pod, old: CSINode | None, new: CSINode) -> bool:
     """Hint: a node takes more volumes."""
-    was, now = limits_of(old), limits_of(new)
+    was, now = volume_limits(old), volume_limits(new)
     return old is None or any(now[d] > was.get(d, 0) for d in now)
 
 
@@ -100,21 +95,20 @@ class NodeVolumeLimits(Plugin):
         }
 
     def pre_filter(self, cycle: Cycle) -> Status | Skip | None:
-        """See `Plugin`."""
-        return None if claim_names(cycle.pod) else SKIP
+        """See `Plugin`; a pod matters that brings volumes of which some node takes no more than so many."""
+        wanted = cycle.state[NAME] = handles_of(cycle.pod, cycle.listers)
+        return None if any(cycle.listers.is_limited(driver) for driver, _ in wanted) else SKIP
 
     def judges_nodes(self, cycle: Cycle) -> bool:
-        """See `Plugin`; without any CSINode there are no limits."""
-        return cycle.listers.has_csi_nodes()
+        """See `Plugin`."""
+        return True
 
     def filter_node(self, cycle: Cycle, info: NodeInfo) -> Status | None:
         """See `Plugin`."""
-        limits = limits_of(cycle.listers.csi_node(info.name))
+        limits = volume_limits(cycle.listers.csi_node(info.name))
         if not limits:
             return None
-        wanted: set[Handle] | None = cycle.state.get(NAME)
-        if wanted is None:
-            wanted = cycle.state[NAME] = handles_of(cycle.pod, cycle.listers)
+        wanted: set[Handle] = cycle.state[NAME]
         new = {h for h in wanted if h[0] in limits}
         if not new or self._far_from(min(limits.values()) - len(new), info, cycle.listers):
             return None

@@ -74,11 +74,20 @@ class PodVolumes(NamedTuple):
 
 @dataclass
 class PodClaims:
-    """A pod's claims by what has to be done about them, and what was found for each node (by name)."""
+    """A pod's claims by what has to be done about them, and what was found for each node (by name).
+
+    ``alike``: no volume that exists could serve the delayed claims, and nobody reports free space, so that what would
+    be done is the same for every node, and allowed or not by its labels alone.
+    """
 
     bound: list[PersistentVolumeClaim] = field(default_factory=list)
     delayed: list[PersistentVolumeClaim] = field(default_factory=list)
     by_node: dict[str, PodVolumes] = field(default_factory=dict)
+    alike: bool = False
+
+    def found_for(self, node: str) -> PodVolumes:
+        """Return what would be done on a node that has passed."""
+        return PodVolumes(provision=tuple(self.delayed)) if self.alike else self.by_node[node]
 
 
 # ---- before any node ------------------------------------------------------------------------------------------------
@@ -115,8 +124,18 @@ def sort_claims(pod: Pod, listers: Listers) -> PodClaims | Status:
             claims.delayed.append(claim)
         else:
             return rejected(UNBOUND_IMMEDIATE)
-    claims.delayed.sort(key=storage_request)
+    claims.delayed.sort(key=lambda c: (SELECTED_NODE not in c.metadata.annotations, storage_request(c)))
+    claims.alike = not any(_depends_on_node(c, listers) for c in claims.delayed)
     return claims
+
+
+def _depends_on_node(claim: PersistentVolumeClaim, listers: Listers) -> bool:
+    """Tell whether more than a node's labels decides what can be done about a delayed claim there."""
+    if listers.has_volumes_for(claim):
+        return True
+    storage_class = listers.storage_class(claim_class(claim))
+    driver = listers.csi_driver(storage_class.provisioner) if storage_class is not None else None
+    return driver is not None and driver.spec.storage_capacity
 
 
 # ---- one node -------------------------------------------------------------------------------------------------------
@@ -153,15 +172,19 @@ def find_delayed_volumes(claims: Sequence[PersistentVolumeClaim], node: Node, li
 
 def cannot_provision(claim: PersistentVolumeClaim, node: Node, listers: Listers) -> str | None:
     """Return why no volume can be made for a claim on a node, or None (checkVolumeProvisions)."""
-    storage_class = listers.storage_class(claim_class(claim))
-    if storage_class is None or storage_class.provisioner in ("", NO_PROVISIONER):
-        return BIND_CONFLICT
-    if not topology_allowed(storage_class.allowed_topologies, node):
+    storage_class = provisioning_class(claim, listers)
+    if storage_class is None or not topology_allowed(storage_class.allowed_topologies, node):
         return BIND_CONFLICT
     driver = listers.csi_driver(storage_class.provisioner)
     if not has_enough_capacity(claim, storage_class, driver, node, listers.storage_capacities()):
         return NOT_ENOUGH_SPACE
     return None
+
+
+def provisioning_class(claim: PersistentVolumeClaim, listers: Listers) -> StorageClass | None:
+    """Return the claim's class if it has volumes made."""
+    found = listers.storage_class(claim_class(claim))
+    return None if found is None or found.provisioner in ("", NO_PROVISIONER) else found
 
 
 def topology_allowed(terms: Sequence[TopologySelectorTerm], node: Node) -> bool:
@@ -329,7 +352,7 @@ class VolumeBinding(Plugin):
         return None
 
     def filter(self, cycle: Cycle) -> Verdicts | None:
-        """Judge nodes by the bound claims."""
+        """Judge nodes by the bound claims, and by the delayed ones if labels are all that counts for them."""
         claims: PodClaims = cycle.state[NAME]
         codes: Codes = np.zeros(len(cycle.nodes.versions), dtype=np.int64)
         for claim in claims.bound:
@@ -338,11 +361,14 @@ class VolumeBinding(Plugin):
                 codes[codes == 0] = 2
             elif volume.spec.node_affinity is not None and volume.spec.node_affinity.required is not None:
                 codes[(codes == 0) & (reachable(volume, cycle.nodes) == 0)] = 1
-        return Verdicts(codes, (rejected(NODE_CONFLICT), rejected(NO_VOLUME)))
+        for claim in claims.delayed if claims.alike else ():
+            codes[(codes == 0) & (provisionable(claim, cycle.listers, cycle.nodes) == 0)] = 3
+        return Verdicts(codes, (rejected(NODE_CONFLICT), rejected(NO_VOLUME), rejected(BIND_CONFLICT)))
 
     def judges_nodes(self, cycle: Cycle) -> bool:
         """See `Plugin`."""
-        return bool(cycle.state[NAME].delayed)
+        claims: PodClaims = cycle.state[NAME]
+        return bool(claims.delayed) and not claims.alike
 
     def filter_node(self, cycle: Cycle, info: NodeInfo) -> Status | None:
         """Judge a node by the claims that wait for one."""
@@ -353,6 +379,24 @@ class VolumeBinding(Plugin):
             return found
         claims.by_node[info.name] = found
         return None
+
+
+def provisionable(claim: PersistentVolumeClaim, listers: Listers, nodes: NodeTable) -> Codes:
+    """Return 1 for every slot for which a volume can be made, by the labels of its node."""
+    storage_class = provisioning_class(claim, listers)
+    allowed: Codes = np.zeros(len(nodes.versions), dtype=np.int64)
+    if storage_class is None:
+        return allowed
+    terms = storage_class.allowed_topologies
+    key = (NAME, "topologies", msgspec.msgpack.encode(terms))
+    everywhere = nodes.column(key, lambda node: int(topology_allowed(terms, node)))
+    selected = claim.metadata.annotations.get(SELECTED_NODE)
+    if selected is None:
+        return everywhere
+    info = nodes.by_name.get(selected)
+    if info is not None:
+        allowed[info.slot] = everywhere[info.slot]
+    return allowed
 
 
 def reachable(volume: PersistentVolume, nodes: NodeTable) -> Codes:
