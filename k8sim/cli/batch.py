@@ -39,6 +39,7 @@ class Batches:
         from k8sim.cli.run import keep_summary, keep_trace
         from k8sim.cli.terminal import console
         from k8sim.runner.experiment import experiment
+        from k8sim.runner.names import UnknownMetric
         from k8sim.runner.shards import RunFailed
         from k8sim.runner.store import StoreProblem, available
 
@@ -63,7 +64,7 @@ class Batches:
                 )  # fmt: skip
         except RunFailed as failure:
             raise _crash(failure, variants) from failure
-        except StoreProblem as problem:
+        except (StoreProblem, UnknownMetric) as problem:
             raise UsageProblem(problem.problem, problem.hint) from None
         except ValueError as problem:
             raise UsageProblem(str(problem)) from None
@@ -90,9 +91,10 @@ class Batches:
             write_whole(markdown, as_markdown(self._batches).encode())
         judged = [(batch, judgement) for batch in self._batches for judgement in batch.judgements()]
         for batch, judgement in judged:
-            if judgement.verdict == "unknown metric":
-                known = ", ".join(batch.metrics()) or "none"
-                raise UsageProblem(f"{batch.name}: {judgement.objective.text!r}: no such metric", f"there are: {known}")
+            if judgement.verdict == "not measured":
+                known = ", ".join(batch.metrics()) or "nothing"
+                problem = f"{batch.name}: {judgement.objective.text!r}: {judgement.objective.metric} was not measured"
+                raise UsageProblem(problem, f"measured: {known}")
         if any(judgement.verdict == "fail" for _, judgement in judged):
             raise typer.Exit(FAILED)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 COMPARED: Final = ("availability", "downtime_s", "outages", "short_s", "ready_s")
 """Metrics (their last part) whose differences between variants are shown; `Batch.differences` has all."""
 BAR: Final = 30
-VERDICTS: Final = {"pass": "green", "fail": "red", "undecided": "yellow", "unknown metric": "red"}
+VERDICTS: Final = {"pass": "green", "fail": "red", "undecided": "yellow", "not measured": "red"}
 
 
 def batch_view(batch: Batch) -> RenderableType:

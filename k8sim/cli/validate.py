@@ -33,12 +33,14 @@ def validate(
     has no effect in the simulation. Exits with 2 when a file is wrong.
     """
     from k8sim.cli.files import scenario_files
+    from k8sim.runner.names import check_objectives
     from k8sim.scenario import ScenarioError, load
 
     wrong = 0
     for path in scenario_files(files):
         try:
             scenario = load(path)
+            check_objectives(scenario)
         except ScenarioError as problem:
             wrong += 1
             say_scenario_error(problem)

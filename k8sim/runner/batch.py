@@ -154,7 +154,7 @@ class Batch:
 def _judged(result: VariantResults, objective: Objective) -> Judgement:
     series = result.series.get(objective.metric)
     if series is None:
-        return Judgement(result.variant.label, objective, None, "unknown metric")
+        return Judgement(result.variant.label, objective, None, "not measured")
     figure = estimate(objective, series)
     return Judgement(result.variant.label, objective, figure, judge(objective, figure))
 

@@ -15,6 +15,7 @@ from typing import Final
 from k8sim.result import PublicEvent
 from k8sim.runner.batch import Batch, InOrder, VariantResults
 from k8sim.runner.executors import Workers, workers
+from k8sim.runner.names import check_metric, check_objectives
 from k8sim.runner.shards import Columns, Shard, Work, run_shard, shard_size, shards_of
 from k8sim.runner.store import Store, fingerprint
 from k8sim.scenario.loader import load_variants
@@ -82,6 +83,11 @@ def experiment(
     traces, on_trace
         Of how many replicates of each variant the public trace is wanted, and what takes (variant, replicate, trace).
 
+    Raises
+    ------
+    ScenarioError, UnknownMetric
+        An objective, or the stopping rule, is about a metric that there is not.
+
     Notes
     -----
     Ctrl-C ends it: the batch then holds what was done, and `complete` is False. A script that uses more than one job
@@ -90,6 +96,10 @@ def experiment(
     variants = _variants(scenario)
     if not variants:
         raise ValueError("no variants")
+    for variant in variants:
+        check_objectives(variant.scenario)
+        if until is not None:
+            check_metric(until.metric, variant.scenario)
     first = variants[0].scenario
     seed = first.seed if seed is None else seed
     wanted = first.replicates if replicates is None else replicates

@@ -1,201 +1,34 @@
-"""What is kept of a run when there are thousands: a few numbers, by name, from its history.
-
-`MEASURES` is the registry: each measure is a function of a `Result` that gives `Figures`. A name is ``WORKLOAD.metric``
-(``NAMESPACE/WORKLOAD.metric`` outside the scenario's own namespace):
-
-* ``ready_s``: until all pods were Ready for the first time; everything below counts from then, and is not defined (NaN)
-  when it never came to that;
-* ``availability``: share of the time with a majority of the wanted pods Ready; ``outages``, ``downtime_s``,
-  ``longest_outage_s``: the times without;
-* ``short_s``: time with fewer than the wanted pods Ready;
-* ``pods``, ``restarts``: how many pods were made, and how often a container was started again.
-
-Lists: ``WORKLOAD.outage_s``, each outage; ``WORKLOAD.away_s``, each absence of one of a StatefulSet's pods, from losing
-Ready until a pod of that name is Ready again. What still lasts at the end counts up to there.
-"""
+"""What is measured of each run of a batch. `k8sim.runner.names` says what each name means."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Final
 
-from k8sim.api.apps import Deployment, ReplicaSet, StatefulSet
-from k8sim.api.core import Pod
-from k8sim.api.meta import controller_of
-from k8sim.api.pods import is_pod_ready
-from k8sim.apiserver.watch import Change
+from k8sim.metrics.figures import Figures, figures
 from k8sim.result import Result
-from k8sim.sim.units import SECOND
+from k8sim.runner.disruptions import disruptions
+from k8sim.runner.endpoints import endpoints
+from k8sim.runner.readiness import readiness
 
 
-@dataclass(frozen=True)
-class Figures:
-    """Numbers and lists of numbers of one run, by name."""
-
-    numbers: Mapping[str, float] = field(default_factory=dict)
-    lists: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-
-
-Measure = Callable[[Result], Figures]
+def data_and_clients(result: Result) -> Figures:
+    """Measure applications and streams of traffic."""
+    scenario = result.scenario
+    if not (scenario.applications or scenario.traffic):
+        return Figures({}, {})
+    return figures(result.log, scenario.duration_ns, scenario.namespace)
 
 
-@dataclass
-class _Workload:
-    name: str
-    ordinal: bool
-    wanted: int = 0
-    ready: int = 0
-    since_ns: int = 0
-    complete_ns: int | None = None
-    down_since_ns: int | None = None
-    down_ns: list[int] = field(default_factory=list)
-    short_ns: int = 0
-    pods: int = 0
-    restarts: int = 0
-    away_since_ns: dict[str, int] = field(default_factory=dict)
-    away_ns: list[int] = field(default_factory=list)
-
-    def advance(self, t: int) -> None:
-        """Account for the time up to now."""
-        if self.complete_ns is not None and self.ready < self.wanted:
-            self.short_ns += t - self.since_ns
-        self.since_ns = t
-
-    def settle(self, t: int) -> None:
-        """Take new counts into account."""
-        if self.complete_ns is None:
-            if not self.ready >= self.wanted > 0:
-                return
-            self.complete_ns = t
-        down = self.ready < self.wanted // 2 + 1 and self.wanted > 0
-        if down and self.down_since_ns is None:
-            self.down_since_ns = t
-        elif not down and self.down_since_ns is not None:
-            if t > self.down_since_ns:
-                self.down_ns.append(t - self.down_since_ns)
-            self.down_since_ns = None
-
-    def finish(self, end_ns: int) -> Figures:
-        """Return what it came to."""
-        self.advance(end_ns)
-        lost = [*self.down_ns] + ([end_ns - self.down_since_ns] if self.down_since_ns is not None else [])
-        away = [*self.away_ns, *(end_ns - t for t in self.away_since_ns.values())]
-        down_s = [ns / SECOND for ns in lost]
-        known = self.complete_ns is not None
-        time_s = (end_ns - self.complete_ns) / SECOND if self.complete_ns is not None else math.nan
-        numbers = {
-            "ready_s": self.complete_ns / SECOND if self.complete_ns is not None else math.nan,
-            "availability": 1 - sum(down_s) / time_s if time_s > 0 else math.nan,
-            "outages": float(len(down_s)) if known else math.nan,
-            "downtime_s": sum(down_s) if known else math.nan,
-            "longest_outage_s": max(down_s, default=0.0) if known else math.nan,
-            "short_s": self.short_ns / SECOND if known else math.nan,
-            "pods": float(self.pods),
-            "restarts": float(self.restarts),
-        }
-        lists = {"outage_s": tuple(down_s)}
-        if self.ordinal:
-            lists["away_s"] = tuple(ns / SECOND for ns in away)
-        return Figures(
-            {f"{self.name}.{key}": value for key, value in numbers.items()},
-            {f"{self.name}.{key}": value for key, value in lists.items()},
-        )
-
-
-class _Pass:
-    """One pass over a history."""
-
-    def __init__(self, namespace: str) -> None:
-        self.workloads: dict[tuple[str, str, str], _Workload] = {}
-        self._namespace = namespace
-        self._deployments: dict[tuple[str, str], str] = {}
-        self._pods: dict[tuple[str, str], tuple[_Workload, bool]] = {}
-
-    def see(self, t: int, change: Change) -> None:
-        obj = change.new
-        if isinstance(obj, Pod):
-            self._pod(t, change, obj)
-        elif isinstance(obj, StatefulSet | Deployment):
-            workload = self._of(obj.kind, obj.namespace, obj.name)
-            workload.advance(t)
-            workload.wanted = 0 if obj.deleting or change.type == "DELETED" else obj.spec.replicas
-            workload.settle(t)
-        elif isinstance(obj, ReplicaSet):
-            owner = controller_of(obj)
-            if owner is not None and owner.kind == "Deployment":
-                self._deployments[obj.key] = owner.name
-
-    def _of(self, kind: str, namespace: str, name: str) -> _Workload:
-        key = (kind, namespace, name)
-        if key not in self.workloads:
-            label = name if namespace == self._namespace else f"{namespace}/{name}"
-            if any(w.name == label for w in self.workloads.values()):
-                label = f"{kind}/{label}"
-            self.workloads[key] = _Workload(label, ordinal=kind == "StatefulSet")
-        return self.workloads[key]
-
-    def _owner(self, pod: Pod) -> _Workload | None:
-        owner = controller_of(pod)
-        if owner is None:
-            return None
-        if owner.kind == "ReplicaSet":
-            deployment = self._deployments.get((pod.namespace, owner.name))
-            return self._of("Deployment", pod.namespace, deployment) if deployment is not None else None
-        return self._of(owner.kind, pod.namespace, owner.name) if owner.kind == "StatefulSet" else None
-
-    def _pod(self, t: int, change: Change, pod: Pod) -> None:
-        known = self._pods.get(pod.key)
-        workload = known[0] if known is not None else self._owner(pod)
-        if workload is None:
-            return
-        was = known is not None and known[1]
-        there = change.type != "DELETED"
-        ready = there and is_pod_ready(pod) and not pod.deleting
-        if there:
-            self._pods[pod.key] = (workload, ready)
-        else:
-            self._pods.pop(pod.key, None)
-        if change.type == "ADDED":
-            workload.pods += 1
-        old = change.old if isinstance(change.old, Pod) and change.type != "ADDED" else None
-        workload.restarts += max(_restarts(pod) - _restarts(old), 0) if old is not None else 0
-        if ready != was:
-            workload.advance(t)
-            workload.ready += ready - was
-            workload.settle(t)
-            if not ready and workload.ordinal:
-                workload.away_since_ns.setdefault(pod.name, t)
-            elif ready and pod.name in workload.away_since_ns:
-                workload.away_ns.append(t - workload.away_since_ns.pop(pod.name))
-
-
-def _restarts(pod: Pod) -> int:
-    return sum(status.restart_count for status in pod.status.container_statuses)
-
-
-def readiness(result: Result) -> Figures:
-    """Measure the workloads of a run by their pods' readiness."""
-    state = _Pass(result.scenario.namespace)
-    for t, change in result.history:
-        state.see(t, change)
-    return together(workload.finish(result.scenario.duration_ns) for workload in state.workloads.values())
-
-
-MEASURES: Final[Mapping[str, Measure]] = {"readiness": readiness}
-
-
-def together(figures: Iterable[Figures]) -> Figures:
-    """Return the figures of several measures as one."""
-    numbers: dict[str, float] = {}
-    lists: dict[str, tuple[float, ...]] = {}
-    for one in figures:
-        numbers.update(one.numbers)
-        lists.update(one.lists)
-    return Figures(numbers, lists)
+MEASURES: Final[tuple[Callable[[Result], Figures], ...]] = (readiness, disruptions, endpoints, data_and_clients)
 
 
 def measure(result: Result) -> Figures:
     """Apply all measures to a run."""
-    return together(function(result) for function in MEASURES.values())
+    numbers: dict[str, float] = {}
+    lists: dict[str, tuple[float, ...]] = {}
+    for of in MEASURES:
+        found = of(result)
+        numbers.update(found.numbers)
+        lists.update(found.lists)
+    return Figures(numbers, lists)

@@ -18,7 +18,7 @@ from k8sim.runner.series import Event, Series
 from k8sim.runner.statistics import Estimate, Values
 from k8sim.scenario.objectives import Objective
 
-Verdict = Literal["pass", "fail", "undecided", "unknown metric"]
+Verdict = Literal["pass", "fail", "undecided", "not measured"]
 
 _RELATIONS: Final[Mapping[str, Callable[[npt.ArrayLike, float], npt.NDArray[np.bool_]]]] = {
     "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal, "==": np.equal, "!=": np.not_equal,

@@ -10,8 +10,9 @@ import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from k8sim.metrics.figures import Figures
 from k8sim.result import PublicEvent
-from k8sim.runner.measures import Figures, measure
+from k8sim.runner.measures import measure
 from k8sim.scenario.model import Scenario
 
 MAX_SHARD = 100

@@ -14,7 +14,7 @@ def as_junit(batches: Iterable[Batch]) -> bytes:
     root = ET.Element("testsuites", name="k8sim")
     for batch in batches:
         judgements = batch.judgements()
-        failed = [j for j in judgements if j.verdict in ("fail", "unknown metric")]
+        failed = [j for j in judgements if j.verdict in ("fail", "not measured")]
         undecided = [j for j in judgements if j.verdict == "undecided"]
         suite = ET.SubElement(
             root, "testsuite", name=batch.name, tests=str(len(judgements)), failures=str(len(failed)),
@@ -57,7 +57,7 @@ def _figures(batch: Batch) -> Iterator[list[str]]:
 def _said(judgement: Judgement) -> str:
     estimate = judgement.estimate
     if estimate is None:
-        return f"there is no metric {judgement.objective.metric}"
+        return f"{judgement.objective.metric} was not measured"
     return (
         f"{estimate.value:.6g}, {estimate.confidence:.0%} interval {estimate.low:.6g} to {estimate.high:.6g} "
         f"from {estimate.n} runs"

@@ -10,7 +10,7 @@ P(db.writes_lost > 0) < 1e-4                         how often something happens
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, cast
 
 from k8sim.sim.units import SECOND, parse_duration
@@ -33,7 +33,15 @@ EXAMPLES: Final = "for example: db.availability >= 0.9995 with confidence 0.95, 
 
 @dataclass(frozen=True)
 class Objective:
-    """One parsed objective. ``statistic`` is "mean", a quantile in [0, 1], or ("P", relation, threshold)."""
+    """One parsed objective.
+
+    Parameters
+    ----------
+    statistic
+        "mean", a quantile in [0, 1], or ("P", relation, threshold).
+    file, line
+        Where it stands; "": in a program.
+    """
 
     text: str
     metric: str
@@ -41,6 +49,8 @@ class Objective:
     relation: Relation
     bound: float
     confidence: float = 0.95
+    file: str = field(default="", compare=False)
+    line: int | None = field(default=None, compare=False)
 
 
 def parse_objective(text: str) -> Objective:

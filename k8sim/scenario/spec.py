@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -131,7 +132,7 @@ def read_images(part: Part | None, folder: Path) -> tuple[ImageBehaviour, ...]:
     return tuple(_image(pattern, item, folder) for pattern, item in part.mapping().items()) if part else ()
 
 
-_IMAGE_KEYS = ("pull", "missing", "start", "started", "ready", "alive", "hang", "exit", "stop", "hooks")
+_IMAGE_KEYS = ("pull", "missing", "start", "started", "ready", "alive", "hang", "answer", "exit", "stop", "hooks")
 
 
 def _image(pattern: str, part: Part, folder: Path) -> ImageBehaviour:
@@ -153,6 +154,7 @@ def _image(pattern: str, part: Part, folder: Path) -> ImageBehaviour:
         ready=time_or_never("ready"),
         alive=time_or_never("alive"),
         hang=fields["hang"].distribution_or_never(folder) if "hang" in fields else None,
+        answer=time_or_never("answer"),
         exit_after=exit_after,
         exit_code=exit_code,
         exit_reason=exit_reason,
@@ -187,6 +189,7 @@ def read_objectives(part: Part | None) -> tuple[Objective, ...]:
 
 def _objective(part: Part) -> Objective:
     try:
-        return parse_objective(part.text())
+        objective = parse_objective(part.text())
+        return replace(objective, file=part.source.file, line=part.source.line)
     except ValueError as problem:
         raise part.error(str(problem)) from None

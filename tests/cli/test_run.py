@@ -79,7 +79,14 @@ def test_an_objective_on_a_metric_that_is_not_there(k8sim: Run, scenario: Path) 
     scenario.write_text(scenario.read_text().replace("spec:\n", text, 1))
     result = k8sim("run", scenario)
     assert result.exit_code == 2
-    assert "web.short_s" in result.stderr
+    line = next(n for n, row in enumerate(scenario.read_text().splitlines(), 1) if "wed." in row)
+    assert f"{scenario}:{line}: " in result.stderr.replace("\n", "")
+    assert "short_s is known of: web" in result.stderr
+    checked = k8sim("validate", scenario)
+    assert checked.exit_code == 2
+    assert "short_s is known of: web" in checked.stderr
+    rule = k8sim("run", scenario, "--until", "web.shorts=1s")
+    assert rule.exit_code == 2
 
 
 def test_labels_of_variants_are_shown_whole(k8sim: Run, scenario: Path) -> None:
