@@ -79,6 +79,32 @@ def loads(text: str, name: str = "<text>", folder: Path | None = None) -> Scenar
     return _read(_gather(read_text(text, name), name, folder or Path(), None))
 
 
+@dataclass(frozen=True)
+class LoadedFile:
+    """A scenario with the manifests it was read from, which know their lines; ``bare``: it is nothing but manifests."""
+
+    scenario: Scenario
+    manifests: tuple[Manifest, ...]
+    bare: bool
+
+
+def load_file(path: str | Path) -> LoadedFile:
+    """Read a scenario file, or Kubernetes manifests as they are, which then make a scenario that does nothing.
+
+    Raises
+    ------
+    ScenarioError
+        As `load`.
+    """
+    documents = read_file(Path(path), str(path))
+    bare = bool(documents) and not any(is_scenario(document) for document in documents)
+    if bare:
+        data = {"apiVersion": API_VERSION, "kind": "Scenario", "metadata": {"name": Path(path).stem or "manifests"}}
+        documents.insert(0, Document(str(path), documents[0].line, data))
+    source = _gather(documents, str(path), Path(path).parent, Path(path))
+    return LoadedFile(_read(source), tuple(source.manifests), bare)
+
+
 def is_scenario(document: Document) -> bool:
     """True for a document that is meant to be a Scenario."""
     data = document.data
