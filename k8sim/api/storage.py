@@ -49,10 +49,11 @@ class VolumeAttachmentSpec(Struct, frozen=True):
 
 
 class VolumeError(Struct, frozen=True):
-    """An error of the driver."""
+    """An error of the driver. ``error_code`` is the number of its gRPC code, if it came as one."""
 
     time: Time | None = None
     message: str = ""
+    error_code: int | None = None
 
 
 class VolumeAttachmentStatus(Struct, frozen=True):

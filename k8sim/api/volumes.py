@@ -10,9 +10,13 @@ from collections.abc import Callable
 from typing import Final
 
 from k8sim.api.core import PersistentVolume
-from k8sim.api.storage import CSIDriver, CSINode
+from k8sim.api.storage import CSIDriver, CSINode, VolumeAttachment
 
 OUT_OF_SERVICE_TAINT: Final = "node.kubernetes.io/out-of-service"
+ATTACH_LIMIT_EXCEEDED: Final = "VolumeAttachmentLimitExceeded"
+"""Why a kubelet rejects a pod whose volumes find no place on its node."""
+RESOURCE_EXHAUSTED: Final = 8
+"""The number of the gRPC code with which a driver says that a node takes no more volumes."""
 MULTI_NODE_MODES: Final = frozenset({"ReadWriteMany", "ReadOnlyMany"})
 
 
@@ -54,3 +58,14 @@ def volume_limits(node: CSINode | None) -> dict[str, int]:
     """Return how many volumes a node takes of each driver that has a limit there."""
     drivers = node.spec.drivers if node is not None else ()
     return {d.name: d.allocatable.count for d in drivers if d.allocatable and d.allocatable.count is not None}
+
+
+def is_attach_limit_exceeded(attachment: VolumeAttachment | None, driver: CSIDriver | None) -> bool:
+    """Tell whether an attachment fails because its node is full, and the driver wants pods to learn that.
+
+    Source: pkg/volume/csi/csi_plugin.go (VerifyExhaustedResource); storage.md 3.6.
+    """
+    if attachment is None or driver is None or driver.spec.node_allocatable_update_period_seconds is None:
+        return False
+    error = attachment.status.attach_error
+    return error is not None and error.error_code == RESOURCE_EXHAUSTED

@@ -6,6 +6,7 @@ Source: kubernetes-csi/external-attacher pkg/controller/{csi_handler,trivial_han
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import ClassVar, Final
 
 from k8sim.api.core import PersistentVolume
@@ -22,6 +23,12 @@ from k8sim.csi.sidecar import Key, NotYet, Sidecar, Steps
 from k8sim.machines.disks import location
 
 ATTACHMENTS_BY_VOLUME: Final = "volume"
+GRPC_CODES: Final[Mapping[str, int]] = {
+    "Canceled": 1, "Unknown": 2, "InvalidArgument": 3, "DeadlineExceeded": 4, "NotFound": 5, "AlreadyExists": 6,
+    "PermissionDenied": 7, "ResourceExhausted": 8, "FailedPrecondition": 9, "Aborted": 10, "OutOfRange": 11,
+    "Unimplemented": 12, "Internal": 13, "Unavailable": 14, "DataLoss": 15, "Unauthenticated": 16,
+}  # fmt: skip
+"""The numbers of gRPC codes, as errors of attachments carry them (grpc/codes)."""
 
 
 def attacher_finalizer(driver: str) -> str:
@@ -111,7 +118,7 @@ class Attacher(Sidecar):
                 ATTACH_TIMEOUT_NS,
             )
         except (RpcError, NotYet) as error:
-            yield from self._write_error(attachment, "attach_error", str(error), client)
+            yield from self._write_error(attachment, "attach_error", error, client)
             raise
         yield from client.patch_status(
             VolumeAttachment, "", attachment.name,
@@ -126,7 +133,7 @@ class Attacher(Sidecar):
         others = sorted(n for n in disk.attached if n != node)
         if exclusive and others and not self.driver.second_publish:
             raise RpcError("FailedPrecondition", f"volume {handle} is attached to {others[0]}")
-        limit = self.driver.volumes_per_node
+        limit = self.driver.attachment_limit
         if limit is not None and node not in disk.attached:
             if len(self.backend.storage.attached_to(node, self.driver.name)) >= limit:
                 raise RpcError("ResourceExhausted", f"node {node} has no room for another volume")
@@ -148,7 +155,7 @@ class Attacher(Sidecar):
                 ATTACH_TIMEOUT_NS,
             )
         except (RpcError, NotYet) as error:
-            yield from self._write_error(attachment, "detach_error", str(error), client)
+            yield from self._write_error(attachment, "detach_error", error, client)
             raise
         yield from client.patch(
             VolumeAttachment, "", attachment.name,
@@ -162,8 +169,9 @@ class Attacher(Sidecar):
             raise NotYet(f'persistentvolume "{name}" not found')
         return volume
 
-    def _write_error(self, attachment: VolumeAttachment, field: str, message: str, client: Client) -> Steps:
-        error = VolumeError(time=Time(self.clock.truncated()), message=message)
+    def _write_error(self, attachment: VolumeAttachment, field: str, cause: Exception, client: Client) -> Steps:
+        code = GRPC_CODES.get(cause.code) if isinstance(cause, RpcError) else None
+        error = VolumeError(time=Time(self.clock.truncated()), message=str(cause), error_code=code)
         try:
             yield from client.patch_status(
                 VolumeAttachment, "", attachment.name, lambda a: replace(a, status=replace(a.status, **{field: error}))

@@ -39,7 +39,12 @@ class Driver:
     expansion, node_expansion
         Whether volumes grow (offline: only while no pod uses them), and whether the node has to grow the file system.
     volumes_per_node
-        Limit of attachments of one node; None: no limit.
+        Limit of attachments of one node as it is first reported (CSINode); None: no limit.
+    slots_taken
+        How many of these places something else takes on every node: network interfaces, volumes attached by hand.
+    node_allocatable_update_period_s
+        How often nodes report their limits anew (CSIDriver.spec.nodeAllocatableUpdatePeriodSeconds), which then count
+        the places that are taken; None: never, and a pod for which there is no place waits.
     second_publish
         A volume for one node can be attached to another one while it is still attached: the driver does not refuse.
     fences
@@ -67,6 +72,8 @@ class Driver:
     snapshots: bool = True
     clones: bool = True
     volumes_per_node: int | None = None
+    slots_taken: int = 0
+    node_allocatable_update_period_s: int | None = None
     fs_type: str = "ext4"
     second_publish: bool = False
     fences: bool = True
@@ -75,6 +82,11 @@ class Driver:
     max_volume_bytes: int | None = None
     known: bool = True
     laws: Mapping[str, Distribution] = field(default_factory=dict)
+
+    @property
+    def attachment_limit(self) -> int | None:
+        """How many volumes a node really takes."""
+        return None if self.volumes_per_node is None else self.volumes_per_node - self.slots_taken
 
 
 # A block device in one zone: Amazon EBS, Google persistent disk, Azure managed disk, Cinder, vSphere.

@@ -24,6 +24,8 @@ _FIELDS: Final[Mapping[str, tuple[str, type]]] = {
     "snapshots": ("snapshots", bool),
     "clones": ("clones", bool),
     "volumesPerNode": ("volumes_per_node", int),
+    "slotsTaken": ("slots_taken", int),
+    "nodeAllocatableUpdatePeriodSeconds": ("node_allocatable_update_period_s", int),
     "fsType": ("fs_type", str),
     "secondPublish": ("second_publish", bool),
     "fences": ("fences", bool),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from k8sim.api.core import Node, PersistentVolume
+from k8sim.api.core import Node, PersistentVolume, Pod
 from k8sim.api.meta import ObjectMeta
 from k8sim.api.storage import (
     CSIDriver,
@@ -20,6 +20,7 @@ from k8sim.api.storage import (
     VolumeNodeResources,
 )
 from k8sim.api.struct import replace
+from k8sim.api.volumes import ATTACH_LIMIT_EXCEEDED
 from k8sim.apiserver.server import APIServer
 from k8sim.apiserver.watch import Change
 from k8sim.csi.attacher import Attacher
@@ -31,6 +32,7 @@ from k8sim.csi.sidecar import Sidecar
 from k8sim.csi.snapshotter import Snapshotter
 from k8sim.csi.topology import topology_key
 from k8sim.machines.disks import Storage
+from k8sim.sim.units import SECOND
 
 ACTOR: Final = "csi-driver"
 
@@ -44,7 +46,9 @@ class Installation:
         self.overrides = drivers
         self.backends: dict[str, Backend] = {}
         self.sidecars: list[Sidecar] = []
+        self._updated: set[tuple[str, str]] = set()  # driver and node: the limit as it is
         self._started = False
+        self._watches_pods = False
 
     @property
     def assumed(self) -> list[str]:
@@ -92,10 +96,17 @@ class Installation:
         sim.trace.append(sim.clock.now, "StorageDriver", driver.name, "Installed", detail)
         if driver.source == "csi":
             if self.server.find(CSIDriver, "", driver.name) is None:
-                spec = CSIDriverSpec(attach_required=driver.attach)
+                spec = CSIDriverSpec(
+                    attach_required=driver.attach,
+                    node_allocatable_update_period_seconds=driver.node_allocatable_update_period_s,
+                )
                 self.server.create(CSIDriver(metadata=ObjectMeta(name=driver.name), spec=spec), ACTOR)
             for node in self.server.list(Node):
                 self._register(node.name)
+                self._update_later(driver, node.name)
+            if driver.node_allocatable_update_period_s is not None and not self._watches_pods:
+                self._watches_pods = True
+                self.server.watch(Pod, self._on_pod)
         made: list[Sidecar] = [Provisioner(self.server, backend)]
         if driver.source == "csi" and driver.attach:
             made.append(Attacher(self.server, backend))
@@ -109,13 +120,17 @@ class Installation:
 
     def _on_node(self, change: Change) -> None:
         if change.type == "ADDED":
+            self._updated = {(driver, node) for driver, node in self._updated if node != change.new.name}
             self._register(change.new.name)
+            for backend in self.backends.values():
+                self._update_later(backend.driver, change.new.name)
         elif change.type == "DELETED" and self.server.find(CSINode, "", change.new.name) is not None:
             self.server.delete(CSINode, "", change.new.name, actor=ACTOR, cause=change.row)
 
     def _register(self, node: str) -> None:
         """Write a node's CSINode: every installed driver, with its limit (the kubelet's plug-in registration)."""
-        entries = tuple(_entry(b.driver, node) for b in self.backends.values() if b.driver.source == "csi")
+        drivers = [backend.driver for backend in self.backends.values() if backend.driver.source == "csi"]
+        entries = tuple(_entry(d, node, (d.name, node) in self._updated) for d in drivers)
         if not entries:
             return
         known = self.server.find(CSINode, "", node)
@@ -124,9 +139,32 @@ class Installation:
         else:
             self.server.patch(CSINode, "", node, lambda n: replace(n, spec=CSINodeSpec(drivers=entries)), ACTOR)
 
+    def _update_later(self, driver: Driver, node: str) -> None:
+        """Have a node report its limit anew after the driver's period, if that will be another one.
 
-def _entry(driver: Driver, node: str) -> CSINodeDriver:
-    limit = driver.volumes_per_node
+        Later reports say the same, so they are not made.
+        """
+        period = driver.node_allocatable_update_period_s
+        if period is not None and driver.slots_taken:
+            self.server.sim.clock.call_after(period * SECOND, self._update, driver.name, node)
+
+    def _update(self, driver: str, node: str) -> None:
+        if (driver, node) not in self._updated and self.server.find(CSINode, "", node) is not None:
+            self._updated.add((driver, node))
+            self._register(node)
+
+    def _on_pod(self, change: Change) -> None:
+        """Report a node's limits when its kubelet has rejected a pod for one: it has asked its drivers anew."""
+        pod = change.new
+        assert isinstance(pod, Pod)
+        if change.type == "MODIFIED" and pod.status.reason == ATTACH_LIMIT_EXCEEDED:
+            for backend in self.backends.values():
+                if backend.driver.node_allocatable_update_period_s is not None:
+                    self._update(backend.driver.name, pod.spec.node_name)
+
+
+def _entry(driver: Driver, node: str, updated: bool) -> CSINodeDriver:
+    limit = driver.attachment_limit if updated else driver.volumes_per_node
     key = topology_key(driver)
     return CSINodeDriver(
         name=driver.name,

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from k8sim.api.core import Node
+from k8sim.api.storage import CSIDriver, VolumeAttachment
+from k8sim.api.volumes import attachment_name, is_attach_limit_exceeded
 from k8sim.apiserver.client import Client
 from k8sim.apiserver.errors import ApiError
 from k8sim.kubelet.volumespecs import ClaimVolume
@@ -130,6 +132,14 @@ class Devices:
         """Tell whether another pod of this node has the volume."""
         staged = self.mounts.staged.get(unique)
         return staged is not None and any(other != uid for other in staged.pods)
+
+    def finds_no_place(self, spec: ClaimVolume) -> bool:
+        """Tell whether a volume is not attached because the node takes no more, as its driver wants pods to learn."""
+        source, find = spec.volume.spec.csi, self.client.server.find
+        if source is None or spec.unique is None or not self.client.connected:
+            return False
+        name = attachment_name(source.volume_handle, source.driver, self.node)
+        return is_attach_limit_exceeded(find(VolumeAttachment, "", name), find(CSIDriver, "", source.driver))
 
     # ---- mounting ---------------------------------------------------------------------------------------------------
 

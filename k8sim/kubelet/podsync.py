@@ -10,6 +10,8 @@ from typing import Any
 
 from k8sim.api.core import Pod, PodStatus
 from k8sim.api.pods import is_sidecar
+from k8sim.api.struct import replace
+from k8sim.api.volumes import ATTACH_LIMIT_EXCEEDED
 from k8sim.kubelet.containerstatus import StartError
 from k8sim.kubelet.deadline import past_active_deadline
 from k8sim.kubelet.phase import TERMINAL
@@ -19,7 +21,7 @@ from k8sim.kubelet.podworkers import Cancelled, PodWorker, StatusFunction, SyncE
 from k8sim.kubelet.prober import ProbeManager
 from k8sim.kubelet.runtime import RuntimeManager, SyncResult
 from k8sim.kubelet.status import StatusManager
-from k8sim.kubelet.volumes import VolumeManager, VolumeTimeout
+from k8sim.kubelet.volumes import AttachLimitExceeded, VolumeManager, VolumeTimeout
 from k8sim.machines.answers import ProbeKind
 from k8sim.machines.machine import Machine
 from k8sim.machines.records import RUNNING, RuntimePodStatus
@@ -70,6 +72,9 @@ class PodSync:
         assert cancel is not None
         try:
             mounted = yield from self._volumes.wait_for_attach_and_mount(pod, cancel)
+        except AttachLimitExceeded as error:
+            self._reject(pod, ATTACH_LIMIT_EXCEEDED, str(error), cause)
+            return True
         except VolumeTimeout as error:
             self._record(pod, "Warning", "FailedMount", str(error))
             raise SyncError(str(error)) from None
@@ -85,6 +90,13 @@ class PodSync:
         if result.acted:
             self._pleg.relist_soon(pod.uid)
         return False
+
+    def _reject(self, pod: Pod, reason: str, message: str, cause: int) -> None:
+        """Let a pod fail that cannot start here (rejectPod): whoever made it has to make another one."""
+        self._record(pod, "Warning", reason, message)
+        status = self._status.get(pod.uid) or pod.status
+        failed = replace(status, phase="Failed", reason=reason, message=f"Pod was rejected: {message}")
+        self._status.set_pod_status(pod, failed, cause)
 
     def _remember_start_errors(self, uid: str, result: SyncResult) -> None:
         """Keep why containers did not start: the next status shows it (the reason cache)."""

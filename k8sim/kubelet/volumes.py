@@ -50,6 +50,10 @@ class VolumeTimeout(Exception):
     """A pod's volumes could not be mounted in time."""
 
 
+class AttachLimitExceeded(Exception):
+    """A pod's volumes could not be mounted in time, and never will be: the node takes no more of them."""
+
+
 @dataclass(eq=False)
 class PodVolumes:
     """The volumes of one pod. ``mounted_at`` None: not yet."""
@@ -104,7 +108,12 @@ class VolumeManager:
     # ---- what a pod's sync asks -------------------------------------------------------------------------------------
 
     def wait_for_attach_and_mount(self, pod: Pod, cancel: Event) -> Generator[Event, Any, bool]:
-        """Wait until all volumes are mounted; False if the wait was cancelled. Raises VolumeTimeout."""
+        """Wait until all volumes are mounted; False if the wait was cancelled.
+
+        Raises
+        ------
+        VolumeTimeout, AttachLimitExceeded
+        """
         if not pod.spec.volumes or not used_volumes(pod):
             return True
         volumes = self._pods.get(pod.uid)
@@ -119,6 +128,8 @@ class VolumeManager:
             if cancel.processed:
                 return False
             if self._clock.now >= deadline:
+                if any(self.devices.finds_no_place(spec) for spec in volumes.specs):
+                    raise AttachLimitExceeded("Node has reached its volume attachment limit, rejecting pod")
                 raise VolumeTimeout(f"unable to mount volumes: {volumes.why}")
             yield first_of(self._clock, self._rank, cancel, volumes.done, until_ns=deadline)
         poll = start + -((start - self._clock.now) // VOLUME_POLL) * VOLUME_POLL
