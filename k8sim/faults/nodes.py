@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -175,6 +176,42 @@ class ZonePartition(Fault):
     def begin(self, world: World) -> None:
         for node in machines_of_zone(world, self.zone):
             NodePartition(node=node, for_ns=self.for_ns).begin(world)
+
+
+def _cut_off(world: World, cut: str, nodes: Sequence[str], for_ns: int | None) -> None:
+    """Cut machines off from everything but each other."""
+    for node in nodes:
+        NodePartition(node=node, for_ns=for_ns).begin(world)
+    cuts, trace = world.machines.cuts, world.sim.trace
+    begin, end = (lambda: cuts.begin(cut, nodes, trace.fault)), (lambda: cuts.end(cut, trace.fault))
+    world.hold("cut", cut, begin, end, for_ns)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeIsolation(Fault):
+    """The machine is cut off from the API server, all other machines and all clients; its containers go on."""
+
+    name: ClassVar[str] = "node-isolation"
+
+    node: str = argument("node", "the machine")
+    for_ns: int | None = argument("duration", "how long; absent: for ever", required=False, name="for")
+
+    def begin(self, world: World) -> None:
+        world.machine(self.node)
+        _cut_off(world, f"node {self.node}", [self.node], self.for_ns)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZoneIsolation(Fault):
+    """A zone is cut off from everything outside it; its machines reach each other, and its containers go on."""
+
+    name: ClassVar[str] = "zone-isolation"
+
+    zone: str = argument("zone", "value of the nodes' label topology.kubernetes.io/zone")
+    for_ns: int | None = argument("duration", "how long; absent: for ever", required=False, name="for")
+
+    def begin(self, world: World) -> None:
+        _cut_off(world, f"zone {self.zone}", machines_of_zone(world, self.zone), self.for_ns)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+from k8sim.machines.cuts import Cuts
 from k8sim.machines.machine import Machine
 
 Newcomer = Callable[[str, Machine], object]
 
 
 class Fleet(Mapping[str, Machine]):
-    """Machines by the names of their nodes. Who wants to know all of them is told of each that joins."""
+    """Machines by the names of their nodes, and the cuts between them.
+
+    Who wants to know all of them is told of each that joins.
+    """
 
     def __init__(self, machines: Mapping[str, Machine] | None = None) -> None:
         self._machines: dict[str, Machine] = dict(machines or {})
         self._told: list[Newcomer] = []
+        self.cuts = Cuts()
 
     def __getitem__(self, name: str) -> Machine:
         return self._machines[name]
