@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from k8sim.faults.containers import ContainerExit, Hang, OomKill, Unready
+from k8sim.faults.containers import ContainerExit, Hang, OomKill, SlowAnswers, Unready
 from k8sim.faults.fault import TARGETS, ArgumentType, Fault, World
 from k8sim.faults.nodes import (
     DiskPressure,
@@ -26,8 +26,8 @@ from k8sim.faults.storage import DiskLoss, DiskSlow, StorageOutage
 
 CLASSES: Final[tuple[type[Fault], ...]] = (
     NodeCrash, NodePartition, KubeletRestart, NodeShutdown, NodeSlow, MemoryPressure, DiskPressure, ContainerExit,
-    Unready, Hang, OomKill, SpotReclaim, ZoneOutage, ZonePartition, DiskLoss, DiskSlow, StorageOutage, RegistryOutage,
-    APIServerOutage, ControllerManagerRestart,
+    Unready, Hang, SlowAnswers, OomKill, SpotReclaim, ZoneOutage, ZonePartition, DiskLoss, DiskSlow, StorageOutage,
+    RegistryOutage, APIServerOutage, ControllerManagerRestart,
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from k8sim.faults.fault import Fault, FaultFailed, World, argument
+from k8sim.machines.answers import FOR_EVER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,3 +69,19 @@ class Hang(Fault):
         until = None if self.for_ns is None else world.sim.clock.now + self.for_ns
         for machine in world.machines.values():
             machine.set_hang(world.key(self.pod), until)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlowAnswers(Fault):
+    """Probes of the pod are answered only after `answer`, and fail if that is more than their timeoutSeconds allow."""
+
+    name: ClassVar[str] = "slow-answers"
+
+    pod: str = argument("pod", "the pod")
+    answer_ns: int | None = argument("duration", "how long; absent: no answer", required=False, name="answer")
+    for_ns: int | None = argument("duration", "how long; absent: for ever", required=False, name="for")
+
+    def begin(self, world: World) -> None:
+        until = None if self.for_ns is None else world.sim.clock.now + self.for_ns
+        for machine in world.machines.values():
+            machine.set_slow(world.key(self.pod), FOR_EVER if self.answer_ns is None else self.answer_ns, until)

@@ -41,7 +41,14 @@ OnUnhealthy = Callable[[str, Container, ProbeKind], None]
 
 @dataclass(slots=True, eq=False)
 class Worker:
-    """One probe of one container of one pod."""
+    """One probe of one container of one pod.
+
+    Parameters
+    ----------
+    asking
+        The number of the attempt that waits for its answer, 0 for none. Meanwhile the worker does nothing else; one
+        trigger (``triggered``) and one tick are kept.
+    """
 
     pod: Pod
     container: Container
@@ -52,6 +59,8 @@ class Worker:
     answers: Answers | None = None
     due: int | None = None
     alive: bool = True
+    asking: int = 0
+    triggered: bool = False
 
 
 class ProbeManager:
@@ -76,6 +85,7 @@ class ProbeManager:
         self._on_unhealthy = on_unhealthy
         self._rank = rank("kubelet", f"{machine.name}/prober")
         self._workers: dict[str, dict[tuple[str, ProbeKind], Worker]] = {}
+        self._attempts = 0
         self.results: dict[ProbeKind, dict[str, Result]] = {"startup": {}, "readiness": {}, "liveness": {}}
 
     def verdicts(self, kind: ProbeKind) -> Mapping[str, bool]:
@@ -131,6 +141,7 @@ class ProbeManager:
 
     def _stop(self, worker: Worker) -> None:
         worker.alive = False
+        worker.asking = 0
         self.results[worker.ticks.kind].pop(worker.ticks.container_id, None)
         workers = self._workers.get(worker.pod.uid)
         if workers is not None:
@@ -162,6 +173,9 @@ class ProbeManager:
         for worker in list(self._workers.get(uid, {}).values()):
             self._settle(worker)
             worker.answers = self._answers(worker)
+            if worker.asking and not self._can_answer(worker):
+                # The connection breaks; an exec that is lost with its container counts for nothing.
+                self._answered(worker, worker.asking, None if worker.answers is None else False)
             self._plan(worker)
 
     def update_pod_status(
@@ -238,7 +252,11 @@ class ProbeManager:
         """Run workers at once; their ticks count from here (the manual trigger)."""
         for key in triggers:
             worker = self._workers.get(uid, {}).get(key)
-            if worker is not None and worker.begins_ns <= self._clock.now:
+            if worker is None or worker.begins_ns > self._clock.now:
+                continue
+            if worker.asking:
+                worker.triggered = True
+            else:
                 self._settle(worker)
                 self._attempt(worker)
 
@@ -247,10 +265,11 @@ class ProbeManager:
             self._settle(worker)
             self._attempt(worker)
 
-    def _attempt(self, worker: Worker) -> None:
-        """Do what a tick does (doProbe), and wait for the next one that matters."""
-        worker.ticks.next_ns = self._clock.now + worker.ticks.period_ns
+    def _attempt(self, worker: Worker, next_ns: int | None = None) -> None:
+        """Do what a tick does (doProbe), and wait for the next one that matters; ``next_ns``: the tick after this."""
+        worker.ticks.next_ns = next_ns or self._clock.now + worker.ticks.period_ns
         worker.due = None
+        worker.triggered = False
         self._probe(worker)
         if worker.alive:
             self._plan(worker)
@@ -271,7 +290,38 @@ class ProbeManager:
             return
         if effect != "attempt" or worker.answers is None:
             return
-        outcome = worker.answers.passes(ticks.kind, now)
+        outcome, takes = worker.answers.attempt(ticks.kind, now, ticks.timeout_ns)
+        if takes:
+            self._attempts += 1
+            worker.asking = self._attempts
+            self._clock.call_after(takes, self._answered, worker, worker.asking, outcome, rank=self._rank)
+        else:
+            self._conclude(worker, outcome)
+
+    def _answered(self, worker: Worker, attempt: int, outcome: bool | None) -> None:
+        """End an attempt that took time, and go on with what came meanwhile.
+
+        The trigger and the tick that are kept are both ready then; which one Go's select takes does not matter, for the
+        trigger restarts the ticker.
+        """
+        if worker.asking != attempt:
+            return
+        if outcome is not None:
+            self._conclude(worker, outcome)
+        worker.asking = 0
+        if not worker.alive:
+            return
+        ticks, now = worker.ticks, self._clock.now
+        missed = ticks.next_ns <= now
+        if worker.triggered or missed:
+            after = self._clock.next_on_grid(ticks.next_ns, ticks.period_ns, now + 1)
+            self._attempt(worker, now + ticks.period_ns if worker.triggered else after)
+        else:
+            self._plan(worker)
+
+    def _conclude(self, worker: Worker, outcome: bool) -> None:
+        """Count an outcome, and store what it makes the result."""
+        ticks = worker.ticks
         if not outcome and ticks.last is not False:
             self._on_unhealthy(worker.pod.uid, worker.container, ticks.kind)
         if ticks.note(outcome):
@@ -317,11 +367,13 @@ class ProbeManager:
     def _settle(self, worker: Worker) -> None:
         """Bring the worker's counters up to now."""
         ticks = worker.ticks
-        if ticks.next_ns < self._clock.now:
+        if ticks.next_ns < self._clock.now and not worker.asking:
             _, ticks.next_ns, ticks.last, ticks.run = next_event(ticks, worker.view, worker.answers, self._clock.now)
 
     def _plan(self, worker: Worker) -> None:
-        """Wait for the next tick that matters."""
+        """Wait for the next tick that matters, unless an answer is awaited."""
+        if worker.asking:
+            return
         due = next_event(worker.ticks, worker.view, worker.answers).event_ns
         if due != worker.due:
             worker.due = due
@@ -333,6 +385,9 @@ class ProbeManager:
         if container is not None and container.running:
             return container.answers
         return None if worker.probe.exec is not None else _REFUSES
+
+    def _can_answer(self, worker: Worker) -> bool:
+        return worker.answers is not None and worker.answers is not _REFUSES
 
 
 def _view(worker: Worker, status: ContainerStatus | None, over: bool) -> View:

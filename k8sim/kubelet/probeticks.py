@@ -1,8 +1,9 @@
 """The arithmetic of a probe: the next tick at which it does something that anybody could notice.
 
 A probe worker ticks for ever, and almost always nothing comes of it. This module steps over such ticks without
-visiting them. It knows no clock: a worker's state, what it sees of its container, and how the container answers go in;
-the first tick that matters comes out, and the state as it is just before that tick.
+visiting them; not over an attempt that takes time, unless it only confirms a success and is over before the next tick.
+It knows no clock: a worker's state, what it sees of its container, and how the container answers go in; the first tick
+that matters comes out, and the state as it is just before that tick.
 
 Source: pkg/kubelet/prober/worker.go (run, doProbe); node.md 2.2, 2.3.
 """
@@ -66,6 +67,7 @@ class Ticks:
     success_threshold: int = 1
     failure_threshold: int = 3
     initial_delay_s: int = 0
+    timeout_ns: int = SECOND
     container_id: str = ""
     on_hold: bool = False
     last: bool | None = None
@@ -82,6 +84,7 @@ class Ticks:
             success_threshold=probe.success_threshold,
             failure_threshold=probe.failure_threshold,
             initial_delay_s=probe.initial_delay_seconds,
+            timeout_ns=probe.timeout_seconds * SECOND,
         )
 
     @property
@@ -155,9 +158,10 @@ def next_event(ticks: Ticks, view: View, answers: Answers | None, until_ns: int 
     if answers is None:
         return Course(None, _first_from(t, until_ns, period), last, run)
     while t < until_ns:
-        outcome = answers.passes(ticks.kind, t)
+        outcome, takes = answers.attempt(ticks.kind, t, ticks.timeout_ns)
         change = min(answers.next_change(ticks.kind, t), until_ns)
-        steps = _steps_to_event(ticks, outcome, last, run)
+        confirms = outcome and ticks.stored is True and takes < period
+        steps = 0 if takes and not confirms else _steps_to_event(ticks, outcome, last, run)
         if steps is not None and t + steps * period < change:
             if steps:
                 run = run + steps if last == outcome else steps

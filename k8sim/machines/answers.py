@@ -24,6 +24,10 @@ class Answers:
         From when on liveness and readiness probes fail.
     unready, hang
         [from, until) of a fault that makes readiness, or liveness and readiness, fail.
+    takes_ns
+        How long the container takes to answer any probe.
+    slow, slow_takes_ns
+        [from, until) of a fault that makes it take longer, and how long it takes then.
     """
 
     started_from: int = 0
@@ -32,6 +36,21 @@ class Answers:
     alive_from: int = 0
     unready: tuple[int, int] = (0, 0)
     hang: tuple[int, int] = (0, 0)
+    takes_ns: int = 0
+    slow: tuple[int, int] = (0, 0)
+    slow_takes_ns: int = 0
+
+    def attempt(self, kind: ProbeKind, at_ns: int, timeout_ns: int) -> tuple[bool, int]:
+        """Return the outcome of a probe that begins at a moment, and how long it takes: the timeout at most.
+
+        What the container is like when it is asked decides, not what becomes of it before it answers.
+        """
+        takes = self.takes_ns
+        if self.slow[0] <= at_ns < self.slow[1]:
+            takes = max(takes, self.slow_takes_ns)
+        if takes >= timeout_ns:
+            return False, timeout_ns
+        return self.passes(kind, at_ns), takes
 
     def passes(self, kind: ProbeKind, at_ns: int) -> bool:
         """Tell whether a probe passes at a moment."""
@@ -46,9 +65,9 @@ class Answers:
     def next_change(self, kind: ProbeKind, after_ns: int) -> int:
         """Return the first moment after ``after_ns`` at which the answer may change."""
         if kind == "startup":
-            moments: tuple[int, ...] = (self.started_from,)
+            moments: tuple[int, ...] = (self.started_from, *self.slow)
         elif kind == "liveness":
-            moments = (self.alive_from, self.hang_from, *self.hang)
+            moments = (self.alive_from, self.hang_from, *self.hang, *self.slow)
         else:
-            moments = (self.ready_from, self.hang_from, *self.hang, *self.unready)
+            moments = (self.ready_from, self.hang_from, *self.hang, *self.unready, *self.slow)
         return min((m for m in moments if m > after_ns), default=FOR_EVER)

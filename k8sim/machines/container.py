@@ -24,6 +24,7 @@ class Lifetime:
     started_ns: int | None
     ready_ns: int | None
     hang_ns: int | None
+    answer_ns: int | None
     exit_ns: int | None
     exit_code: int
     exit_reason: str
@@ -46,6 +47,7 @@ def draw_lifetime(behaviour: ImageBehaviour, streams: Streams, entity: str, inst
         started_ns=draw(behaviour.started, "started"),
         ready_ns=draw(behaviour.ready, "ready"),
         hang_ns=draw(behaviour.hang, "hang"),
+        answer_ns=draw(behaviour.answer, "answer"),
         exit_ns=draw(behaviour.exit_after, "exit"),
         exit_code=behaviour.exit_code,
         exit_reason=behaviour.exit_reason,
@@ -88,12 +90,17 @@ class Container:
             ready_from=NEVER if life.ready_ns is None else now + life.ready_ns,
             alive_from=NEVER if life.alive_ns is None else now + life.alive_ns,
             hang_from=NEVER if life.hang_ns is None else now + life.hang_ns,
+            takes_ns=FOR_EVER if life.answer_ns is None else life.answer_ns,
         )
 
-    def end(self, code: int, reason: str = "") -> None:
-        """Note that the process has ended, and wake who waits for it."""
+    def ended_earlier(self, finished_ns: int, code: int, reason: str) -> None:
+        """Note when and how the process has ended."""
         reason = reason or ("Completed" if code == 0 else "Error")
-        self.record = replace(self.record, state=EXITED, finished_ns=self._clock.now, exit_code=code, reason=reason)
+        self.record = replace(self.record, state=EXITED, finished_ns=finished_ns, exit_code=code, reason=reason)
+
+    def end(self, code: int, reason: str = "") -> None:
+        """Note that the process ends now, and wake who waits for it."""
+        self.ended_earlier(self._clock.now, code, reason)
         ended, self._ended = self._ended, None
         if ended is not None:
             self._clock.fire(ended)

@@ -16,7 +16,7 @@ ZERO: Final = Constant(0)
 class ImageBehaviour:
     """How the software behaves in images whose name matches `pattern` (fnmatch).
 
-    For `started`, `ready`, `alive`, `hang` and `stop`, None is "never".
+    For `started`, `ready`, `alive`, `hang`, `answer` and `stop`, None is "never".
 
     Parameters
     ----------
@@ -32,6 +32,8 @@ class ImageBehaviour:
         Container age from which a liveness probe passes: a process that recovers first may not answer meanwhile.
     hang
         Container age from which liveness and readiness probes fail.
+    answer
+        Time the software takes to answer a probe; one that takes as long as the probe's timeoutSeconds has failed.
     exit_after, exit_code, exit_reason
         The process ends by itself; None: it does not. The reason is the runtime's word for it ("": by the code).
     stop
@@ -48,6 +50,7 @@ class ImageBehaviour:
     stop: Distribution | None = ZERO
     alive: Distribution | None = ZERO
     hang: Distribution | None = None
+    answer: Distribution | None = ZERO
     missing: bool = False
     exit_after: Distribution | None = None
     exit_code: int = 0

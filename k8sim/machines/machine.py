@@ -28,6 +28,7 @@ from k8sim.sim.units import SECOND
 Key = tuple[str, str]
 Window = tuple[int, int]
 NO_WINDOW: Window = (0, 0)
+NOT_SLOW: tuple[Window, int] = (NO_WINDOW, 0)
 
 
 class Agent(Protocol):
@@ -59,6 +60,19 @@ class Agent(Protocol):
 
     def restarted(self) -> None:
         """The agent's process ends and begins anew; containers go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A container that was there before t = 0; ``finished_ns`` None: it still runs."""
+
+    name: str
+    image: str
+    started_ns: int
+    restart_count: int = 0
+    finished_ns: int | None = None
+    exit_code: int = 0
+    reason: str = ""
 
 
 @dataclass
@@ -110,6 +124,7 @@ class Machine:
         self._pods: dict[str, PodSandbox] = {}
         self._unready: dict[Key, Window] = {}
         self._hang: dict[Key, Window] = {}
+        self._slow: dict[Key, tuple[Window, int]] = {}
         self._window_rows: dict[Key, int] = {}
 
     @property
@@ -147,8 +162,8 @@ class Machine:
         if pod is None:
             return NO_CAUSE
         now = self._clock.now
-        for windows in (self._unready, self._hang):
-            begin, end = windows.get(pod.key, NO_WINDOW)
+        slow, _ = self._slow.get(pod.key, NOT_SLOW)
+        for begin, end in (self._unready.get(pod.key, NO_WINDOW), self._hang.get(pod.key, NO_WINDOW), slow):
             if begin <= now < end:
                 return self._window_rows[pod.key]
         return self.last_row(uid)
@@ -195,19 +210,35 @@ class Machine:
         self._changed(uid)
         return container
 
-    def has_run(self, uid: str, key: Key, containers: Iterable[tuple[str, str]], since_ns: int) -> PodSandbox:
-        """Let a pod have been running since a time before t = 0, in containers (name, image); nothing tells of it."""
+    def has_run(self, uid: str, key: Key, containers: Iterable[Earlier]) -> PodSandbox:
+        """Let a pod have been on the machine since before t = 0; nothing tells of it."""
         pod = self._pods[uid] = PodSandbox(uid, key, [SandboxRecord(self._id(), True, self._address())])
-        for name, image in containers:
+        counts = self.restart_counts[uid] = {}
+        for earlier in containers:
+            name, image, count = earlier.name, earlier.image, earlier.restart_count
             entity = f"{uid}/{name}"
-            lifetime = draw_lifetime(self.registry.behaviour(image), self.sim.streams, entity, 0)
-            record = ContainerRecord(self._id(), name, image, RUNNING, created_ns=since_ns)
+            lifetime = draw_lifetime(self.registry.behaviour(image), self.sim.streams, entity, count)
+            record = ContainerRecord(self._id(), name, image, RUNNING, count, created_ns=earlier.started_ns)
             container = Container(self._clock, entity, record, lifetime)
-            container.begin(since_ns)
+            container.begin(earlier.started_ns)
+            if earlier.finished_ns is not None:
+                container.ended_earlier(earlier.finished_ns, earlier.exit_code, earlier.reason)
+            elif lifetime.exit_ns is not None:
+                due = max(self._clock.now, earlier.started_ns + lifetime.exit_ns)
+                end = (pod, container, lifetime.exit_code, None, lifetime.exit_reason)
+                self._clock.call_at(due, self._end, *end, rank=self._rank)
             pod.containers.append(container)
+            counts[name] = max(count, counts.get(name, 0))
             self.images.setdefault(image, image)
-        self.restart_counts[uid] = dict.fromkeys((name for name, _ in containers), 0)
         return pod
+
+    def observe(self, observer: Observer) -> None:
+        """Tell somebody of what happens from now on, and of the pods that are there already."""
+        self.observers.append(observer)
+        for pod in self._pods.values():
+            observer(Occurrence("network", self, pod))
+            for container in filter(lambda c: c.running, pod.containers):
+                observer(Occurrence("started", self, pod, container, container.row))
 
     def stop_container(self, uid: str, container: Container, timeout_s: int, cause: int = NO_CAUSE) -> Steps:
         """Send SIGTERM, then SIGKILL after a timeout; returns when the process has ended (CRI StopContainer)."""
@@ -382,6 +413,13 @@ class Machine:
         for pod in self._running(key):
             self._answers_changed(pod)
 
+    def set_slow(self, key: Key, takes_ns: int, until_ns: int | None = None) -> None:
+        """Let a pod take that long to answer any probe from now on, until a moment (None: for ever)."""
+        self._slow[key] = ((self._clock.now, FOR_EVER if until_ns is None else until_ns), takes_ns)
+        self._window_rows[key] = self.sim.trace.fault
+        for pod in self._running(key):
+            self._answers_changed(pod)
+
     # ---- internals ----------------------------------------------------------------------------------------------
 
     def _running(self, key: Key) -> Iterator[PodSandbox]:
@@ -392,8 +430,9 @@ class Machine:
 
     def _apply_windows(self, pod: PodSandbox, container: Container) -> None:
         unready, hang = self._unready.get(pod.key, NO_WINDOW), self._hang.get(pod.key, NO_WINDOW)
-        if unready[1] or hang[1]:
-            container.answers = replace(container.answers, unready=unready, hang=hang)
+        slow, takes = self._slow.get(pod.key, NOT_SLOW)
+        if unready[1] or hang[1] or slow[1]:
+            container.answers = replace(container.answers, unready=unready, hang=hang, slow=slow, slow_takes_ns=takes)
 
     def _answers_changed(self, pod: PodSandbox) -> None:
         for container in pod.containers:

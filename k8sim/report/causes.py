@@ -18,6 +18,7 @@ _FAULTS: Final[Mapping[str, str]] = {
     "container-exit": "a process of {pod} ended",
     "unready": "readiness probes of {pod} failed",
     "hang": "{pod} hung",
+    "slow-answers": "{pod} answered probes late",
     "oom-kill": "{pod} used too much memory and was killed",
     "spot-reclaim": "the cloud took {node} away",
     "zone-outage": "zone {zone} lost power",

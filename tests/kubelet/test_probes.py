@@ -135,3 +135,42 @@ def test_a_young_kubelet_delays_its_first_probe_at_random(seed: int):
     bench.pod("app", {"readinessProbe": SLOW})
     bench.run(30)
     assert bench.time("Ready") <= 20.5
+
+
+def test_an_answer_that_takes_as_long_as_the_timeout_is_a_failure():
+    """Default timeoutSeconds 1: answers after 0.9 s pass, after 1 s they fail."""
+    for answer, passes in ((0.9, True), (1, False)):
+        bench = Bench(image(answer=answer))
+        bench.pod("app", {"readinessProbe": SLOW})
+        bench.run(30)
+        assert bool(bench.times("Ready")) is passes, answer
+
+
+def test_a_timeout_is_noticed_when_it_is_over():
+    """Three attempts on the grid of 10 s, each of which takes the 3 s of its timeout."""
+    probe = {**LIVE, "timeoutSeconds": 3}
+    bench = Bench(image(stop=1))
+    bench.pod("app", {"livenessProbe": probe})
+    bench.at(35, lambda: bench.machine.set_slow(("default", "app"), seconds(8)))
+    bench.run(80)
+    killed = next(r.t / 1e9 for r in bench.rows("Event") if r.event == "Killing")
+    first = first_start(bench)
+    attempts = [t for t in (first + 10 * n for n in range(8)) if t > 35]
+    assert killed == pytest.approx(attempts[2] + 3, abs=1.1)
+
+
+def test_answers_slower_than_the_period_follow_each_other_at_once():
+    """Period 1 s, timeout 5 s, answers after 2.5 s: an attempt every 2.5 s, one missed tick is kept, the rest is not."""
+    bench = Bench(image(answer=2.5))
+    bench.pod("app", {"readinessProbe": {**READY, "timeoutSeconds": 5, "successThreshold": 4}})
+    bench.run(20)
+    assert bench.time("Ready") - first_start(bench) == pytest.approx(10, abs=1.1)
+
+
+def test_a_healthy_pod_with_answers_that_take_time_costs_no_events():
+    bench = Bench(image(answer=0.2))
+    bench.pod("app", {"readinessProbe": READY, "livenessProbe": {**LIVE, "periodSeconds": 1}})
+    bench.run(10)
+    before = bench.clock.events_scheduled
+    bench.run(3600)
+    assert bench.clock.events_scheduled - before <= 5
