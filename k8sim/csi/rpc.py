@@ -34,6 +34,7 @@ class _Call(Generic[T]):
     """A call at work in the storage system."""
 
     ends_ns: int
+    over: bool = False
     result: T | None = None
     error: RpcError | None = None
 
@@ -74,12 +75,16 @@ class Backend:
             raise RpcError("DeadlineExceeded", "context deadline exceeded")
         if remaining >= 0:
             yield self.clock.sleep(remaining, self._rank | 1)
+        self._end(key, call, effect)  # the caller may wake before the call's own end, at the same instant
         self._calls.pop(key, None)
         if call.error is not None:
             raise call.error
         return call.result  # type: ignore[return-value]
 
     def _end(self, key: tuple[str, str], call: _Call[T], effect: Callable[[], T]) -> None:
+        if call.over:
+            return
+        call.over = True
         failure = self.storage.failure_of(self.driver.name, key[0])
         try:
             if failure:

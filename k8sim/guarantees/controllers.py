@@ -137,6 +137,10 @@ class TolerationHonoured(Checker):
         checks="at each deletion by the taint eviction controller, the taints of the node and their age",
         does_not_check="how long after that time the eviction comes",
         source="kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration; pkg/controller/tainteviction",
+        not_kept_under={
+            "node deleted": "countdowns outlive the Node, and a new Node of that name without taints is no change of "
+            "taints that would end them (taint_eviction.go, handleNodeUpdate and NodeUpdated)",
+        },
     )
     kinds = ("Pod",)
 
@@ -200,8 +204,10 @@ class OrphansCollected(Checker):
             "stuck on a dead node": "a pod's deletion needs its kubelet's word",
             "node-crash": "a pod's deletion needs its kubelet's word",
             "node-partition": "a pod's deletion needs its kubelet's word",
+            "node-isolation": "a pod's deletion needs its kubelet's word",
             "zone-outage": "a pod's deletion needs its kubelet's word",
             "zone-partition": "a pod's deletion needs its kubelet's word",
+            "zone-isolation": "a pod's deletion needs its kubelet's word",
             "spot-reclaim": "a pod's deletion needs its kubelet's word",
             "never ready": "a process that ignores SIGTERM has a long grace period",
         },

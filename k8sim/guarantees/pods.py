@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from k8sim.api.core import Container, Node, Pod, Taint
-from k8sim.api.pods import is_pod_terminal, is_sidecar
+from k8sim.api.pods import claim_names, is_pod_terminal, is_sidecar
 from k8sim.api.resources import amounts, pod_requests
 from k8sim.api.selectors import labels_match, node_selector_matches, selector_matches
 from k8sim.api.taints import tolerates
@@ -20,6 +20,12 @@ KUBELET_GONE = {
     "node-crash": "the machine was gone",
     "zone-outage": "the machine was gone",
     "spot-reclaim": "the machine was gone",
+}
+LESS_TIME = {
+    "memory-pressure": "the kubelet gives what it evicts 1 s (pkg/kubelet/eviction: immediateEvictionGracePeriod)",
+    "disk-pressure": "the kubelet gives what it evicts 1 s (pkg/kubelet/eviction: immediateEvictionGracePeriod)",
+    "node-shutdown": "the machine gives less time",
+    "spot-reclaim": "the machine gives less time",
 }
 
 
@@ -95,7 +101,8 @@ class SchedulableNode(Scheduled):
         name="schedulable-node",
         promise="No pod is put on a node that is cordoned or has a taint it does not tolerate.",
         checks="spec.unschedulable and taints of the node at each binding",
-        does_not_check="taints younger than 2 s, or with no time of their own and of a node just changed",
+        does_not_check="a node that has changed within 2 s, or since the pod was made if it has claims: the scheduler "
+        "chooses first and then waits until the volumes are there",
         source="pkg/scheduler/framework/plugins/{nodeunschedulable,tainttoleration}",
         not_kept_under={"apiserver-outage": "the scheduler acts on the cache it has"},
     )
@@ -115,7 +122,9 @@ class SchedulableNode(Scheduled):
 
     def bound(self, pod: Pod, node: Node) -> None:
         self.exercised += 1
-        if self.world.recently(self._changed.get(node.name)):
+        changed = self._changed.get(node.name)
+        waited = bool(claim_names(pod)) and changed is not None and changed >= (pod.metadata.creation_timestamp or 0)
+        if self.world.recently(changed) or waited:
             return
         taints = list(node.spec.taints)
         if node.spec.unschedulable:
@@ -210,8 +219,7 @@ class GraceHonoured(Checker):
             "kubelet-restart": "a new kubelet counts anew, or finds an orphan and gives it 1 s",
             "container-exit": "the fault may have killed it",
             "oom-kill": "the kernel kills at once",
-            "memory-pressure": "the kubelet evicts at once",
-            "node-shutdown": "the machine gives less time",
+            **LESS_TIME,
             "forced deletion": "an orphan is killed with a grace of 1 s",
             "forced deletion on a silent node": "an orphan is killed with a grace of 1 s",
             "pod garbage collection": "an orphan is killed with a grace of 1 s",
@@ -262,7 +270,10 @@ class PreStopFirst(Checker):
             "forced deletion on a silent node": "an orphan's spec is lost, and its hooks with it",
             "pod garbage collection": "an orphan's spec is lost, and its hooks with it",
             "node-partition": "an orphan's spec is lost, and its hooks with it",
+            "node-isolation": "an orphan's spec is lost, and its hooks with it",
             "zone-partition": "an orphan's spec is lost, and its hooks with it",
+            "zone-isolation": "an orphan's spec is lost, and its hooks with it",
+            **LESS_TIME,
         },
     )
     rows = ("Container",)

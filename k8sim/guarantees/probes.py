@@ -12,6 +12,8 @@ from k8sim.sim.trace import Row
 
 PROBES = "kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes"
 Place = tuple[str, str]
+INITIAL = {"readiness": False, "liveness": True}
+"""Verdicts on a new container before it is asked (pkg/kubelet/prober/worker.go, newWorker)."""
 
 
 class Verdicts(Checker):
@@ -52,7 +54,7 @@ class StartupFirst(Verdicts):
         spec = container_of(pod, name)
         if spec is None or spec.startup_probe is None or row.detail["probe"] == "startup":
             return
-        if row.detail["passes"] is None or (row.detail["probe"] == "readiness" and not row.detail["passes"]):
+        if row.detail["passes"] in (None, INITIAL.get(row.detail["probe"])):
             return
         self.exercised += 1
         if self.verdict.get((pod.uid, name, "startup")) is not True:
@@ -90,7 +92,9 @@ class FailedProbeTurnsUnready(Verdicts):
         source=f"{PROBES}#readiness-probe; pkg/kubelet/prober/prober_manager.go",
         not_kept_under={
             "node-partition": "the kubelet cannot tell",
+            "node-isolation": "the kubelet cannot tell",
             "zone-partition": "the kubelet cannot tell",
+            "zone-isolation": "the kubelet cannot tell",
             "apiserver-outage": "the kubelet cannot tell",
             "node-crash": "the kubelet is gone",
             "zone-outage": "the kubelet is gone",

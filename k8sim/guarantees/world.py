@@ -126,7 +126,7 @@ class World:
                 how = "final phase"
             elif how == "forced deletion" and self.node_is_silent(pod):
                 how = "forced deletion on a silent node"
-            if any(p.uid == pod.uid for p in self.processes.values()):
+            if pod.spec.node_name:  # its kubelet may also be about to start it
                 self.removed[pod.uid] = how
             self.occurred[how] = t
 
