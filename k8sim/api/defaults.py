@@ -23,12 +23,14 @@ from k8sim.api.core import (
     Container,
     LimitRange,
     Node,
+    PersistentVolume,
     PersistentVolumeClaim,
     Pod,
     PodSpec,
     PodTemplateSpec,
     Service,
 )
+from k8sim.api.csi_migration import translated
 from k8sim.api.meta import Object
 from k8sim.api.struct import replace
 
@@ -133,6 +135,8 @@ def default_object(obj: T) -> T:
         result = _limit_range(obj)
     elif isinstance(obj, Node) and not obj.status.allocatable and obj.status.capacity:
         result = replace(obj, status=replace(obj.status, allocatable=obj.status.capacity))
+    elif isinstance(obj, PersistentVolume):
+        result = translated(obj)
     elif isinstance(obj, PersistentVolumeClaim | Service):
         result = obj
     return result  # type: ignore[return-value]

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
+from k8sim.api.csi_migration import MIGRATED
 from k8sim.sim.distributions import Distribution
 
 Topology = Literal["", "zone", "region", "node"]
@@ -167,18 +168,6 @@ _REGIONAL_PARAMETERS: Final[Mapping[str, tuple[str, str]]] = {
     "pd.csi.storage.gke.io": ("replication-type", "regional-pd"),
     "disk.csi.azure.com": ("skuName", "_ZRS"),
 }
-
-
-MIGRATED: Final[Mapping[str, str]] = {
-    "kubernetes.io/aws-ebs": "ebs.csi.aws.com",
-    "kubernetes.io/gce-pd": "pd.csi.storage.gke.io",
-    "kubernetes.io/azure-disk": "disk.csi.azure.com",
-    "kubernetes.io/azure-file": "file.csi.azure.com",
-    "kubernetes.io/cinder": "cinder.csi.openstack.org",
-    "kubernetes.io/vsphere-volume": "csi.vsphere.vmware.com",
-    "kubernetes.io/portworx-volume": "pxd.portworx.com",
-}
-"""In-tree provisioners whose work a CSI driver does (csi-translation-lib)."""
 
 
 def in_tree(provisioner: str) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from k8sim.api.core import Node, PersistentVolume, Pod
+from k8sim.api.csi_migration import MIGRATED
 from k8sim.api.meta import ObjectMeta
 from k8sim.api.storage import (
     CSIDriver,
@@ -24,7 +25,7 @@ from k8sim.api.volumes import ATTACH_LIMIT_EXCEEDED
 from k8sim.apiserver.server import APIServer
 from k8sim.apiserver.watch import Change
 from k8sim.csi.attacher import Attacher
-from k8sim.csi.drivers import MIGRATED, Driver, find_driver, in_tree
+from k8sim.csi.drivers import Driver, find_driver, in_tree
 from k8sim.csi.provisioner import Provisioner
 from k8sim.csi.resizer import Resizer
 from k8sim.csi.rpc import Backend

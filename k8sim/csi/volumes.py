@@ -15,6 +15,7 @@ from k8sim.api.core import (
     PersistentVolumeClaim,
     PersistentVolumeSpec,
 )
+from k8sim.api.csi_migration import migration_annotations
 from k8sim.api.meta import ObjectMeta
 from k8sim.api.quantity import format_quantity
 from k8sim.api.storage import StorageClass
@@ -51,7 +52,7 @@ def new_volume(
     return PersistentVolume(
         metadata=ObjectMeta(
             name=provisioned_name(claim),
-            annotations={PROVISIONED_BY: driver.name},
+            annotations=migration_annotations({PROVISIONED_BY: storage_class.provisioner}),
             finalizers=(PROVISIONER_FINALIZER,) if delete else (),
         ),
         spec=PersistentVolumeSpec(

@@ -6,11 +6,12 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from k8sim.api.csi_migration import MIGRATED
 from k8sim.api.fielderror import FieldError
 from k8sim.api.schema import BuiltInKind, NotServedError, built_in_kind, check, describe
 from k8sim.api.simulated import is_simulated, unsimulated_fields
 from k8sim.api.validation import pods_refused, validate_create
-from k8sim.csi.drivers import DEFAULT_FAMILY, MIGRATED, find_driver, in_tree
+from k8sim.csi.drivers import DEFAULT_FAMILY, find_driver, in_tree
 from k8sim.scenario.errors import ScenarioError
 from k8sim.scenario.model import NotSimulated, Source
 from k8sim.scenario.yamlsource import Document

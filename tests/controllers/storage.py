@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from k8sim.api.core import PersistentVolume, PersistentVolumeClaim, Pod
+from k8sim.api.csi_migration import PLUGINS
 from k8sim.api.scheme import decode
 from k8sim.api.storage import StorageClass
 from k8sim.api.struct import replace
@@ -18,9 +19,8 @@ NO_PROVISIONER = "kubernetes.io/no-provisioner"
 
 
 def volume(name: str, size: str = "1Gi", modes: str = "ReadWriteOnce", **spec: Any) -> PersistentVolume:
-    source = (
-        {} if {"nfs", "csi", "local", "flexVolume", "iscsi"} & set(spec) else {"hostPath": {"path": f"/data/{name}"}}
-    )
+    sources = {"nfs", "csi", "local", "flexVolume", "iscsi", "rbd", *(plugin.source for plugin in PLUGINS)}
+    source = {} if sources & set(spec) else {"hostPath": {"path": f"/data/{name}"}}
     body = {"capacity": {"storage": size}, "accessModes": modes.split(), **source, **spec}
     labels, annotations = body.pop("labels", {}), body.pop("annotations", {})
     meta = {"name": name, "labels": labels, "annotations": annotations}

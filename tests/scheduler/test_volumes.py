@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from k8sim.api.core import PersistentVolume, PersistentVolumeClaim
+from k8sim.api.core import PersistentVolume, PersistentVolumeClaim, Volume
 from k8sim.api.meta import with_meta
 from k8sim.api.scheme import decode
 from k8sim.api.storage import StorageClass, VolumeAttachment
@@ -421,3 +421,25 @@ def test_allowed_topologies_restrict_provisioning():
     made = world.server.get(PersistentVolumeClaim, "default", "data")
     assert made.metadata.annotations[SELECTED_NODE] == "n-b"
     assert world.server.get(StorageClass, "", "late").allowed_topologies
+
+
+def inline_disk(kind: str, read_only: bool) -> Volume:
+    sources: dict[str, dict[str, Any]] = {
+        "gcePersistentDisk": {"pdName": "disk"},
+        "awsElasticBlockStore": {"volumeID": "disk"},
+        "iscsi": {"iqn": "disk"},
+        "rbd": {"monitors": ["m1", "m2"], "pool": "p", "image": "disk"},
+    }
+    return Volume(name="disk", extra={kind: {**sources[kind], "readOnly": read_only}})
+
+
+@pytest.mark.parametrize("kind", ["gcePersistentDisk", "awsElasticBlockStore", "iscsi", "rbd"])
+@pytest.mark.parametrize("read_only", [False, True])
+def test_2_4_two_pods_with_one_inline_disk_are_not_on_one_node(kind: str, read_only: bool):
+    world = World(make_node("n1"))
+    for name in ("one", "two"):
+        pod = make_pod(name)
+        world.add(replace(pod, spec=replace(pod.spec, volumes=(inline_disk(kind, read_only),))))
+    world.run(10)
+    both = read_only and kind != "awsElasticBlockStore"
+    assert sorted(bool(world.pod(name).spec.node_name) for name in ("one", "two")) == [both, True]

@@ -12,15 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 from k8sim.api.core import PersistentVolume, PersistentVolumeClaim
+from k8sim.api.csi_migration import migration_annotations
 from k8sim.api.meta import with_meta
 from k8sim.api.storage import StorageClass
 from k8sim.api.struct import Time, replace
 from k8sim.api.volume_matching import (
     BIND_COMPLETED,
     BOUND_BY_CONTROLLER,
+    MIGRATED_TO,
     PRE_RESIZE_CAPACITY,
     PROVISIONED_BY,
     SELECTED_NODE,
@@ -32,6 +34,8 @@ from k8sim.api.volume_matching import (
     is_volume_bound_to_claim,
 )
 from k8sim.controllers.persistentvolume.plugins import IN_TREE_PREFIX
+
+T = TypeVar("T", PersistentVolume, PersistentVolumeClaim)
 
 IN_TREE_FINALIZER: Final = "kubernetes.io/pv-controller"
 
@@ -250,10 +254,16 @@ def unbound_volume(volume: PersistentVolume) -> PersistentVolume:
     return replace(volume, spec=replace(volume.spec, claim_ref=replace(ref, uid="")))
 
 
+def with_migration_annotations(obj: T) -> T:
+    """Return the object saying which CSI driver has taken over from its provisioner; the very object if it does."""
+    annotations = migration_annotations(obj.metadata.annotations)
+    return obj if annotations is obj.metadata.annotations else with_meta(obj, annotations=annotations)
+
+
 def with_deletion_finalizer(volume: PersistentVolume) -> PersistentVolume:
     """Return the volume with or without the finalizer of in-tree provisioned volumes (modifyDeletionFinalizers)."""
     provisioner = volume.metadata.annotations.get(PROVISIONED_BY, "")
-    if not provisioner.startswith(IN_TREE_PREFIX):
+    if not provisioner.startswith(IN_TREE_PREFIX) or MIGRATED_TO in volume.metadata.annotations:
         return volume
     finalizers = volume.metadata.finalizers
     policy = volume.spec.persistent_volume_reclaim_policy

@@ -252,6 +252,10 @@ class PersistentVolumeController:
             yield from self._sync_claim(claim, client)
 
     def _sync_claim(self, claim: PersistentVolumeClaim, client: Client) -> Sync:
+        told = control.with_migration_annotations(claim)
+        if told is not claim:
+            claim = yield from client.update(told)
+            self.store_claim(claim)
         decision = control.decide_claim(
             claim, self.volumes, self.get_class, self._default_class, self._unscheduled_pods
         )
@@ -311,7 +315,7 @@ class PersistentVolumeController:
             yield from self._sync_volume(volume, client)
 
     def _sync_volume(self, volume: PersistentVolume, client: Client) -> Sync:
-        protected = control.with_deletion_finalizer(volume)
+        protected = control.with_deletion_finalizer(control.with_migration_annotations(volume))
         if protected is not volume:
             volume = yield from client.update(protected)
             self.store_volume(volume)

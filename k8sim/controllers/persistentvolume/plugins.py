@@ -1,7 +1,6 @@
-"""In-tree volume plug-ins of kube-controller-manager, and who has taken over from those that are gone.
+"""In-tree volume plug-ins of kube-controller-manager.
 
-Source: cmd/kube-controller-manager/app/plugins.go, pkg/volume/{hostpath,nfs},
-staging/src/k8s.io/csi-translation-lib/plugins; storage.md 1.9, 5.6.
+Source: cmd/kube-controller-manager/app/plugins.go, pkg/volume/{hostpath,nfs}; storage.md 1.9, 5.6.
 """
 
 from __future__ import annotations
@@ -30,17 +29,6 @@ class InTreePlugin:
 HOST_PATH: Final = InTreePlugin("kubernetes.io/host-path", provisions=True, deletes=True, recycles=True)
 NFS: Final = InTreePlugin("kubernetes.io/nfs", recycles=True, recycle_floor_s=300)
 PLUGINS: Final[Mapping[str, InTreePlugin]] = {p.name: p for p in (HOST_PATH, NFS)}
-
-MIGRATED: Final[Mapping[str, str]] = {
-    "kubernetes.io/aws-ebs": "ebs.csi.aws.com",
-    "kubernetes.io/gce-pd": "pd.csi.storage.gke.io",
-    "kubernetes.io/azure-disk": "disk.csi.azure.com",
-    "kubernetes.io/azure-file": "file.csi.azure.com",
-    "kubernetes.io/cinder": "cinder.csi.openstack.org",
-    "kubernetes.io/vsphere-volume": "csi.vsphere.vmware.com",
-    "kubernetes.io/portworx-volume": "pxd.portworx.com",
-}
-"""In-tree provisioners whose work a CSI driver does now."""
 
 DELETABLE_HOST_PATH: Final = "/tmp/"
 """The hostPath deleter removes only what lies under this path."""

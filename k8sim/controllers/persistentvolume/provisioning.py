@@ -9,6 +9,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Final
 
 from k8sim.api.core import HostPathVolumeSource, PersistentVolume, PersistentVolumeClaim, PersistentVolumeSpec
+from k8sim.api.csi_migration import MIGRATED
 from k8sim.api.meta import ObjectMeta, with_meta
 from k8sim.api.storage import StorageClass
 from k8sim.api.volume_matching import (
@@ -24,7 +25,7 @@ from k8sim.apiserver.client import Client
 from k8sim.apiserver.errors import AlreadyExists, ApiError, NotFound
 from k8sim.controllers.controller import Sync
 from k8sim.controllers.persistentvolume.control import IN_TREE_FINALIZER, Say
-from k8sim.controllers.persistentvolume.plugins import IN_TREE_PREFIX, MIGRATED, PLUGINS
+from k8sim.controllers.persistentvolume.plugins import IN_TREE_PREFIX, PLUGINS
 from k8sim.sim.clock import Event
 from k8sim.sim.operations import OperationFailed
 from k8sim.sim.units import SECOND

@@ -1,9 +1,12 @@
-"""VolumeRestrictions: a ReadWriteOncePod claim has one pod in the whole cluster (plugins/volumerestrictions)."""
+"""VolumeRestrictions: a ReadWriteOncePod claim has one pod in the whole cluster, an inline disk one pod on a node.
+
+Source: pkg/scheduler/framework/plugins/volumerestrictions/volume_restrictions.go; storage.md 2.4.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -23,6 +26,7 @@ from k8sim.scheduler.framework import (
     Verdicts,
     always,
 )
+from k8sim.scheduler.nodes import NodeInfo
 from k8sim.scheduler.plugins.volume_binding import after_claim_change
 
 NAME: Final = "VolumeRestrictions"
@@ -34,8 +38,48 @@ IN_USE: Final = Status(
 """Unschedulable, not unresolvable: a pod of higher priority may preempt the one that has the claim."""
 
 
+DISK_CONFLICT: Final = Status(Code.UNSCHEDULABLE, ("node(s) had no available disk",), NAME)
+
+Disk = tuple[str, frozenset[str], bool]
+"""A kind of disk, what identifies it (any of these in common is the same disk), and whether it may only be read."""
+
+
+def inline_disks(pod: Pod) -> list[Disk]:
+    """Return the disks that a pod names itself, without a claim: two of one kind on a node have to be different ones.
+
+    Disks that are only read may be the same, but not those of Amazon.
+    """
+    found: list[Disk] = []
+    for volume in pod.spec.volumes:
+        sources: Mapping[str, Any] = volume.extra or {}
+        for kind, name in (("gcePersistentDisk", "pdName"), ("awsElasticBlockStore", "volumeID"), ("iscsi", "iqn")):
+            source = sources.get(kind)
+            if source is not None:
+                read_only = bool(source.get("readOnly")) and kind != "awsElasticBlockStore"
+                found.append((kind, frozenset({str(source.get(name))}), read_only))
+        rbd = sources.get("rbd")
+        if rbd is not None:
+            image = f"{rbd.get('pool', 'rbd')}/{rbd.get('image')}"
+            monitors = frozenset(f"{monitor}/{image}" for monitor in rbd.get("monitors", ()))
+            found.append(("rbd", monitors, bool(rbd.get("readOnly"))))
+    return found
+
+
+def disks_conflict(one: Disk, other: Disk) -> bool:
+    """Tell whether two disks are one, and not only read."""
+    return one[0] == other[0] and not one[1].isdisjoint(other[1]) and not (one[2] and other[2])
+
+
+def pods_conflict(pod: Pod, other: Pod) -> bool:
+    """Tell whether two pods cannot be on one node for their disks."""
+    theirs = inline_disks(other)
+    return any(disks_conflict(one, two) for one in inline_disks(pod) for two in theirs)
+
+
 def after_pod_delete(pod: Pod, old: Pod, new: None) -> bool:
-    """Hint: a pod that used one of the pod's claims is gone."""
+    """Hint: a pod that used one of the pod's claims or disks is gone."""
+    if pods_conflict(pod, old):
+        return True
     return old.namespace == pod.namespace and bool(set(claim_names(old)) & set(claim_names(pod)))
 
 
@@ -65,9 +109,17 @@ class VolumeRestrictions(Plugin):
             if "ReadWriteOncePod" in claim.spec.access_modes:
                 exclusive.append(claim.key)
         cycle.state[NAME] = exclusive
-        return None if exclusive else SKIP
+        return None if exclusive or inline_disks(pod) else SKIP
 
     def filter(self, cycle: Cycle) -> Verdicts | None:
         """See `Plugin`."""
         in_use = any(cycle.nodes.claim_users.get(key) for key in cycle.state[NAME])
         return Verdicts(np.ones(len(cycle.nodes.versions), dtype=np.int64), (IN_USE,)) if in_use else None
+
+    def judges_nodes(self, cycle: Cycle) -> bool:
+        """See `Plugin`."""
+        return bool(inline_disks(cycle.pod))
+
+    def filter_node(self, cycle: Cycle, info: NodeInfo) -> Status | None:
+        """See `Plugin`."""
+        return DISK_CONFLICT if any(pods_conflict(cycle.pod, other) for other in info.pods.values()) else None

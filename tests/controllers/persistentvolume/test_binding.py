@@ -270,13 +270,6 @@ def test_an_external_provisioner_is_told_to_begin() -> None:
     assert world.reasons() == ["ExternalProvisioning"]
 
 
-def test_a_migrated_provisioner_is_translated() -> None:
-    world = StorageWorld()
-    world.create(storage_class(provisioner="kubernetes.io/aws-ebs"), claim(storageClassName="std"))
-    world.run(1)
-    assert world.claim().metadata.annotations["volume.kubernetes.io/storage-provisioner"] == "ebs.csi.aws.com"
-
-
 def test_a_class_that_comes_late_is_noticed_at_the_resync() -> None:
     world = StorageWorld()
     world.create(claim(storageClassName="std"))
