@@ -15,8 +15,10 @@ from k8sim.apiserver.server import APIServer
 from k8sim.controllers.controller import ControllerContext
 from k8sim.controllers.kube_controller_manager import KubeControllerManager
 from k8sim.controllers.snapshot.controller import SnapshotController
+from k8sim.csi.backups import Backups
 from k8sim.csi.fates import VolumeFates
 from k8sim.csi.installation import Installation
+from k8sim.csi.reach import VolumeReach
 from k8sim.csi.schedules import SnapshotScheduler
 from k8sim.faults.fault import World
 from k8sim.kubelet.kubelet import Kubelet
@@ -111,7 +113,8 @@ class Cluster:
             self.machines.join(node.name, Machine(self.sim, node.name, self._registry, index))
         self.storage = Storage(self.sim)
         self.populate()
-        VolumeFates(self.server, self.storage).start()
+        for observer in (VolumeFates, VolumeReach, Backups):
+            observer(self.server, self.storage).start()
         self.controller_manager = KubeControllerManager(
             self.sim, self.server, self.storage, settings.kube_controller_manager
         )

@@ -110,11 +110,13 @@ class ResourceRequirements(Struct, frozen=True):
 
 
 class VolumeMount(Struct, frozen=True):
-    """Where a container sees a volume."""
+    """Where a container sees a volume, or a directory of it; ``sub_path_expr`` may name variables of the container."""
 
     name: str = ""
     mount_path: str = ""
     read_only: bool = False
+    sub_path: str = ""
+    sub_path_expr: str = ""
 
 
 class VolumeDevice(Struct, frozen=True):

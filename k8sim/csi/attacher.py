@@ -137,7 +137,7 @@ class Attacher(Sidecar):
         if limit is not None and node not in disk.attached:
             if len(self.backend.storage.attached_to(node, self.driver.name)) >= limit:
                 raise RpcError("ResourceExhausted", f"node {node} has no room for another volume")
-        self.backend.storage.attach(handle, node, cause)
+        self.backend.storage.attach(handle, node, cause, exclusive)
 
     def _detach(self, attachment: VolumeAttachment, client: Client) -> Steps:
         if self.finalizer not in attachment.metadata.finalizers:

@@ -1,26 +1,32 @@
 """What becomes of the content of volumes, told from what people and components do to the objects.
 
-An observer that changes nothing. It answers two questions that the storage asks when it loses content (which path was
-it?), and writes rows for content that is intact but out of reach.
+An observer that changes nothing. It answers what the storage asks when something happens to content (which path was
+it?), and writes rows for content that is intact but out of reach for want of an object; `k8sim.csi.reach` and
+`k8sim.csi.backups` do so for what lies at nodes and at snapshots.
 
 Source: storage.md 9.2 (`k8sim.machines.losses`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
-from k8sim.api.core import Namespace, Node, PersistentVolume, PersistentVolumeClaim
-from k8sim.api.meta import condition_of
-from k8sim.api.storage import VolumeAttachment, VolumeSnapshotContent
-from k8sim.api.volumes import OUT_OF_SERVICE_TAINT
+from k8sim.api.core import Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod
+from k8sim.api.meta import Object
+from k8sim.api.storage import VolumeAttachment
+from k8sim.api.volume_matching import storage_capacity
+from k8sim.api.volumes import MULTI_NODE_MODES, OUT_OF_SERVICE_TAINT
+from k8sim.apiserver.admission_storage import PVC_PROTECTION
 from k8sim.apiserver.server import APIServer
 from k8sim.apiserver.watch import Change
-from k8sim.machines.disks import Storage, location
+from k8sim.machines.content import Holder
+from k8sim.machines.disks import Fates, Storage, location
 
-HOSTNAME = "kubernetes.io/hostname"
-GARBAGE_COLLECTOR = "garbage"
-ATTACH_DETACH = "attachdetach"
+GARBAGE_COLLECTOR: Final = "garbage"
+ATTACH_DETACH: Final = "attachdetach"
+PROTECTOR: Final = "pvc-protection-controller"
+ANY_NODE: Final = "*"
 
 
 def deletion_path(claim: PersistentVolumeClaim, actor: str, namespace_ends: bool, ephemeral: bool) -> str:
@@ -42,22 +48,23 @@ def deletion_path(claim: PersistentVolumeClaim, actor: str, namespace_ends: bool
     return "L14" if owners & {"StatefulSet", "Pod"} else "L15"
 
 
-def is_ready(node: Node) -> bool:
-    """Tell whether a node is Ready."""
-    ready = condition_of(node.status.conditions, "Ready")
-    return ready is not None and ready.status == "True"
+def is_stripped(old: Object, new: Object, actor: str) -> bool:
+    """Tell whether somebody takes away the finalizer that holds a claim while pods use it."""
+    return (
+        PVC_PROTECTION in old.metadata.finalizers
+        and PVC_PROTECTION not in new.metadata.finalizers
+        and actor != PROTECTOR
+    )
 
 
-def names_host(volume: PersistentVolume, node: Node) -> bool:
-    """Tell whether a volume can be reached from this node only."""
-    affinity = volume.spec.node_affinity
-    terms = affinity.required.node_selector_terms if affinity is not None and affinity.required is not None else ()
-    hostname = node.metadata.labels.get(HOSTNAME, node.name)
-    return any(r.key == HOSTNAME and r.values == (hostname,) for t in terms for r in t.match_expressions)
+def version_of(pod: Pod) -> str:
+    """Return the revision of its workload that a pod belongs to."""
+    labels = pod.metadata.labels
+    return labels.get("pod-template-hash") or labels.get("controller-revision-hash") or ""
 
 
-class VolumeFates:
-    """Watches claims, volumes, attachments and nodes."""
+class VolumeFates(Fates):
+    """Watches claims, volumes, attachments and snapshots, and answers the storage."""
 
     def __init__(self, server: APIServer, storage: Storage) -> None:
         self.server = server
@@ -65,18 +72,17 @@ class VolumeFates:
         self._path: dict[str, str] = {}
         self._bound_elsewhere: dict[str, None] = {}
         self._ephemeral: dict[str, None] = {}
+        self._stripped: dict[str, None] = {}
         self._pointing: dict[tuple[str, str], dict[str, None]] = {}
+        self._volumes_at: dict[str, dict[str, None]] = {}
         self._by_hand: dict[tuple[str, str], None] = {}
 
     def start(self) -> None:
         """Begin to watch, and to answer the storage."""
-        self.storage.path_of_claim = self.path_of_claim
-        self.storage.path_of_detach = self.path_of_detach
+        self.storage.fates = self
         self.server.watch(PersistentVolumeClaim, self._on_claim)
         self.server.watch(PersistentVolume, self._on_volume)
         self.server.watch(VolumeAttachment, self._on_attachment)
-        self.server.watch(VolumeSnapshotContent, self._on_content)
-        self.server.watch(Node, self._on_node)
 
     # ---- answers ----------------------------------------------------------------------------------------------------
 
@@ -94,6 +100,33 @@ class VolumeFates:
         taints = found.spec.taints if found is not None else ()
         return "L22" if any(t.key == OUT_OF_SERVICE_TAINT for t in taints) else "L21"
 
+    def path_of_sharing(self, name: str, newcomer: Holder, others: Sequence[Holder]) -> str:
+        """Return why two pods write to one volume; "" if its access modes and one version of the pods say they may."""
+        volumes = [v for v in (self.server.find(PersistentVolume, "", n) for n in self._named(name)) if v is not None]
+        meant = any(not MULTI_NODE_MODES.isdisjoint(v.spec.access_modes) for v in volumes)
+        away = [other for other in others if other.node != newcomer.node]
+        if any(self._pod_of(other) is None for other in away):
+            return "L20"
+        if self.storage.disk(name).attached and away and not meant:
+            return "L23"
+        pods = [self._pod_of(holder) for holder in (newcomer, *others)]
+        versions = {version_of(pod) for pod in pods if pod is not None}
+        if meant:
+            return "L26" if len(versions) > 1 else ""
+        return "L26" if away else "L25"
+
+    def names(self, name: str) -> bool:
+        """Tell whether there is a PersistentVolume for a volume."""
+        return bool(self._named(name))
+
+    def _named(self, name: str) -> Iterable[str]:
+        _, _, path = name.partition(":")
+        return self._volumes_at.get(name) or self._volumes_at.get(f"{ANY_NODE}:{path}") or ()
+
+    def _pod_of(self, holder: Holder) -> Pod | None:
+        pod = self.server.find(Pod, holder.namespace, holder.name)
+        return pod if pod is not None and pod.uid == holder.uid else None
+
     # ---- claims and volumes -----------------------------------------------------------------------------------------
 
     def _on_claim(self, change: Change) -> None:
@@ -110,6 +143,9 @@ class VolumeFates:
             self._note_replacement(claim, change.row)
         elif change.type == "MODIFIED" and claim.spec.volume_name:
             self._bound_elsewhere[claim.uid] = None
+        if old is not None and is_stripped(old, claim, change.actor):
+            self._stripped[claim.uid] = None
+            self._path[claim.uid] = "L18"
 
     def _note_replacement(self, claim: PersistentVolumeClaim, cause: int) -> None:
         """Note a claim that takes the name of an earlier one whose volume is still there: it starts empty."""
@@ -126,13 +162,7 @@ class VolumeFates:
         volume, old = change.new, change.old
         assert isinstance(volume, PersistentVolume)
         assert old is None or isinstance(old, PersistentVolume)
-        ref = volume.spec.claim_ref
-        if ref is not None:
-            pointing = self._pointing.setdefault((ref.namespace, ref.name), {})
-            if change.type == "DELETED":
-                pointing.pop(volume.name, None)
-            else:
-                pointing[volume.name] = None
+        self._index(volume, change)
         if change.type == "DELETED":
             self._volume_gone(volume, change.row)
         elif old is not None and old.status.phase != volume.status.phase:
@@ -142,6 +172,15 @@ class VolumeFates:
                     self.storage.beyond_reach(name, "L19", change.row)
                 elif volume.status.phase in ("Available", "Bound"):
                     self.storage.within_reach(name, change.row)
+
+    def _index(self, volume: PersistentVolume, change: Change) -> None:
+        """Keep which volumes point at a claim, and which are at a place."""
+        ref, place = volume.spec.claim_ref, location(volume, ANY_NODE)
+        if ref is not None:
+            _keep(self._pointing.setdefault((ref.namespace, ref.name), {}), volume.name, change)
+        _keep(self._volumes_at.setdefault(place, {}), volume.name, change)
+        if change.type == "ADDED":
+            self._note(place, "Named", change.row, {"volume": volume.name, "size": storage_capacity(volume)})
 
     def _places_of(self, volume: PersistentVolume) -> Iterable[str]:
         """Return where a volume has content: a hostPath volume may have some on every node."""
@@ -156,14 +195,14 @@ class VolumeFates:
         held = claim is not None and ref is not None and claim.uid == ref.uid
         for name in self._places_of(volume):
             disk = self.storage.disks.get(name)
-            if disk is not None and not disk.lost:
+            if disk is not None and not disk.lost and not self.names(name):
                 detail = {"path": "L18" if held else "L17", "durable": disk.durable, "size": disk.size}
                 self._note(name, "Orphaned", cause, detail)
 
     def _note(self, name: str, event: str, cause: int, detail: Mapping[str, object]) -> None:
         self.server.sim.trace.append(self.server.sim.clock.now, "Volume", name, event, detail, cause)
 
-    # ---- attachments, snapshots, nodes ------------------------------------------------------------------------------
+    # ---- attachments ------------------------------------------------------------------------------------------------
 
     def _on_attachment(self, change: Change) -> None:
         attachment, old = change.new, change.old
@@ -175,29 +214,9 @@ class VolumeFates:
         if volume is not None:
             self._by_hand[location(volume), attachment.spec.node_name] = None
 
-    def _on_content(self, change: Change) -> None:
-        content = change.new
-        assert isinstance(content, VolumeSnapshotContent)
-        snapshot = self.storage.snapshots.get(content.status.snapshot_handle or "")
-        if change.type == "DELETED" and snapshot is not None and not snapshot.deleted:
-            detail: dict[str, object] = {"path": "L31", "snapshot": snapshot.name}
-            self._note(snapshot.source, "SnapshotOrphaned", change.row, detail)
 
-    def _on_node(self, change: Change) -> None:
-        """Note the volumes that only a node can reach, when it goes and when it comes back; and those it holds."""
-        node, old = change.new, change.old
-        assert isinstance(node, Node)
-        if not isinstance(old, Node) or is_ready(old) == is_ready(node):
-            return
-        for volume in self.server.list(PersistentVolume):
-            if volume.spec.host_path is None and names_host(volume, node):
-                self._turn(location(volume, node.name), is_ready(node), "L8", change.row)
-        for name, disk in list(self.storage.disks.items()):
-            if node.name in disk.attached:
-                self._turn(name, is_ready(node), "L21", change.row)
-
-    def _turn(self, name: str, ready: bool, path: str, cause: int) -> None:
-        if ready:
-            self.storage.within_reach(name, cause)
-        else:
-            self.storage.beyond_reach(name, path, cause)
+def _keep(names: dict[str, None], name: str, change: Change) -> None:
+    if change.type == "DELETED":
+        names.pop(name, None)
+    else:
+        names[name] = None

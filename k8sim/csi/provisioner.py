@@ -29,8 +29,9 @@ from k8sim.csi.rpc import CREATE_TIMEOUT_NS, Backend, RpcError
 from k8sim.csi.sidecar import Key, NotYet, Sidecar, Steps
 from k8sim.csi.sources import DataSources, Origin
 from k8sim.csi.topology import allowed_segments, choose_segments, segment_of, segments, topology_key
-from k8sim.csi.volumes import PROVISIONER_FINALIZER, new_volume, provisioned_name
-from k8sim.machines.disks import Disk, location
+from k8sim.csi.volumes import PROVISIONER_FINALIZER, new_volume, place, provisioned_name
+from k8sim.machines.content import Disk
+from k8sim.machines.disks import location
 from k8sim.sim.units import MINUTE
 
 INFEASIBLE_PAUSE_NS: Final = 5 * MINUTE
@@ -141,7 +142,7 @@ class Provisioner(Sidecar):
         )
         name = provisioned_name(claim)
         disk = Disk(
-            name,
+            place(driver, name, chosen),
             self.driver.name,
             storage_request(claim),
             zones=chosen,
@@ -182,7 +183,8 @@ class Provisioner(Sidecar):
             )  # fmt: skip
             if used + disk.size > self.driver.capacity_bytes:
                 raise RpcError("ResourceExhausted", "not enough free storage")
-        disk.born_from = origin(storage)
+        begins = origin(storage)
+        disk.born_from, disk.filesystem, disk.made_from = begins.content, begins.filesystem, begins.snapshot
         return storage.make(disk, cause)
 
     def _create_failed(self, error: RpcError, claim: PersistentVolumeClaim, node_name: str, client: Client) -> Steps:
@@ -223,7 +225,7 @@ class Provisioner(Sidecar):
             raise NotYet(f"persistentvolume {volume.name} is still attached to node {holders[0]}")
         handle = location(volume)
         ref, storage = volume.spec.claim_ref, self.backend.storage
-        path = storage.path_of_claim(ref.uid if ref is not None else "")
+        path = storage.fates.path_of_claim(ref.uid if ref is not None else "")
         yield from self.backend.call(
             "volumeDelete", handle, lambda: storage.destroy(handle, path, client.cause), CREATE_TIMEOUT_NS
         )

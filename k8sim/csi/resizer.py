@@ -144,7 +144,7 @@ class Resizer(Sidecar):
         limit = self.driver.max_volume_bytes
         if limit is not None and size > limit:
             raise RpcError("OutOfRange", f"volume {handle} cannot have more than {limit} bytes")
-        disk.size = max(disk.size, size)
+        self.backend.storage.grow(handle, size)
 
     def _write_volume(self, volume: PersistentVolume, size: int, client: Client) -> Steps:
         """Write the volume's new size, and the old one for a claim that binds before its file system has grown."""

@@ -24,7 +24,7 @@ from k8sim.apiserver.server import APIServer
 from k8sim.apiserver.watch import Change
 from k8sim.csi.rpc import IN_BACKGROUND, SNAPSHOT_TIMEOUT_NS, Backend, RpcError
 from k8sim.csi.sidecar import Key, NotYet, Sidecar, Steps
-from k8sim.machines.disks import Snapshot
+from k8sim.machines.content import Snapshot
 
 NON_FINAL = IN_BACKGROUND | {"ResourceExhausted"}
 

@@ -18,7 +18,8 @@ from k8sim.apiserver.client import Client
 from k8sim.apiserver.watch import Change
 from k8sim.csi.rpc import RpcError
 from k8sim.csi.sidecar import NotYet, Steps
-from k8sim.machines.disks import Prefix, Storage
+from k8sim.machines.content import Prefix
+from k8sim.machines.disks import Storage
 from k8sim.sim.clock import Event
 
 if TYPE_CHECKING:
@@ -27,13 +28,23 @@ if TYPE_CHECKING:
 SNAPSHOT_FINALIZER: Final = "provisioner.storage.kubernetes.io/volumesnapshot-as-source-protection"
 CLONING_FINALIZER: Final = "provisioner.storage.kubernetes.io/cloning-protection"
 
-Origin = Callable[[Storage], Prefix]
+
+@dataclass(frozen=True)
+class Beginning:
+    """What is in a volume when it is made."""
+
+    content: Prefix = ()
+    filesystem: str = ""
+    snapshot: str = ""
+
+
+Origin = Callable[[Storage], Beginning]
 """What the storage system copies, read at the moment at which it makes the volume."""
 
 
-def nothing(storage: Storage) -> Prefix:
+def nothing(storage: Storage) -> Beginning:
     """Begin with an empty volume."""
-    return ()
+    return Beginning()
 
 
 @dataclass(frozen=True)
@@ -42,12 +53,14 @@ class FromSnapshot:
 
     handle: str
 
-    def __call__(self, storage: Storage) -> Prefix:
+    def __call__(self, storage: Storage) -> Beginning:
         """Return its content."""
         snapshot = storage.snapshots.get(self.handle)
         if snapshot is not None and snapshot.deleted:
             raise RpcError("NotFound", f"snapshot {self.handle} not found")
-        return snapshot.content if snapshot is not None else ((self.handle, 0),)
+        if snapshot is None:
+            return Beginning(((self.handle, 0),))
+        return Beginning(snapshot.content, snapshot.filesystem, snapshot.name)
 
 
 @dataclass(frozen=True)
@@ -56,12 +69,12 @@ class FromVolume:
 
     handle: str
 
-    def __call__(self, storage: Storage) -> Prefix:
+    def __call__(self, storage: Storage) -> Beginning:
         """Return the volume's content now."""
         disk = storage.disk(self.handle)
         if disk.lost:
             raise RpcError("NotFound", f"volume {self.handle} not found")
-        return disk.content
+        return Beginning(disk.content, disk.filesystem)
 
 
 class DataSources:

@@ -22,7 +22,8 @@ from k8sim.api.storage import StorageClass
 from k8sim.api.volume_matching import PROVISIONED_BY, claim_class
 from k8sim.csi.drivers import Driver
 from k8sim.csi.topology import node_affinity
-from k8sim.machines.disks import Disk
+from k8sim.machines.content import Disk
+from k8sim.machines.disks import location
 
 PROVISIONER_FINALIZER: Final = "external-provisioner.volume.kubernetes.io/finalizer"
 
@@ -32,15 +33,21 @@ def provisioned_name(claim: PersistentVolumeClaim) -> str:
     return f"pvc-{claim.uid}"
 
 
-def _source(driver: Driver, disk: Disk) -> dict[str, Any]:
-    path = f"/var/lib/volumes/{disk.name}"
+def _source(driver: Driver, name: str) -> dict[str, Any]:
+    path = f"/var/lib/volumes/{name}"
     if driver.source == "hostPath":
         return {"host_path": HostPathVolumeSource(path=path, type="DirectoryOrCreate")}
     if driver.source == "local":
         return {"local": LocalVolumeSource(path=path)}
     if driver.source == "nfs":
-        return {"nfs": NFSVolumeSource(server=driver.name, path=f"/{disk.name}")}
-    return {"csi": CSIPersistentVolumeSource(driver=driver.name, volume_handle=disk.name, fs_type=driver.fs_type)}
+        return {"nfs": NFSVolumeSource(server=driver.name, path=f"/{name}")}
+    return {"csi": CSIPersistentVolumeSource(driver=driver.name, volume_handle=name, fs_type=driver.fs_type)}
+
+
+def place(driver: Driver, name: str, chosen: Sequence[str]) -> str:
+    """Return where the content of a volume will be that a driver makes under a name."""
+    spec = PersistentVolumeSpec(node_affinity=node_affinity(driver, chosen), **_source(driver, name))
+    return location(PersistentVolume(spec=spec), chosen[0] if driver.topology == "node" and chosen else "")
 
 
 def new_volume(
@@ -71,6 +78,6 @@ def new_volume(
             node_affinity=node_affinity(driver, chosen),
             volume_attributes_class_name=claim.spec.volume_attributes_class_name,
             extra=extra,
-            **_source(driver, disk),
+            **_source(driver, provisioned_name(claim)),
         ),
     )

@@ -15,7 +15,6 @@ from typing import Any, Final
 
 from k8sim.api.core import ConfigMap, Node, PersistentVolume, PersistentVolumeClaim, Pod, Secret
 from k8sim.api.storage import CSIDriver
-from k8sim.api.volumes import MULTI_NODE_MODES
 from k8sim.apiserver.client import Client
 from k8sim.apiserver.errors import ApiError
 from k8sim.apiserver.watch import Change
@@ -31,8 +30,10 @@ from k8sim.kubelet.volumespecs import (
     owns_by_walk,
     resolve_claims,
     used_volumes,
+    view_of,
 )
 from k8sim.kubelet.waiting import first_of
+from k8sim.machines.content import Holder
 from k8sim.machines.disks import Storage, location
 from k8sim.sim.clock import Clock, Event, Steps, Task
 from k8sim.sim.simulation import Simulation
@@ -321,17 +322,24 @@ class VolumeManager:
             self.devices.mounts.staged[spec.unique].pods[pod.uid] = None
         else:
             yield self._clock.sleep(self._mount(), self._rank)
+        self._mount_filesystem(spec)
         yield from self._own(pod, spec, others)
         yield from self.growth.at_mount(pod, spec)
         if self._storage is not None:
-            shared = "L20" if spec.unique is None else "L23"
-            modes = set(spec.volume.spec.access_modes)
-            if not modes.isdisjoint(MULTI_NODE_MODES):
-                shared = "L26"
             where = location(spec.volume, self._node)
-            self._storage.mount(where, self._node, pod.uid, shared, pod_name=pod.name)
+            holder = Holder(self._node, pod.uid, pod.namespace, pod.name)
+            self._storage.mount(where, holder, view_of(pod, spec.name))
             if spec.volume.spec.host_path is not None:
                 self._storage.leave_behind(spec.volume.spec.host_path.path, where)
+
+    def _mount_filesystem(self, spec: ClaimVolume) -> None:
+        """Let a CSI driver mount a volume as a file system, for which it makes one if it finds none."""
+        source = spec.volume.spec.csi
+        if self._storage is None or source is None or spec.volume.spec.volume_mode == "Block":
+            return
+        problem = self._storage.mount_filesystem(location(spec.volume, self._node), source.fs_type)
+        if problem:
+            raise MountFailed(problem)
 
     def _own(self, pod: Pod, spec: ClaimVolume, others: bool) -> Generator[Event, Any, None]:
         """Give the volume's files the pod's group, if it asks for that: a walk through all of them."""

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from k8sim.api.core import Node, PersistentVolume, PersistentVolumeClaim, Pod, Volume
+from k8sim.api.core import Container, Node, PersistentVolume, PersistentVolumeClaim, Pod, Volume, VolumeMount
 from k8sim.api.storage import CSIDriver
 from k8sim.api.volume_matching import node_affinity_fits
 from k8sim.api.volumes import attachable_name
+from k8sim.machines.content import View
 from k8sim.machines.disks import TMPFS
 
 PVC_PROTECTION: Final = "kubernetes.io/pvc-protection"
@@ -39,6 +40,35 @@ def used_volumes(pod: Pod) -> dict[str, str]:
         used.update({d.name: "Block" for d in container.volume_devices})
         used.update({m.name: "Filesystem" for m in container.volume_mounts})
     return {v.name: used[v.name] for v in pod.spec.volumes if v.name in used}
+
+
+def directory_of(mount: VolumeMount, container: Container, pod: Pod) -> str:
+    """Return which directory of its volume a container mounts, "" for the whole (subPath, subPathExpr).
+
+    Source: pkg/kubelet/kubelet_pods.go (makeMounts), pkg/kubelet/container/helpers.go (ExpandContainerVolumeMounts).
+    """
+    known = {"metadata.name": pod.name, "metadata.namespace": pod.namespace, "spec.nodeName": pod.spec.node_name}
+    path = mount.sub_path_expr or mount.sub_path
+    for variable in container.env if mount.sub_path_expr else ():
+        field = ((variable.get("valueFrom") or {}).get("fieldRef") or {}).get("fieldPath", "")
+        value = known.get(field, str(variable.get("value") or ""))
+        path = path.replace(f"$({variable.get('name')})", value)
+    return path.strip("/")
+
+
+def view_of(pod: Pod, name: str) -> View:
+    """Return what a pod sees of one of its volumes: runtimes mount the deeper path over the other one."""
+    directories: dict[str, None] = {}
+    covered: list[set[str]] = []
+    for container in pod.spec.containers:
+        for mount in (m for m in container.volume_mounts if m.name == name):
+            directory, inside = directory_of(mount, container, pod), mount.mount_path.rstrip("/") + "/"
+            directories[directory] = None
+            paths = (m.mount_path.rstrip("/") for m in container.volume_mounts if m.mount_path.startswith(inside))
+            covered.append({f"{directory}/{path.removeprefix(inside)}".strip("/") for path in paths})
+    if not covered:
+        return View()
+    return View(tuple(directories), tuple(sorted(set.intersection(*covered))))
 
 
 def empty_dir_location(node: str, pod: Pod, name: str) -> str:

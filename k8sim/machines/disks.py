@@ -1,8 +1,4 @@
-"""Storage as it is: volumes, who can reach them, what is in them, and what becomes of it.
-
-Content is a position, not bytes. A volume has its own line of writes; ``written`` is how far writers have got (page
-cache of their node), ``durable`` how far the storage has it. A snapshot is a durable position of a line, and a volume
-made from one begins with that prefix. So "is this write still somewhere?" is a comparison of numbers.
+"""Storage as it is: volumes, who can reach them, what becomes of what is in them (`k8sim.machines.content`).
 
 Everything here is truth, not knowledge: components learn of it through calls of a driver.
 
@@ -11,12 +7,13 @@ Source of the byte model: storage.md 9.1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Final
 
 from k8sim.api.core import PersistentVolume
-from k8sim.machines.storagecalls import StorageCalls
+from k8sim.machines.content import Disk, Holder, Prefix, Snapshot, View, hidden_from
+from k8sim.machines.storagecalls import FOR_EVER, StorageCalls
 from k8sim.sim.trace import NO_CAUSE
 
 if TYPE_CHECKING:
@@ -25,66 +22,10 @@ if TYPE_CHECKING:
 TMPFS: Final = "tmpfs"
 """What lies under this root of a machine is gone when its power is."""
 
-Prefix = tuple[tuple[str, int], ...]
-"""What a volume began with: (line, position) of each ancestor, the oldest first."""
+DEFAULT_FILESYSTEM: Final = "ext4"
+"""What a CSI driver makes where nothing is asked for (external-provisioner --default-fstype, k8s.io/mount-utils)."""
 
-
-@dataclass
-class Disk:
-    """One volume. ``name`` is where it is: a driver's handle, or a path of a node or server.
-
-    ``lost`` says by which path its content is gone ("": it is not), ``out_of_reach`` by which path nobody gets at it.
-    ``mounts`` holds the pods that have it: (node, UID) -> name; those on nodes in ``fenced`` get nothing written.
-    ``gauge``, where there is one, tells how far the storage has what a writer with a steady flow wrote.
-    """
-
-    name: str
-    driver: str = ""
-    size: int = 0
-    zones: tuple[str, ...] = ()
-    node: str = ""
-    born_from: Prefix = ()
-    written: int = 0
-    durable: int = 0
-    attached: dict[str, int] = field(default_factory=dict)
-    mounts: dict[tuple[str, str], str] = field(default_factory=dict)
-    fenced: dict[str, None] = field(default_factory=dict)
-    writers: dict[str, int] = field(default_factory=dict)
-    lost: str = ""
-    out_of_reach: str = ""
-    full: bool = False
-    made_ns: int = 0
-    lost_ns: int = 0
-    row: int = NO_CAUSE
-    gauge: Callable[[], int] | None = None
-
-    @property
-    def content(self) -> Prefix:
-        """What can be read from the storage."""
-        if self.gauge is not None:
-            self.durable = self.gauge()
-        return (*self.born_from, (self.name, self.durable))
-
-
-@dataclass
-class Snapshot:
-    """A moment of a volume, kept by the storage.
-
-    ``quiesced``: the application had been brought to rest, so nothing of its own was missing (application-consistent);
-    else it is what a power loss would have left (crash-consistent). ``tied``: it is lost with its volume.
-    """
-
-    name: str
-    driver: str
-    source: str
-    content: Prefix
-    size: int
-    cut_ns: int
-    ready_ns: int
-    quiesced: bool = False
-    tied: bool = False
-    deleted: bool = False
-    deleted_ns: int = 0
+WHOLE: Final = View()
 
 
 def location(volume: PersistentVolume, node: str = "") -> str:
@@ -116,6 +57,26 @@ StorageObserver = Callable[[str, str, Mapping[str, object], int], None]
 """Called with event, volume, detail and row of what happens to a volume, when it has happened."""
 
 
+class Fates:
+    """What a cluster's objects say of why something happens to a volume; this is what is said without any objects."""
+
+    def path_of_claim(self, uid: str) -> str:
+        """Return the path of a volume that is deleted for want of its claim."""
+        return "L10"
+
+    def path_of_detach(self, name: str, node: str) -> str:
+        """Return the path of a volume that is taken from a node on which it is mounted."""
+        return "L21"
+
+    def path_of_sharing(self, name: str, newcomer: Holder, others: Sequence[Holder]) -> str:
+        """Return the path of a volume that a pod mounts while others have it; "": that is as it should be."""
+        return "L20" if any(other.node != newcomer.node for other in others) else "L25"
+
+    def names(self, name: str) -> bool:
+        """Tell whether there is a PersistentVolume for a volume."""
+        return False
+
+
 class Storage(StorageCalls):
     """All volumes and snapshots of the simulated world."""
 
@@ -125,14 +86,27 @@ class Storage(StorageCalls):
         self.snapshots: dict[str, Snapshot] = {}
         self.groups: dict[str, int] = {}  # the group that a volume's files were given last
         self.observers: list[StorageObserver] = []
-        self.path_of_claim: Callable[[str], str] = lambda uid: "L10"
-        self.path_of_detach: Callable[[str, str], str] = lambda name, node: "L21"
+        self.fates: Fates = Fates()
+        self._views: list[Storage] = [self]
+        self._copies: dict[str, list[Disk | Snapshot]] = {}
+        self._pools: dict[str, tuple[int, list[Disk]]] = {}
         self._at_path: dict[str, dict[str, None]] = {}
         self._written_on: dict[str, dict[str, None]] = {}
         self._in_memory: dict[str, dict[str, None]] = {}
         self._tied: dict[str, list[str]] = {}
         self._attached_to: dict[str, dict[str, None]] = {}
         self._mounted_on: dict[str, dict[tuple[str, str], None]] = {}
+
+    def beside(self) -> Storage:
+        """Return the same storage as a second cluster sees it, which has its own objects and reasons."""
+        view = copy(self)
+        view.fates = Fates()
+        self._views.append(view)
+        return view
+
+    def _named_elsewhere(self, name: str) -> bool:
+        """Tell whether another cluster has a PersistentVolume for a volume."""
+        return any(view.fates.names(name) for view in self._views if view is not self)
 
     def _note(self, name: str, event: str, cause: int, **detail: object) -> int:
         row = self.sim.trace.append(self.sim.clock.now, "Volume", name, event, detail, cause)
@@ -147,6 +121,7 @@ class Storage(StorageCalls):
         found = self.disks.get(name)
         if found is None:
             found = self.disks[name] = Disk(name)
+            self._keep_track(found)
             node, _, path = name.partition(":")
             if path.startswith("/"):
                 self._at_path.setdefault(path, {})[name] = None
@@ -164,48 +139,118 @@ class Storage(StorageCalls):
         if known is not None and not known.lost:
             return known
         self.disks[disk.name] = disk
+        self._keep_track(disk)
+        if disk.pool in self._pools:
+            self._pools[disk.pool][1].append(disk)
         disk.made_ns = self.sim.clock.now
         detail: dict[str, object] = {"driver": disk.driver, "size": disk.size}
         if disk.born_from:
-            line, position = disk.born_from[-1]
-            source = self.disks.get(line)
-            behind = source.durable - position if source is not None else 0
-            detail |= {"from": disk.born_from, "behind": behind, "path": "L28"}
+            detail["from"] = disk.born_from
         disk.row = self._note(disk.name, "Made", cause, **detail)
+        if disk.born_from:
+            self._note_what_it_lacks(disk)
         return disk
+
+    def _keep_track(self, copy_of_content: Disk | Snapshot) -> None:
+        for line, _ in copy_of_content.content:
+            self._copies.setdefault(line, []).append(copy_of_content)
+
+    def _note_what_it_lacks(self, disk: Disk) -> None:
+        """Note what a volume made from another one's content does not have: later writes, and what was in caches."""
+        line, position = disk.born_from[-1]
+        source, snapshot = self.disks.get(line), self.snapshots.get(disk.made_from)
+        if snapshot is not None and snapshot.cached:
+            self._note(disk.name, "Torn", disk.row, path="L29", snapshot=snapshot.name, amount=snapshot.cached)
+        if source is None or source.durable <= position:
+            return
+        detail: dict[str, object] = {"behind": source.durable - position, "source": line, "source_lost": source.lost}
+        if snapshot is not None:
+            detail["rpo"] = (source.lost_ns or self.sim.clock.now) - snapshot.cut_ns
+        self._note(disk.name, "Behind", disk.row, path="L28", **detail)
 
     def destroy(self, name: str, path: str, cause: int = NO_CAUSE) -> None:
         """Destroy a volume's content. ``path`` is the row of the table of losses (`k8sim.machines.losses`)."""
         disk = self.disk(name)
         if disk.lost:
             return
+        path = "L35" if self._named_elsewhere(name) else path
+        content = disk.content
         disk.lost, disk.lost_ns = path, self.sim.clock.now
-        disk.row = self._note(name, "Destroyed", cause, path=path, durable=disk.durable, content=disk.content)
+        disk.row = self._note_destroyed(disk, content, path, cause)
         for snapshot in self._tied.pop(name, ()):
             self.delete_snapshot(snapshot, "L31", cause)
 
+    def _note_destroyed(self, disk: Disk, content: Prefix, path: str, cause: int) -> int:
+        """Note that content is gone; ``amount`` is what no other volume or snapshot has."""
+        reached = (*content[:-1], (content[-1][0], max(disk.durable, disk.written)))
+        amount = self._only_copy(reached)
+        return self._note(
+            disk.name, "Destroyed", cause, path=path, durable=disk.durable, amount=amount, content=content
+        )
+
+    def _only_copy(self, content: Prefix) -> int:
+        """Return how much of content that is gone nothing else has."""
+        return sum(max(0, position - self.surviving(line)) for line, position in content)
+
     def wipe(self, name: str, path: str, cause: int = NO_CAUSE) -> None:
-        """Destroy what was written to a volume, which goes on to exist, empty. Nothing written: nothing lost."""
+        """Remove a directory with what was written to it. Nothing written: nothing lost."""
         disk = self.disks.get(name)
         if disk is None or disk.lost or not (disk.written or disk.born_from):
             return
-        self._note(name, "Destroyed", cause, path=path, durable=disk.durable, content=disk.content)
+        content = disk.content
+        disk.lost = path
+        self._note_destroyed(disk, content, path, cause)
+        self._copies[disk.line].remove(disk)
         del self.disks[name]
+
+    def mount_filesystem(self, name: str, wanted: str, cause: int = NO_CAUSE) -> str:
+        """Mount a volume as a file system, which is made if there is none; return what speaks against it.
+
+        What was written to the volume as to a raw device is gone when it is formatted (L41).
+        """
+        disk = self.disk(name)
+        if not disk.filesystem:
+            if disk.held:
+                self._erase(disk, "L41", cause)
+            disk.filesystem = wanted or DEFAULT_FILESYSTEM
+        elif wanted not in ("", disk.filesystem):
+            self.beyond_reach(name, "L41", cause)
+            return f"wrong fs type: the volume has {disk.filesystem}, {wanted} is asked for"
+        return ""
+
+    def _erase(self, disk: Disk, path: str, cause: int) -> None:
+        """Replace what is in a volume by nothing, under whoever has it."""
+        content = disk.content
+        disk.erased += 1
+        disk.born_from, disk.written, disk.durable = (), 0, 0
+        disk.writers.clear()
+        self._copies.setdefault(disk.line, []).append(disk)
+        self._note(
+            disk.name, "Destroyed", cause, path=path, durable=0, amount=self._only_copy(content), content=content
+        )
+
+    def grow(self, name: str, size: int, cause: int = NO_CAUSE) -> None:
+        """Make a volume larger."""
+        disk = self.disk(name)
+        if size > disk.size:
+            disk.size, disk.full = size, False
+            self._note(name, "Grown", cause, size=size)
 
     def destroy_path(self, path_on_node: str, path: str, cause: int = NO_CAUSE) -> None:
         """Destroy a directory, on whichever nodes there is one of that name."""
         for name in self.at_path(path_on_node):
             self.destroy(name, path, cause)
 
-    def attach(self, name: str, node: str, cause: int = NO_CAUSE) -> None:
-        """Connect a volume to a machine."""
+    def attach(self, name: str, node: str, cause: int = NO_CAUSE, exclusive: bool = True) -> None:
+        """Connect a volume to a machine. ``exclusive``: it is meant for one machine at a time."""
         disk = self.disk(name)
         disk.fenced.pop(node, None)
         if node not in disk.attached:
             disk.attached[node] = self._note(name, "Attached", cause, node=node)
             self._attached_to.setdefault(node, {})[name] = None
-            if len(disk.attached) > 1:
-                self._note(name, "SharedByNodes", cause, path="L23", nodes=sorted(disk.attached))
+            if exclusive and len(disk.attached) > 1:
+                path = "L35" if self._named_elsewhere(name) else "L23"
+                self._note(name, "SharedByNodes", cause, path=path, nodes=sorted(disk.attached), amount=disk.durable)
 
     def detach(self, name: str, node: str, cause: int = NO_CAUSE, fenced: bool = True) -> None:
         """Disconnect a volume from a machine. Without fencing a machine that still has it mounted goes on writing."""
@@ -215,7 +260,7 @@ class Storage(StorageCalls):
         del self._attached_to[node][name]
         row = self._note(name, "Detached", cause, node=node)
         if any(n == node for n, _ in disk.mounts):
-            path = self.path_of_detach(name, node)
+            path = self.fates.path_of_detach(name, node)
             row = self._note(name, "PulledAway", row, path=path, node=node, fenced=fenced)
             if fenced:
                 disk.fenced[node] = None
@@ -225,35 +270,42 @@ class Storage(StorageCalls):
         """Return a driver's volumes that are attached to a machine."""
         return [n for n in self._attached_to.get(node, ()) if self.disks[n].driver == driver]
 
-    def mount(
-        self, name: str, node: str, pod: str, shared: str = "L20", cause: int = NO_CAUSE, pod_name: str = ""
-    ) -> None:
-        """Note that a pod (its UID) has a volume from now on. ``shared``: the path if other nodes' pods have it too."""
-        disk = self.disk(name)
-        nodes = sorted({n for n, _ in disk.mounts if n != node and n not in disk.fenced})
-        others = any(n == node and uid != pod for n, uid in disk.mounts)
-        disk.mounts[node, pod] = pod_name or pod
-        row = self._note(name, "Mounted", cause, node=node, pod=pod_name or pod)
-        self._mounted_on.setdefault(node, {})[name, pod] = None
+    def mount(self, name: str, holder: Holder, view: View = WHOLE, cause: int = NO_CAUSE) -> None:
+        """Note that a pod has a volume from now on, and what it sees of it."""
+        disk, node = self.disk(name), holder.node
+        others = [
+            h for h in disk.mounts.values() if h.uid != holder.uid and (h.node == node or h.node not in disk.fenced)
+        ]
+        disk.mounts[node, holder.uid] = holder
+        row = self._note(name, "Mounted", cause, node=node, pod=holder.name or holder.uid)
+        self._mounted_on.setdefault(node, {})[name, holder.uid] = None
         self.within_reach(name, row)
-        if nodes:
-            self._note(name, "SecondWriter", row, path=shared, nodes=[*nodes, node])
-        elif others and shared != "L26":
-            self._note(name, "SecondWriter", row, path="L25", nodes=[node])
+        path = self.fates.path_of_sharing(name, holder, others) if others else ""
+        if path:
+            nodes = sorted({node, *(h.node for h in others)})
+            self._note(name, "SecondWriter", row, path=path, nodes=nodes)
+        if disk.view is None or not disk.held:
+            disk.view = view
+        hidden = hidden_from(view, disk.view)
+        if hidden:
+            self.beyond_reach(name, "L42", row, hidden=hidden)
 
     def unmount(self, name: str, node: str, pod: str, cause: int = NO_CAUSE) -> None:
         """Note that a pod no longer has a volume."""
         disk = self.disks.get(name)
-        pod_name = disk.mounts.pop((node, pod), None) if disk is not None else None
-        if pod_name is not None:
+        holder = disk.mounts.pop((node, pod), None) if disk is not None else None
+        if holder is not None:
             del self._mounted_on[node][name, pod]
-            self._note(name, "Unmounted", cause, node=node, pod=pod_name)
+            self._note(name, "Unmounted", cause, node=node, pod=holder.name or pod)
+
+    def mounted_by(self, node: str, pod: str) -> list[str]:
+        """Return the volumes that a pod (its UID) has."""
+        return [name for name, uid in self._mounted_on.get(node, ()) if uid == pod]
 
     def unmount_all(self, node: str, pod: str, cause: int = NO_CAUSE) -> None:
         """Note that a pod has nothing any more."""
-        for name, uid in list(self._mounted_on.get(node, ())):
-            if uid == pod:
-                self.unmount(name, node, pod, cause)
+        for name in self.mounted_by(node, pod):
+            self.unmount(name, node, pod, cause)
 
     def beyond_reach(self, name: str, path: str, cause: int = NO_CAUSE, **detail: object) -> None:
         """Note that nobody gets at a volume's content, and why."""
@@ -281,16 +333,26 @@ class Storage(StorageCalls):
     def write(self, name: str, amount: int, node: str) -> int:
         """Append bytes to a volume through a node's page cache; return the position reached: less if it is full."""
         disk = self.disk(name)
-        held = sum(position for _, position in disk.born_from) + disk.written
-        if disk.size and held + amount > disk.size:
-            amount = max(0, disk.size - held)
+        room = self._room(disk)
+        if amount > room:
             if not disk.full:
                 disk.full = True
-                self._note(name, "Full", NO_CAUSE, path="L36", size=disk.size)
+                self._note(name, "Full", NO_CAUSE, path="L36", size=disk.size, amount=amount - room)
+            amount = room
         disk.written += amount
         disk.writers[node] = disk.written
         self._written_on.setdefault(node, {})[name] = None
         return disk.written
+
+    def limit_pool(self, pool: str, size: int) -> None:
+        """Let the volumes of a pool have so many bytes together."""
+        self._pools[pool] = (size, [])
+
+    def _room(self, disk: Disk) -> int:
+        """Return how many bytes can still be written to a volume."""
+        room = disk.size - disk.held if disk.size and disk.bounded else FOR_EVER
+        size, neighbours = self._pools.get(disk.pool, (FOR_EVER, ()))
+        return max(0, min(room, size - sum(d.held for d in neighbours if not d.lost)))
 
     def sync(self, name: str, node: str) -> int:
         """Let what a node wrote reach the storage; return the durable position."""
@@ -326,9 +388,8 @@ class Storage(StorageCalls):
 
     def surviving(self, line: str) -> int:
         """Return how far into a line of writes some volume or snapshot still reaches."""
-        contents = [d.content for d in self.disks.values() if not d.lost]
-        contents += [s.content for s in self.snapshots.values() if not s.deleted]
-        return max((p for content in contents for name, p in content if name == line), default=0)
+        copies = (c for c in self._copies.get(line, ()) if not (c.lost if isinstance(c, Disk) else c.deleted))
+        return max((p for c in copies for name, p in c.content if name == line), default=0)
 
     # ---- snapshots --------------------------------------------------------------------------------------------------
 
@@ -349,16 +410,17 @@ class Storage(StorageCalls):
         if quiesced:
             for node in list(disk.writers):
                 self.sync(source, node)
+        content = disk.content
+        cached = disk.written - disk.durable
         snapshot = Snapshot(
-            name, disk.driver, source, disk.content, disk.size, now, now + ready_after_ns, quiesced, tied
-        )
+            name, disk.driver, source, content, disk.size, now, now + ready_after_ns, quiesced, tied, cached,
+            disk.filesystem,
+        )  # fmt: skip
         self.snapshots[name] = snapshot
+        self._keep_track(snapshot)
         if tied:
             self._tied.setdefault(source, []).append(name)
-        cached = disk.written - disk.durable
         detail: dict[str, object] = {"snapshot": name, "position": disk.durable, "cached": cached, "quiesced": quiesced}
-        if cached:
-            detail["path"] = "L29"
         self._note(source, "SnapshotCut", cause, **detail)
         return snapshot
 
@@ -367,4 +429,5 @@ class Storage(StorageCalls):
         snapshot = self.snapshots.get(name)
         if snapshot is not None and not snapshot.deleted:
             snapshot.deleted, snapshot.deleted_ns = True, self.sim.clock.now
-            self._note(snapshot.source, "SnapshotDestroyed", cause, snapshot=name, path=path)
+            amount = self._only_copy(snapshot.content)
+            self._note(snapshot.source, "SnapshotDestroyed", cause, snapshot=name, path=path, amount=amount)

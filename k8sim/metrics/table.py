@@ -69,16 +69,23 @@ DEFINITIONS: Final = (
     Definition("leaked_storage", "volume, claim, since_s", "s", "volumes that are Released or Failed at the end: "
                "storage that is paid for and that no claim has"),
     Definition("volumes.losses", "time_s, volume, event", "s", "something happened to the content of a volume"),
-    Definition("volumes.losses", "fate", "", "lost, divergent, orphaned or inaccessible"),
+    Definition("volumes.losses", "fate", "", "lost, divergent, orphaned, inaccessible or unacknowledged"),
+    Definition("volumes.losses", "rpo_s", "s", "of a restored volume: how much time's writes it lacks; else NaN"),
     Definition("volumes.losses", "path, why", "", "row of k8sim.machines.losses or a fault's name; in words"),
-    Definition("volumes.losses", "bytes", "bytes", "what was written there; 0 where no writer is simulated"),
+    Definition("volumes.losses", "bytes", "bytes", "that nothing else holds, or that are concerned; 0 where no "
+               "writer is simulated"),
     Definition("volumes.inaccessibility", "volume, path, why", "", "whose content was intact and out of reach"),
     Definition("volumes.inaccessibility", "start_s, end_s, duration_s", "s", "end NaN: it is so at the end"),
-    Definition("volumes.leaked_storage", "what, name", "", "released, failed or orphaned volume; orphaned snapshot"),
-    Definition("volumes.leaked_storage", "size_gib", "GiB", "its size"),
-    Definition("volumes.leaked_storage", "since_s, until_s", "s", "for how long it was paid for and of no use"),
-    Definition("volumes.leaked_storage", "gib_hours", "GiB h", "what it has cost"),
+    Definition("storagecost.leaked_storage", "what, name", "", "released, failed or orphaned volume; released or "
+               "orphaned snapshot"),
+    Definition("storagecost.leaked_storage", "size_gib", "GiB", "its size"),
+    Definition("storagecost.leaked_storage", "since_s, until_s", "s", "for how long it was paid for and of no use"),
+    Definition("storagecost.leaked_storage", "gib_hours", "GiB h", "what it has cost"),
+    Definition("storagecost.storage_cost", "what, name", "", "volume or snapshot that was paid for, used or not"),
+    Definition("storagecost.storage_cost", "size_gib", "GiB", "its size; of a snapshot that of its volume"),
+    Definition("storagecost.storage_cost", "since_s, until_s", "s", "for how long it had that size"),
+    Definition("storagecost.storage_cost", "gib_hours", "GiB h", "what it has cost"),
     *(Definition("figures", f"{f.of.upper()}.{f.name}", f.unit, f.meaning) for f in FIGURES),
 )  # fmt: skip
-"""``frame``: of `k8sim.metrics.Metrics`; ``volumes.…``: function of `k8sim.metrics.volumes`; ``figures``: numbers of
-`k8sim.metrics.figures.figures`, one for each application or stream."""
+"""``frame``: of `k8sim.metrics.Metrics`; ``volumes.…``, ``storagecost.…``: function of the module; ``figures``:
+numbers of `k8sim.metrics.figures.figures`, one for each application or stream."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from k8sim.metrics.volumes import absences, content_losses, wasted
+from k8sim.metrics.storagecost import wasted
+from k8sim.metrics.volumes import absences, content_losses
 from k8sim.sim.units import SECOND, format_duration
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def storage_lines(result: Result) -> Iterator[Text]:
         length = format_duration(round(total / SECOND) * SECOND)
         yield Text(f"  out of reach for {length}{tail}: {mine[0].why}{_number(path)}", "yellow")
     # What is Released only until it is destroyed is no leak.
-    waste = [w for w in wasted(result.log, end, result.aliases) if w.until_ns == end]
+    waste = [w for w in wasted(result.log, end) if w.until_ns == end]
     if waste:
         kinds = ", ".join(f"{n} {what}{'s' if n > 1 else ''}" for what, n in Counter(w.what for w in waste).items())
         yield Text(f"  paid for without use: {sum(w.gib_hours for w in waste):.1f} GiB-hours ({kinds})", "yellow")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from k8sim.api.core import Namespace, PersistentVolume, PersistentVolumeClaim
@@ -11,14 +9,13 @@ from k8sim.api.meta import ObjectMeta, OwnerReference, with_meta
 from k8sim.api.storage import VolumeAttachment
 from k8sim.api.struct import replace
 from k8sim.csi.fates import VolumeFates, deletion_path
-from k8sim.csi.leaks import find_leaks, usage
+from k8sim.csi.reach import VolumeReach
 from k8sim.machines.disks import location
+from k8sim.metrics.storagecost import wasted
 from tests.controllers.snapshot.test_snapshots import SnapshotWorld
 from tests.controllers.storage import claim, storage_class, volume
 from tests.csi.scenes import Scene, scene
 from tests.csi.world import EBS, CSIWorld
-
-GIB = 2**30
 
 
 def paths(scene: Scene | CSIWorld, event: str) -> list[str]:
@@ -80,7 +77,7 @@ def test_14_retention_policies(policy: str, step: str, expected: str) -> None:
 
 def test_8_local_volumes_are_out_of_reach_while_their_node_is() -> None:
     world = CSIWorld()
-    VolumeFates(world.server, world.storage).start()
+    VolumeReach(world.server, world.storage).start()
     world.add_node("n1", **{"kubernetes.io_hostname": "n1"})
     terms = [{"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": ["n1"]}]}]
     world.create(volume("vol", local={"path": "/mnt"}, nodeAffinity={"required": {"nodeSelectorTerms": terms}}))
@@ -114,13 +111,8 @@ def test_18_a_volume_stripped_of_its_finalizers_is_orphaned() -> None:
     world.run(21)
     assert paths(world, "Orphaned") == ["L18"]
     assert world.claim().status.phase == "Lost"
-    (leak,) = leaks(world)
-    assert (leak.kind, leak.name) == ("orphaned volume", name)
-
-
-def leaks(world: CSIWorld) -> list[Any]:
-    contents = world.contents() if isinstance(world, SnapshotWorld) else []
-    return find_leaks(world.server.list(PersistentVolume), contents, world.storage)
+    (leak,) = wasted(world.sim.trace, world.sim.clock.now)
+    assert (leak.what, leak.name) == ("orphaned volume", name)
 
 
 def test_17_a_retained_volume_whose_object_is_deleted_is_orphaned() -> None:
@@ -248,24 +240,6 @@ def test_7_with_retained_volumes_and_deleted_snapshots() -> None:
     world.delete()
     world.run(world.now + 60)
     assert paths(world, "SnapshotDestroyed") == ["L31"]
-
-
-def test_leaks_and_what_they_cost() -> None:
-    world = SnapshotWorld(policy="Retain")
-    VolumeFates(world.server, world.storage).start()
-    world.create(storage_class("keep", "rbd.csi.ceph.com", reclaimPolicy="Retain"))
-    world.create(claim("kept", "10Gi", storageClassName="keep"))
-    world.run(world.now + 30)
-    world.delete_claim("kept")
-    world.run(world.now + 1)
-    released = world.now
-    world.run(released + 7200)
-    found = leaks(world)
-    assert [(leak.kind, leak.size) for leak in found] == [("released volume", 10 * GIB)]
-    assert found[0].gib_hours == pytest.approx(20, rel=0.01)
-    total = usage(found, world.storage)
-    assert total.leaked == found[0].gib_hours
-    assert total.volumes == pytest.approx(11 * 2, rel=0.05)
 
 
 @pytest.mark.parametrize(

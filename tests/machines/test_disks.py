@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k8sim.machines.disks import Disk, Storage
+from k8sim.machines.content import Disk, Holder
+from k8sim.machines.disks import Storage
 from k8sim.machines.losses import LOSS_PATHS
 from k8sim.sim.clock import Clock
 from k8sim.sim.latencies import Latencies
@@ -52,7 +53,7 @@ def test_a_full_volume_takes_no_more() -> None:
     storage.make(Disk("d", size=100))
     assert storage.write("d", 80, "n") == 80
     assert storage.write("d", 80, "n") == 100
-    assert rows(storage, "Full") == [{"path": "L36", "size": 100}]
+    assert rows(storage, "Full") == [{"path": "L36", "size": 100, "amount": 60}]
 
 
 def test_a_restored_volume_begins_with_the_snapshots_prefix() -> None:
@@ -64,7 +65,7 @@ def test_a_restored_volume_begins_with_the_snapshots_prefix() -> None:
     storage.write("old", 50, "n")
     storage.sync("old", "n")
     new = storage.make(Disk("new", driver="x", born_from=snapshot.content))
-    assert rows(storage, "Made")[-1]["behind"] == 50
+    assert rows(storage, "Behind")[-1]["behind"] == 50
     assert new.content == (("old", 100), ("new", 0))
     storage.destroy("old", "L10")
     assert storage.surviving("old") == 100
@@ -75,7 +76,7 @@ def test_a_restored_volume_begins_with_the_snapshots_prefix() -> None:
 def test_a_volume_taken_from_under_a_mount() -> None:
     storage = make_storage()
     storage.attach("d", "n")
-    storage.mount("d", "n", "pod")
+    storage.mount("d", Holder("n", "pod"))
     storage.write("d", 10, "n")
     storage.detach("d", "n")
     assert rows(storage, "PulledAway") == [{"path": "L21", "node": "n", "fenced": True}]
@@ -85,7 +86,7 @@ def test_a_volume_taken_from_under_a_mount() -> None:
 def test_a_volume_let_go_before_it_is_detached() -> None:
     storage = make_storage()
     storage.attach("d", "n")
-    storage.mount("d", "n", "pod")
+    storage.mount("d", Holder("n", "pod"))
     storage.write("d", 10, "n")
     storage.unmount("d", "n", "pod")
     storage.sync("d", "n")
@@ -126,7 +127,7 @@ def act(storage: Storage, what: str, number: int, node: str, i: int) -> None:
         case "detach":
             storage.detach(name, node)
         case "mount":
-            storage.mount(name, node, "p")
+            storage.mount(name, Holder(node, "p"))
         case "unmount":
             storage.unmount(name, node, "p")
         case "power":

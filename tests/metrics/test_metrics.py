@@ -12,8 +12,9 @@ from k8sim.cluster import Cluster
 from k8sim.metrics import Metrics
 from k8sim.metrics.intervals import share_above
 from k8sim.metrics.pods import disruption_cause
+from k8sim.metrics.storagecost import leaked_storage, storage_cost
 from k8sim.metrics.table import DEFINITIONS
-from k8sim.metrics.volumes import inaccessibility, leaked_storage, losses
+from k8sim.metrics.volumes import inaccessibility, losses
 from k8sim.result import Result
 from k8sim.scenario import load
 
@@ -52,12 +53,17 @@ def test_who_asks_decides_what_a_disruption_is() -> None:
 
 
 FRAMES = [name for name, value in vars(Metrics).items() if isinstance(value, cached_property) and name[0] != "_"]
-OF_VOLUMES = {"losses": losses, "inaccessibility": inaccessibility, "leaked_storage": leaked_storage}
+OF_VOLUMES = {
+    "volumes.losses": losses,
+    "volumes.inaccessibility": inaccessibility,
+    "storagecost.leaked_storage": leaked_storage,
+    "storagecost.storage_cost": storage_cost,
+}
 
 
 def test_the_table_has_every_frame_and_nothing_else() -> None:
     named = {d.frame for d in DEFINITIONS}
-    assert named == {*FRAMES, *(f"volumes.{name}" for name in OF_VOLUMES), "figures"}
+    assert named == {*FRAMES, *OF_VOLUMES, "figures"}
     assert set(Metrics.table().columns) == {"frame", "column", "unit", "meaning"}
     assert len(Metrics.table()) == len(DEFINITIONS)
 
@@ -65,7 +71,7 @@ def test_the_table_has_every_frame_and_nothing_else() -> None:
 def test_every_column_of_every_frame_is_defined_and_every_definition_is_there() -> None:
     result = result_of("async-failover-loses-writes")
     frames = {name: getattr(metrics_of("async-failover-loses-writes"), name) for name in FRAMES}
-    frames.update((f"volumes.{name}", function(result)) for name, function in OF_VOLUMES.items())
+    frames.update((name, function(result)) for name, function in OF_VOLUMES.items())
     for name, frame in frames.items():
         defined = {c.strip() for d in DEFINITIONS if d.frame == name for c in d.column.split(",")}
         columns = set(frame.columns)

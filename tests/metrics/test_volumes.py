@@ -11,7 +11,8 @@ import pytest
 from rich.console import Console
 
 from k8sim.cluster import Cluster
-from k8sim.metrics.volumes import inaccessibility, leaked_storage, losses
+from k8sim.metrics.storagecost import leaked_storage
+from k8sim.metrics.volumes import inaccessibility, losses
 from k8sim.report.summary import summary
 from k8sim.result import Result
 from k8sim.scenario.loader import load

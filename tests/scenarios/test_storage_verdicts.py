@@ -110,7 +110,8 @@ def test_a_restored_volume_lacks_what_came_after_the_snapshot() -> None:
     assert storage.disks[line].lost == "disk-loss", "the last minute was not written: the disk had gone"
     result = cluster.run()
     (made,) = [r for r in rows(result, "Volume", "Made") if "from" in r.detail]
-    assert made.detail["path"] == "L28"
+    (behind,) = rows(result, "Volume", "Behind")
+    assert (behind.detail["path"], behind.detail["source_lost"]) == ("L28", "disk-loss")
     ((_, position),) = made.detail["from"]  # type: ignore[misc]
     assert position == 119, "what had been written two hours in, when the second snapshot was cut"
     assert storage.surviving(line) == 119

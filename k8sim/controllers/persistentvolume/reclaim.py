@@ -99,7 +99,7 @@ class Reclaim:
         if self.binder.storage is not None and volume.spec.host_path is not None:
             # The deleter clears the path on its own machine; that is every node's path where there is one machine.
             uid = ref.uid if ref is not None else ""
-            path = self.binder.storage.path_of_claim(uid)
+            path = self.binder.storage.fates.path_of_claim(uid)
             self.binder.storage.destroy_path(volume.spec.host_path.path, path, client.cause)
         yield from client.delete(PersistentVolume, "", volume.name)
         if volume.metadata.finalizers:
