@@ -26,11 +26,11 @@ class Batches:
 
     def __init__(
         self, seed: int | None, replicates: int | None, jobs: int, executor: str | None, until: str | None,
-        resume: bool, traces: int,
+        resume: bool, traces: int, engine: str = "auto",
     ) -> None:  # fmt: skip
         self._seed, self._replicates, self._jobs, self._executor = seed, replicates, jobs, executor
         self._until = parse_until(until) if until is not None else None
-        self._resume, self._traces = resume, traces
+        self._resume, self._traces, self._engine = resume, traces, engine
         self._batches: list[Batch] = []
 
     def run(self, variants: list[Variant], folder: Path | None) -> None:
@@ -38,6 +38,7 @@ class Batches:
         from k8sim.cli.batchview import batch_view
         from k8sim.cli.run import keep_summary, keep_trace
         from k8sim.cli.terminal import console
+        from k8sim.runner.engines import OutsideSubset
         from k8sim.runner.experiment import experiment
         from k8sim.runner.names import UnknownMetric
         from k8sim.runner.shards import RunFailed
@@ -59,11 +60,14 @@ class Batches:
                 batch = experiment(
                     variants, self._replicates, seed=self._seed, jobs=self._jobs, executor=self._executor,
                     until=self._until, folder=folder / "replicates" if folder is not None and available() else None,
-                    resume=self._resume, traces=self._traces if folder is not None else 0, on_progress=show,
-                    on_trace=keep,
+                    resume=self._resume, traces=self._traces if folder is not None else 0, engine=self._engine,
+                    on_progress=show, on_trace=keep,
                 )  # fmt: skip
         except RunFailed as failure:
             raise _crash(failure, variants) from failure
+        except OutsideSubset as problem:
+            outside = "\n  ".join(("--engine simpy runs it in full; outside are:", *problem.reasons))
+            raise UsageProblem(f"{scenario.name}: the {self._engine} engine cannot run this scenario", outside) from None
         except (StoreProblem, UnknownMetric) as problem:
             raise UsageProblem(problem.problem, problem.hint) from None
         except ValueError as problem:

@@ -35,6 +35,9 @@ def batch_view(batch: Batch) -> RenderableType:
     )
     if scenario.description:
         title.append(f"\n{' '.join(scenario.description.split())}", "italic")
+    title.append(f"\nengine: {batch.choice.engine} ({batch.choice.why})", "dim")
+    for note in batch.choice.simplified:
+        title.append(f"\n  simplified: {note}", "dim")
     parts: list[RenderableType] = [title]
     for result in batch.results:
         if result.replicates:

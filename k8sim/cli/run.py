@@ -34,9 +34,19 @@ k8sim run scenarios/replicas-and-zones.yaml --replicates 1000 --jobs 2 -o result
 
 [dim]# as many as it takes for the mean outage to be known within a second[/dim]
 k8sim run scenarios/web-rolling-update.yaml --replicates 10000 --until web.short_s=1s
+
+[dim]# years of one StatefulSet, ten thousand times, in lock-step[/dim]
+k8sim run scenarios/backup-interval.yaml --replicates 10000 --engine lockstep
 """
+ENGINES: Final = ("auto", "simpy", "lockstep", "reference")
 TRACES_KEPT: Final = 10
 """Of so many replicates of each variant the trace is kept."""
+
+
+def _engine(value: str) -> str:
+    if value not in ENGINES:
+        raise typer.BadParameter(f"{value} is none of {', '.join(ENGINES)}")
+    return value
 
 
 def run(
@@ -65,6 +75,14 @@ def run(
         str | None,
         typer.Option(metavar="dask://HOST:PORT", show_default=False, help="Let the workers of a Dask cluster do it."),
     ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|simpy|lockstep|reference", callback=_engine,
+            help="What many runs run on: the whole cluster (simpy), campaigns in lock-step, thousands at once, or the "
+            "same campaigns one by one on SimPy (reference). auto: lockstep where it can and runs are long.",
+        ),
+    ] = "auto",
     until: Annotated[
         str | None,
         typer.Option(
@@ -122,13 +140,13 @@ def run(
         if not all(kept):
             raise typer.Exit(NOT_KEPT)
         return
-    wish = (jobs, executor, until, resume)
-    single = [_is_single(variants, replicates, *wish) for variants in scenarios]
+    several = jobs > 1 or executor is not None or until is not None or resume or engine in ("lockstep", "reference")
+    single = [not several and _is_single(variants, replicates) for variants in scenarios]
     batches = None
     if not all(single):
         from k8sim.cli.batch import Batches
 
-        batches = Batches(seed, replicates, jobs, executor, until, resume, TRACES_KEPT)
+        batches = Batches(seed, replicates, jobs, executor, until, resume, TRACES_KEPT, engine)
     for number, (variants, folder) in enumerate(zip(scenarios, folders, strict=True)):
         if number:
             typer.echo()
@@ -140,13 +158,10 @@ def run(
         batches.finish(junit, markdown)
 
 
-def _is_single(
-    variants: list[Variant], replicates: int | None, jobs: int, executor: str | None, until: str | None, resume: bool
-) -> bool:
+def _is_single(variants: list[Variant], replicates: int | None) -> bool:
     """Whether there is one run to tell about, rather than figures of many."""
     scenario = variants[0].scenario
-    several = len(variants) > 1 or (replicates or scenario.replicates) > 1
-    return not (several or jobs > 1 or executor or until or resume or scenario.objectives)
+    return len(variants) == 1 and (replicates or scenario.replicates) == 1 and not scenario.objectives
 
 
 def _run(scenario: Scenario, seed: int | None, folder: Path | None) -> None:

@@ -144,7 +144,8 @@ class Campaign:
 class Figures:
     """What is counted in a replicate; whole numbers, so that sums are exact.
 
-    ``down_ns``: below quorum; ``short_ns``: fewer than all pods serving. ``first_loss_ns``: NEVER if there was none.
+    ``down_ns``: below quorum; ``short_ns``: fewer than all pods serving. ``resumed``: pods that started again when
+    their node was back. ``first_loss_ns``: NEVER if there was none.
     ``fingerprint``: sum of the times of all events, modulo 2**64 as int64.
     """
 
@@ -157,6 +158,7 @@ class Figures:
     evicted: int = 0
     forced: int = 0
     crashes: int = 0
+    resumed: int = 0
     replaced: int = 0
     drained: int = 0
     updated: int = 0

@@ -66,11 +66,14 @@ class Outcome:
     figures
         One int64 array for each name in `campaign.FIGURES`.
     outages_ns
-        Lengths of all times below quorum, in no particular order.
+        Lengths of all times below quorum; those of one replicate in the order in which they ended.
+    outage_of
+        The place in the range of the replicate that each belongs to.
     """
 
     figures: dict[str, Ints]
     outages_ns: Ints
+    outage_of: Ints
 
 
 class _Delays:
@@ -142,7 +145,7 @@ class Lockstep:
         self.down_since = np.full(r, NEVER, dtype=np.int64)
         self.figures = {name: np.zeros(r, dtype=np.int64) for name in FIGURES}
         self.figures["first_loss_ns"][:] = NEVER
-        self.outages: list[Ints] = []
+        self.outages: list[tuple[Ints, Ints]] = []
 
     # ---- draws and timers -----------------------------------------------------------------------------------
 
@@ -189,7 +192,7 @@ class Lockstep:
         k, length = k[length > 0], length[length > 0]
         if len(k):
             place = self.place[k]
-            self.outages.append(length)
+            self.outages.append((length, place))
             self.figures["outages"][place] += 1
             self.figures["longest_ns"][place] = np.maximum(self.figures["longest_ns"][place], length)
 
@@ -242,6 +245,7 @@ class Lockstep:
         state = self.state[p, k]
         starts, confirmed = k[state == DEAD], k[state == TERMINATING]
         if len(starts):
+            self.count("resumed", starts)
             self.start(np.full(len(starts), p), starts, np.zeros(len(starts), dtype=np.int64))
         if len(confirmed):
             self.state[p, confirmed] = STOPPING
@@ -536,8 +540,9 @@ class Lockstep:
         while self.step():
             pass
         self.finish(np.arange(len(self.now)))
-        none = np.empty(0, dtype=np.int64)
-        return Outcome(self.figures, np.concatenate(self.outages) if self.outages else none)
+        none = (np.empty(0, dtype=np.int64),) * 2
+        lengths, places = (np.concatenate(parts) for parts in zip(none, *self.outages, strict=True))
+        return Outcome(self.figures, lengths, places)
 
 
 def run_lockstep(campaign: Campaign, seed: int, replicates: Ints) -> Outcome:

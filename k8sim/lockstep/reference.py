@@ -199,6 +199,7 @@ class Reference:
     def node_returned(self, p: int) -> None:
         if self.state[p] == DEAD:
             self.take("pod starts again on its node")
+            self.figures.resumed += 1
             self.start(p, 0)
         elif self.state[p] == TERMINATING:
             self.take("deleted pod is confirmed by its node")

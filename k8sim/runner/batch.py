@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from k8sim.runner.engines import Choice
 from k8sim.runner.objectives import Judgement, estimate, events_of, judge
 from k8sim.runner.series import EXACT, LogHistogram, Series
 from k8sim.runner.shards import Columns
@@ -67,6 +68,8 @@ class Batch:
         What was run.
     results
         One entry a variant, in the sweep's order.
+    choice
+        Which engine ran it, and why.
     folder
         Where the shards are, when they are kept.
     complete
@@ -76,6 +79,7 @@ class Batch:
     name: str
     seed: int
     results: list[VariantResults]
+    choice: Choice
     folder: Path | None = None
     complete: bool = True
 

@@ -14,6 +14,8 @@ from typing import Final
 
 from k8sim.result import PublicEvent
 from k8sim.runner.batch import Batch, InOrder, VariantResults
+from k8sim.runner.campaigns import campaign_shard_size
+from k8sim.runner.engines import choose_engine
 from k8sim.runner.executors import Workers, workers
 from k8sim.runner.names import check_metric, check_objectives
 from k8sim.runner.shards import Columns, Shard, Work, run_shard, shard_size, shards_of
@@ -63,6 +65,7 @@ def experiment(
     folder: Path | str | None = None,
     resume: bool = False,
     traces: int = 0,
+    engine: str = "auto",
     on_progress: Callable[[Progress], None] | None = None,
     on_trace: Callable[[int, int, list[PublicEvent]], None] | None = None,
 ) -> Batch:
@@ -82,11 +85,16 @@ def experiment(
         Where each finished shard is kept as a Parquet file; whether shards found there count.
     traces, on_trace
         Of how many replicates of each variant the public trace is wanted, and what takes (variant, replicate, trace).
+        Campaigns have none.
+    engine
+        "simpy" (the whole cluster), "lockstep", "reference" or "auto": see `k8sim.runner.engines`.
 
     Raises
     ------
     ScenarioError, UnknownMetric
         An objective, or the stopping rule, is about a metric that there is not.
+    OutsideSubset
+        The engine that was asked for cannot run the scenario.
 
     Notes
     -----
@@ -103,17 +111,20 @@ def experiment(
     first = variants[0].scenario
     seed = first.seed if seed is None else seed
     wanted = first.replicates if replicates is None else replicates
+    choice = choose_engine([v.scenario for v in variants], engine, [] if until is None else [until.metric])
+    size = shard_size(wanted) if choice.engine == "simpy" else campaign_shard_size(wanted)
     about = {
-        "fingerprint": fingerprint(variants, seed, "simpy"),
-        "shard_size": shard_size(wanted),
+        "fingerprint": fingerprint(variants, seed, choice.engine),
+        "engine": choice.engine,
+        "shard_size": size,
         "scenario": first.path or first.name,
         "seed": seed,
         "variants": [variant.label for variant in variants],
     }
     store = Store(Path(folder), about, resume) if folder is not None else None
-    size = store.shard_size if store is not None else shard_size(wanted)
+    size = store.shard_size if store is not None else size
     results = [VariantResults(variant, variant.scenario.objectives) for variant in variants]
-    batch = Batch(first.name, seed, results, None if store is None else store.folder)
+    batch = Batch(first.name, seed, results, choice, None if store is None else store.folder)
     run = _Experiment(batch, seed, size, store, traces, on_progress or (lambda _: None), on_trace)
     try:
         if isinstance(executor, Workers):
@@ -172,8 +183,9 @@ class _Experiment:
                 return
 
     def _work(self, shard: Shard) -> Work:
-        scenario = self.batch.results[shard.variant].variant.scenario
-        return Work(shard, scenario, self.seed, self.traces)
+        scenario, choice = self.batch.results[shard.variant].variant.scenario, self.batch.choice
+        campaign = choice.translations[shard.variant] if choice.translations else None
+        return Work(shard, scenario, self.seed, self.traces, choice.engine, campaign)
 
     def _plan(self, first: int, end: int) -> tuple[list[Shard], list[Shard]]:
         """Return what is on disk of a range of replicates, and what is not; variants take turns."""

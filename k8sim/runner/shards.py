@@ -10,9 +10,15 @@ import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from k8sim.lockstep.campaign import Campaign
+from k8sim.lockstep.subset import Translation
 from k8sim.metrics.figures import Figures
 from k8sim.result import PublicEvent
+from k8sim.runner.campaigns import run_campaign
 from k8sim.runner.measures import measure
+from k8sim.runner.names import label_of
 from k8sim.scenario.model import Scenario
 
 MAX_SHARD = 100
@@ -36,13 +42,22 @@ class Shard:
 
 @dataclass(frozen=True)
 class Work:
-    """A shard and all that a worker needs for it."""
+    """A shard and all that a worker needs for it.
+
+    Parameters
+    ----------
+    traces
+        Of replicates below this number the public trace is kept.
+    engine, campaign
+        The engine, and what it runs if that is not the scenario's whole cluster.
+    """
 
     shard: Shard
     scenario: Scenario
     seed: int
     traces: int = 0
-    """Of replicates below this number the public trace is kept."""
+    engine: str = "simpy"
+    campaign: Translation | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +96,8 @@ def shards_of(variant: int, first: int, end: int, size: int) -> Iterator[Shard]:
 
 def run_shard(work: Work) -> Columns:
     """Run a shard, in whichever process this is."""
+    if work.campaign is not None and work.campaign.campaign is not None:
+        return _run_campaign(work, work.campaign, work.campaign.campaign)
     from k8sim.cluster import Cluster  # half a second to import, and only workers need it
 
     rows: list[Figures] = []
@@ -95,6 +112,17 @@ def run_shard(work: Work) -> Columns:
         if replicate < work.traces:
             traces[replicate] = result.public_trace()
     return columns(shard, rows, traces)
+
+
+def _run_campaign(work: Work, translation: Translation, campaign: Campaign) -> Columns:
+    shard = work.shard
+    label = label_of(translation.name, translation.namespace, work.scenario.namespace)
+    replicates = np.arange(shard.first, shard.first + shard.count)
+    try:
+        numbers, lists = run_campaign(campaign, label, work.seed, replicates, one_by_one=work.engine == "reference")
+    except Exception:
+        raise RunFailed(shard.variant, shard.first, work.seed, traceback.format_exc()) from None
+    return Columns(shard, numbers, lists)
 
 
 def columns(shard: Shard, rows: list[Figures], traces: Mapping[int, list[PublicEvent]]) -> Columns:

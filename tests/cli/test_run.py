@@ -118,3 +118,13 @@ def test_one_wrong_file_and_nothing_runs(k8sim: Run, scenario: Path) -> None:
     (scenario.parent / "wrong.yaml").write_text("kind: Scenario")
     result = k8sim("run", scenario.parent)
     assert (result.exit_code, result.stdout) == (2, "")
+
+
+def test_an_engine_that_cannot_run_a_scenario_says_why(k8sim: Run, scenario: Path) -> None:
+    refused = k8sim("run", scenario, "--engine", "lockstep")
+    assert refused.exit_code == 2
+    assert "timeline: 2 steps" in refused.stderr
+    assert "--engine simpy runs it in full" in refused.stderr
+    chosen = k8sim("run", scenario, "--replicates", 2)
+    assert "engine: simpy (outside the subset of lockstep: timeline" in chosen.stdout
+    assert k8sim("run", scenario, "--engine", "fast").exit_code == 2
