@@ -14,6 +14,7 @@ from k8sim.api.core import Container, Pod
 from k8sim.api.pods import is_sidecar
 from k8sim.kubelet.restart import (
     container_should_restart,
+    restarts_all,
     should_container_be_restarted,
     should_restart_on_failure,
 )
@@ -35,7 +36,10 @@ class ToKill:
 
 @dataclass
 class PodActions:
-    """What a sync is to do; indices are those of the spec's lists."""
+    """What a sync is to do; indices are those of the spec's lists.
+
+    ``containers_to_reset`` go without a grace period, and with all that the runtime keeps of them.
+    """
 
     kill_pod: bool = False
     create_sandbox: bool = False
@@ -43,6 +47,7 @@ class PodActions:
     init_containers_to_start: list[int] = field(default_factory=list)
     containers_to_start: list[int] = field(default_factory=list)
     containers_to_kill: list[ToKill] = field(default_factory=list)
+    containers_to_reset: list[ContainerRecord] = field(default_factory=list)
 
     @property
     def nothing(self) -> bool:
@@ -53,6 +58,7 @@ class PodActions:
             or self.init_containers_to_start
             or self.containers_to_start
             or self.containers_to_kill
+            or self.containers_to_reset
         )
 
 
@@ -66,16 +72,23 @@ def pod_sandbox_changed(pod: Pod, runtime: RuntimePodStatus) -> tuple[bool, int]
     return False, newest.attempt
 
 
-def compute_pod_actions(pod: Pod, runtime: RuntimePodStatus, liveness: Verdicts, startup: Verdicts) -> PodActions:
+def compute_pod_actions(
+    pod: Pod, runtime: RuntimePodStatus, liveness: Verdicts, startup: Verdicts, restart_all: bool = False
+) -> PodActions:
     """Decide what a sync does (computePodActions).
 
     Parameters
     ----------
     liveness, startup
         Results of the probes by container ID.
+    restart_all
+        All containers are to go, and to begin again.
     """
     create, attempt = pod_sandbox_changed(pod, runtime)
     actions = PodActions(kill_pod=create, create_sandbox=create, attempt=attempt)
+    if restart_all:
+        actions.containers_to_reset = _containers_to_reset(pod, runtime)
+        return actions
     if create:
         _from_the_beginning(pod, runtime, actions)
         return actions
@@ -102,6 +115,21 @@ def compute_pod_actions(pod: Pod, runtime: RuntimePodStatus, liveness: Verdicts,
         actions.kill_pod = True
         actions.init_containers_to_start = []  # sidecars must not keep the pod alive
     return actions
+
+
+def _containers_to_reset(pod: Pod, runtime: RuntimePodStatus) -> list[ContainerRecord]:
+    """Return what goes when all containers restart; those that brought it about last (getContainersToReset).
+
+    While one of them is there, a kubelet that is restarted in between goes on with it.
+    """
+    sources: list[ContainerRecord] = []
+    targets: list[ContainerRecord] = []
+    for container in (*pod.spec.init_containers, *pod.spec.containers):
+        for record in runtime.containers:
+            if record.name == container.name:
+                is_source = record.state == EXITED and restarts_all(container, record.exit_code)
+                (sources if is_source else targets).append(record)
+    return targets + sources
 
 
 def _from_the_beginning(pod: Pod, runtime: RuntimePodStatus, actions: PodActions) -> None:

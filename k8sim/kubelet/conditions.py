@@ -9,12 +9,16 @@ from k8sim.api.meta import Condition, condition_of
 from k8sim.api.pods import is_sidecar
 from k8sim.api.struct import Time, replace
 from k8sim.kubelet.phase import has_any_regular_container_started
+from k8sim.kubelet.restart import ALL_CONTAINERS_RESTARTING
 
-OWNED = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+OWNED = (
+    "PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled", ALL_CONTAINERS_RESTARTING,
+)  # fmt: skip
 """Condition types of the kubelet alone (kubetypes.PodConditionByKubelet)."""
 SHARED = ("DisruptionTarget",)
 """Condition types that the kubelet may set among others (kubetypes.PodConditionSharedByKubelet)."""
 
+_REASON_WHEN_OVER = {"Succeeded": "PodCompleted", "Failed": "PodFailed"}
 Info = Mapping[str, ContainerStatus]
 
 
@@ -80,6 +84,20 @@ def ready(pod: Pod, info: Info, phase: str, conditions: tuple[Condition, ...]) -
         message = f"readiness gates not True: {', '.join(missing)}"
         return Condition(type="Ready", status="False", reason="ReadinessGatesNotReady", message=message)
     return replace(base, type="Ready")
+
+
+def all_containers_restarting(restarting: bool, phase: str) -> Condition:
+    """Return AllContainersRestarting: True from the exit that brings it about until all containers are removed."""
+    if phase in _REASON_WHEN_OVER:
+        return Condition(type=ALL_CONTAINERS_RESTARTING, status="False", reason=_REASON_WHEN_OVER[phase])
+    if not restarting:
+        return Condition(type=ALL_CONTAINERS_RESTARTING, status="False")
+    return Condition(
+        type=ALL_CONTAINERS_RESTARTING,
+        status="True",
+        reason="RestartAllContainersStarted",
+        message="container exited with restart policy rule",
+    )
 
 
 def with_transition_times(new: tuple[Condition, ...], old: tuple[Condition, ...], now: Time) -> tuple[Condition, ...]:

@@ -16,6 +16,7 @@ from k8sim.kubelet.actions import pod_sandbox_changed
 from k8sim.kubelet.conditions import OWNED
 from k8sim.kubelet.containerstatus import StartError, Truncate, container_statuses
 from k8sim.kubelet.phase import TERMINAL, get_phase
+from k8sim.kubelet.restart import all_containers_could_restart, should_all_containers_restart
 from k8sim.machines.records import RuntimePodStatus
 
 FillFromProbes = Callable[[PodStatus], PodStatus]
@@ -64,7 +65,7 @@ def generate_api_pod_status(
     status = fill_from_probes(status)
     phase, reason, message = _phase(pod, status, previous, pod_is_terminal, eviction)
     status = replace(status, phase=phase, reason=reason, message=message)
-    return replace(status, conditions=_conditions(pod, runtime, status))
+    return replace(status, conditions=_conditions(pod, runtime, status, previous))
 
 
 def _phase(
@@ -86,12 +87,17 @@ def _phase(
     return phase, reason, message
 
 
-def _conditions(pod: Pod, runtime: RuntimePodStatus, status: PodStatus) -> tuple[Condition, ...]:
+def _conditions(pod: Pod, runtime: RuntimePodStatus, status: PodStatus, previous: PodStatus) -> tuple[Condition, ...]:
     info = {s.name: s for s in (*status.container_statuses, *status.init_container_statuses)}
     foreign = tuple(c for c in pod.status.conditions if c.type not in OWNED)
     has_sandbox = not pod_sandbox_changed(pod, runtime)[0]
+    restarting: tuple[Condition, ...] = ()
+    if all_containers_could_restart(pod.spec):
+        begun = bool(runtime.containers) and should_all_containers_restart(pod, runtime, previous)
+        restarting = (conditions.all_containers_restarting(begun, status.phase),)
     return (
         *foreign,
+        *restarting,
         conditions.ready_to_start_containers(has_sandbox),
         conditions.initialized(pod, info, status.phase),
         conditions.ready(pod, info, status.phase, foreign),

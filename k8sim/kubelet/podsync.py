@@ -19,6 +19,7 @@ from k8sim.kubelet.pleg import PLEG
 from k8sim.kubelet.podstatus import generate_api_pod_status
 from k8sim.kubelet.podworkers import Cancelled, PodWorker, StatusFunction, SyncError, Update
 from k8sim.kubelet.prober import ProbeManager
+from k8sim.kubelet.restart import should_all_containers_restart
 from k8sim.kubelet.runtime import RuntimeManager, SyncResult
 from k8sim.kubelet.status import StatusManager
 from k8sim.kubelet.volumes import AttachLimitExceeded, VolumeManager, VolumeTimeout
@@ -81,7 +82,8 @@ class PodSync:
         if not mounted:
             raise Cancelled
         self._prober.add_pod(pod, self._status.get(pod.uid) or status)
-        result = yield from self._runtime.sync_pod(pod, runtime, cause)
+        restart_all = should_all_containers_restart(pod, runtime, status)
+        result = yield from self._runtime.sync_pod(pod, runtime, restart_all, cause)
         self._remember_start_errors(pod.uid, result)
         failures = result.failures
         if failures:
@@ -89,6 +91,8 @@ class PodSync:
             raise SyncError(failures[0].message, min(expiries) if len(expiries) == len(failures) else None)
         if result.acted:
             self._pleg.relist_soon(pod.uid)
+        if result.reset and worker.pending is None:
+            worker.pending = update  # what is removed makes no event that would lead to the next sync
         return False
 
     def _reject(self, pod: Pod, reason: str, message: str, cause: int) -> None:

@@ -18,7 +18,7 @@ from k8sim.api.pods import is_sidecar
 from k8sim.api.struct import replace
 from k8sim.kubelet.phase import TERMINAL
 from k8sim.kubelet.probeticks import Ticks, View, effect_of_tick, next_event
-from k8sim.kubelet.restart import container_should_restart
+from k8sim.kubelet.restart import container_should_restart, should_all_containers_restart
 from k8sim.machines.answers import NEVER, Answers, ProbeKind
 from k8sim.machines.machine import Machine
 from k8sim.sim.clock import rank
@@ -161,8 +161,9 @@ class ProbeManager:
             return
         statuses = {s.name: s for s in (*status.init_container_statuses, *status.container_statuses)}
         over = status.phase in TERMINAL
+        all_restart = should_all_containers_restart(next(iter(workers.values())).pod, None, status)
         for worker in list(workers.values()):
-            view = _view(worker, statuses.get(worker.container.name), over)
+            view = _view(worker, statuses.get(worker.container.name), over, all_restart)
             if view != worker.view:
                 self._settle(worker)
                 worker.view = view
@@ -390,14 +391,16 @@ class ProbeManager:
         return worker.answers is not None and worker.answers is not _REFUSES
 
 
-def _view(worker: Worker, status: ContainerStatus | None, over: bool) -> View:
+def _view(worker: Worker, status: ContainerStatus | None, over: bool, all_restart: bool) -> View:
     if status is None:
         return View(over=over)
     running, ended = status.state.running, status.state.terminated
+    may_restart = ended is None or all_restart
     return View(
         container_id=status.container_id,
         running_since=None if running is None else running.started_at,
         started=bool(status.started),
-        may_restart=ended is None or container_should_restart(worker.container, worker.pod.spec, ended.exit_code),
+        may_restart=may_restart
+        or (ended is not None and container_should_restart(worker.container, worker.pod.spec, ended.exit_code)),
         over=over,
     )

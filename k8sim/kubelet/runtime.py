@@ -42,9 +42,12 @@ class SyncResult:
         Something was done.
     starts
         For each container whose start was tried: why it failed, or None.
+    reset
+        All containers were removed, to begin again.
     """
 
     acted: bool = False
+    reset: bool = False
     starts: dict[str, StartFailure | None] = field(default_factory=dict)
 
     @property
@@ -94,11 +97,13 @@ class RuntimeManager:
 
     # ---- a sync -------------------------------------------------------------------------------------------------
 
-    def sync_pod(self, pod: Pod, status: RuntimePodStatus, cause: int = NO_CAUSE) -> Generator[Event, Any, SyncResult]:
-        """Bring the runtime in line with the spec (SyncPod)."""
+    def sync_pod(
+        self, pod: Pod, status: RuntimePodStatus, restart_all: bool = False, cause: int = NO_CAUSE
+    ) -> Generator[Event, Any, SyncResult]:
+        """Bring the runtime in line with the spec (SyncPod); ``restart_all``: let all containers begin again."""
         verdicts = self._prober.verdicts
-        actions = compute_pod_actions(pod, status, verdicts("liveness"), verdicts("startup"))
-        result = SyncResult(acted=not actions.nothing)
+        actions = compute_pod_actions(pod, status, verdicts("liveness"), verdicts("startup"), restart_all)
+        result = SyncResult(acted=not actions.nothing, reset=bool(actions.containers_to_reset))
         if actions.nothing:
             return result
         if actions.kill_pod:
@@ -109,11 +114,20 @@ class RuntimeManager:
             for kill in actions.containers_to_kill:
                 spec = _spec_of(pod, kill.record.name)
                 yield from self.kill_container(pod, spec, kill.record, kill.reason, kill.message, cause=cause)
+            for record in actions.containers_to_reset:
+                yield from self._reset(pod, record, cause)
         if actions.create_sandbox:
             yield from self._machine.run_sandbox(pod.uid, pod.key, actions.attempt)
             self._sandbox_ready(pod)
         yield from self._start_containers(pod, status, actions, result, cause)
         return result
+
+    def _reset(self, pod: Pod, record: ContainerRecord, cause: int) -> Generator[Event, Any, None]:
+        """Remove a container, alive or not, without hook and grace; its log files keep count of its restarts."""
+        if record.state == RUNNING:
+            spec = _spec_of(pod, record.name)
+            yield from self.kill_container(pod, spec, record, "", "killing", override=0, cause=cause)
+        self._machine.remove_containers(pod.uid, {record.id})
 
     def _start_containers(
         self, pod: Pod, status: RuntimePodStatus, actions: PodActions, result: SyncResult, cause: int

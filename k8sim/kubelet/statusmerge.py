@@ -15,7 +15,7 @@ from k8sim.api.struct import Time, replace
 from k8sim.kubelet.conditions import OWNED, SHARED
 from k8sim.kubelet.containerstatus import STATUS_UNKNOWN
 from k8sim.kubelet.phase import TERMINAL
-from k8sim.kubelet.restart import container_should_restart
+from k8sim.kubelet.restart import all_containers_could_restart, container_should_restart
 
 
 def merge_pod_status(old: PodStatus, new: PodStatus, could_have_running_containers: bool, now: Time) -> PodStatus:
@@ -63,7 +63,7 @@ def same_for_kubelet(a: PodStatus, b: PodStatus) -> bool:
 def transition_allowed(old: PodStatus, new: PodStatus, pod: Pod) -> bool:
     """Tell whether no container leaves Terminated that may not restart (checkContainerStateTransition)."""
     spec = pod.spec
-    if spec.restart_policy == "Always":
+    if spec.restart_policy == "Always" or all_containers_could_restart(spec):
         return True
     for containers, before, after in (
         (spec.containers, old.container_statuses, new.container_statuses),
