@@ -102,7 +102,11 @@ class PersistentVolumeController:
         self.classes.add_handler(self._on_class)
 
     def start(self) -> None:
-        """Start both workers."""
+        """Take in what there is (initializeCaches), then start both workers."""
+        for claim in self.claim_informer.list():
+            self.claims[claim.key] = claim
+        for volume in self.volume_informer.list():
+            self.volumes.put(volume)
         self.claim_worker.start()
         self.volume_worker.start()
 
