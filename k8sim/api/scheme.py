@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from k8sim.api import apps, batch, core, discovery, policy, storage
-from k8sim.api.meta import Object
+from k8sim.api.meta import Object, ObjectMeta
 from k8sim.api.struct import Struct, Time
 
 KINDS: tuple[type[Object], ...] = (
@@ -223,7 +223,7 @@ def _encode(value: Any, hint: Any, time: Callable[[int], Any]) -> Any:
             if encoded != {} or not isinstance(v, Struct) or type(None) in typing.get_args(inner):
                 out[wire] = encoded
         out.update(value.extra or {})
-        return out
+        return _metadata(out) if isinstance(value, ObjectMeta) else out
     if isinstance(value, tuple | list):
         item = next(iter(typing.get_args(hint)), Any)
         return [_encode(v, item, time) for v in value]
@@ -235,18 +235,20 @@ def _encode(value: Any, hint: Any, time: Callable[[int], Any]) -> Any:
     return value
 
 
+def _metadata(out: dict[str, Any]) -> dict[str, Any]:
+    """Return metadata as the API shows it: versions are text, and what is not stored (a template) has none."""
+    version = out.pop("resourceVersion")
+    if not version:
+        return {key: value for key, value in out.items() if key != "generation"}
+    return {**out, "resourceVersion": str(version)}
+
+
 def encode(obj: Object, time: Callable[[int], Any] = format_time) -> dict[str, Any]:
     """Return the manifest of an object, as ``kubectl get -o yaml`` would show it.
 
     ``time`` writes moments; with ``int`` the manifest decodes to exactly the same object.
     """
-    body = _encode(obj, type(obj), time)
-    if obj.metadata.resource_version:
-        body["metadata"]["resourceVersion"] = str(obj.metadata.resource_version)
-    else:
-        body.get("metadata", {}).pop("resourceVersion", None)
-        body.get("metadata", {}).pop("generation", None)
-    return {"apiVersion": obj.api_version, "kind": obj.kind, **body}
+    return {"apiVersion": obj.api_version, "kind": obj.kind, **_encode(obj, type(obj), time)}
 
 
 def encode_part(value: Struct) -> dict[str, Any]:
