@@ -37,6 +37,7 @@ from k8sim.api.meta import Object
 from k8sim.api.policy import PodDisruptionBudget
 from k8sim.api.struct import Time, replace
 from k8sim.cluster import Cluster
+from k8sim.machines.machine import Earlier
 from k8sim.scenario import Scenario, loads
 from k8sim.sim.units import DAY, SECOND
 
@@ -128,8 +129,8 @@ class Pattern:
         for slot, pod in enumerate(self.pods):
             machine = cluster.machines[nodes[(first_slot + slot) % len(nodes)]]
             uid, key = words[pod.uid], (pod.namespace, words[pod.name])
-            images = [(c.name, c.image) for c in pod.spec.containers]
-            sandbox = machine.has_run(uid, key, images, since)
+            earlier = [Earlier(c.name, c.image, since) for c in pod.spec.containers]
+            sandbox = machine.has_run(uid, key, earlier)
             address = sandbox.sandboxes[0].ip
             words[pod.status.pod_ip] = address
             words[pod.status.container_statuses[0].container_id] = sandbox.containers[0].record.id

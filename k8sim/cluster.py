@@ -21,6 +21,7 @@ from k8sim.csi.installation import Installation
 from k8sim.csi.reach import VolumeReach
 from k8sim.csi.schedules import SnapshotScheduler
 from k8sim.faults.fault import World
+from k8sim.initialstate import is_ready, populate, read
 from k8sim.kubelet.kubelet import Kubelet
 from k8sim.machines.disks import Storage
 from k8sim.machines.fleet import Fleet
@@ -103,14 +104,17 @@ class Cluster:
         self.server.real_name = self.recorder.real_name
         for name in ("default", "kube-system", "kube-public", "kube-node-lease"):
             self.server.preload(Namespace(metadata=ObjectMeta(name=name, creation_timestamp=OLD)))
+        self.initial_state = read(scenario.state)
+        dumped = {node.name: node for node in self.initial_state.nodes}
         for manifest in scenario.node_manifests():
-            self.server.preload(ready_node(manifest))
+            self.server.preload(dumped.get(manifest["metadata"]["name"]) or ready_node(manifest))
         self._registry = Registry(self.sim, Images(scenario.images))
         self.machines = Fleet()
         self.identities = Identities(self.sim, self.machines)
         self.kubelets: dict[str, Kubelet] = {}
         for index, node in enumerate(self.server.list(Node)):
-            self.machines.join(node.name, Machine(self.sim, node.name, self._registry, index))
+            powered = node.name not in dumped or is_ready(node)
+            self.machines.join(node.name, Machine(self.sim, node.name, self._registry, index, powered))
         self.storage = Storage(self.sim)
         self.populate()
         for observer in (VolumeFates, VolumeReach, Backups):
@@ -130,7 +134,9 @@ class Cluster:
         self.scheduler = Scheduler(self.sim, self.server, caches, settings.kube_scheduler)
         self.scheduler.start()
         for machine in self.machines.values():
-            self._kubelet(machine).start()
+            kubelet = self._kubelet(machine)
+            if machine.powered:
+                kubelet.start()
         world = World(
             self.sim,
             self.server,
@@ -146,7 +152,8 @@ class Cluster:
         run_timeline(world, scenario)
 
     def populate(self) -> None:
-        """Put into the store and on the machines what is there at t = 0 besides nodes: nothing, unless overridden."""
+        """Put into the store and on the machines what is there at t = 0 besides nodes."""
+        populate(self.initial_state, self.server, self.machines, self.storage)
 
     def _kubelet(self, machine: Machine, template: Node | None = None) -> Kubelet:
         settings = self.scenario.cluster.kubelet

@@ -66,7 +66,8 @@ def default_pod_spec(spec: PodSpec) -> PodSpec:
     return replace(spec, containers=containers, init_containers=inits)
 
 
-def _template(template: PodTemplateSpec) -> PodTemplateSpec:
+def default_template(template: PodTemplateSpec) -> PodTemplateSpec:
+    """Return the pod template with the API server's conditional defaults."""
     spec = default_pod_spec(template.spec)
     return template if spec is template.spec else replace(template, spec=spec)
 
@@ -80,7 +81,7 @@ def _stateful_set(obj: StatefulSet) -> StatefulSet:
     rolling_update = strategy.rolling_update
     if strategy.type == "RollingUpdate" and rolling_update is not None and rolling_update.partition is None:
         strategy = replace(strategy, rolling_update=replace(rolling_update, partition=0))
-    return replace(obj, spec=replace(obj.spec, update_strategy=strategy, template=_template(obj.spec.template)))
+    return replace(obj, spec=replace(obj.spec, update_strategy=strategy, template=default_template(obj.spec.template)))
 
 
 def _deployment(obj: Deployment) -> Deployment:
@@ -92,7 +93,7 @@ def _deployment(obj: Deployment) -> Deployment:
         if rolling.max_surge is None:
             rolling = replace(rolling, max_surge="25%")
         strategy = DeploymentStrategy(type="RollingUpdate", rolling_update=rolling)
-    return replace(obj, spec=replace(obj.spec, strategy=strategy, template=_template(obj.spec.template)))
+    return replace(obj, spec=replace(obj.spec, strategy=strategy, template=default_template(obj.spec.template)))
 
 
 def _daemon_set(obj: DaemonSet) -> DaemonSet:
@@ -105,7 +106,7 @@ def _daemon_set(obj: DaemonSet) -> DaemonSet:
             max_surge=0 if rolling.max_surge is None else rolling.max_surge,
         )
         strategy = DaemonSetUpdateStrategy(type="RollingUpdate", rolling_update=rolling)
-    return replace(obj, spec=replace(obj.spec, update_strategy=strategy, template=_template(obj.spec.template)))
+    return replace(obj, spec=replace(obj.spec, update_strategy=strategy, template=default_template(obj.spec.template)))
 
 
 def _limit_range(obj: LimitRange) -> LimitRange:
@@ -130,7 +131,7 @@ def default_object(obj: T) -> T:
     elif isinstance(obj, DaemonSet):
         result = _daemon_set(obj)
     elif isinstance(obj, Job) or (hasattr(obj, "spec") and hasattr(obj.spec, "template")):
-        result = replace(obj, spec=replace(obj.spec, template=_template(obj.spec.template)))
+        result = replace(obj, spec=replace(obj.spec, template=default_template(obj.spec.template)))
     elif isinstance(obj, LimitRange):
         result = _limit_range(obj)
     elif isinstance(obj, Node) and not obj.status.allocatable and obj.status.capacity:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from k8sim.api.core import Node, Pod
+from k8sim.api.pods import is_pod_ready
 from k8sim.apiserver.informer import Informer
 from k8sim.apiserver.server import APIServer
 from k8sim.apiserver.watch import Change
@@ -86,16 +87,23 @@ class Kubelet:
             process.on_pod(Change("ADDED", None, pod))
 
     def start(self) -> None:
-        """Begin at t = 0, as a process that has been running for `KubeletSettings.started_before_ns`."""
-        self._idle_since = self._clock.now - self.settings.started_before_ns
-        begin_leases(self.sim, self.server, self.name, self.settings)
-        self._list_pods()
+        """Begin at t = 0, as a process that has been running for `KubeletSettings.started_before_ns`.
 
-    def _list_pods(self) -> None:
+        With pods that are there already, it has started after them, so that it takes them as their statuses say.
+        """
+        begin_leases(self.sim, self.server, self.name, self.settings)
+        self._list_pods(known=True)
+        now = self._clock.now
+        self._idle_since = now if self._settled else now - self.settings.started_before_ns
+        if not all(is_pod_ready(pod) and not pod.deleting for pod in self._settled):
+            self._take_up(self._new_process(self._idle_since, begins_now=False))
+
+    def _list_pods(self, known: bool = False) -> None:
+        """List and watch the node's pods; ``known``: those that are there have been there all along."""
         if self._informer is None:
             self._informer = Informer(self.server, Pod, f"kubelet/{self.name}", node=self.name)
-            self._settled = tuple(self._informer.list()) if self.machine.pods() else ()
-            self._informer.add_handler(self._on_pod, replay=not self._settled)
+            self._settled = tuple(self._informer.list()) if known else ()
+            self._informer.add_handler(self._on_pod, replay=not known)
         else:
             self._informer.restart()
 

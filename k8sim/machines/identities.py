@@ -26,7 +26,7 @@ class Identities:
         machines.meet(self._meet)
 
     def _meet(self, name: str, machine: Machine) -> None:
-        machine.observers.append(self._observe)
+        machine.observe(self._observe)
 
     def _observe(self, occurrence: Occurrence) -> None:
         what = occurrence.what

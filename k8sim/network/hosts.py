@@ -73,7 +73,7 @@ class Hosts:
         self.listeners: list[Listener] = []
         self._by_address: dict[str, Host] = {}
         self._by_uid: dict[str, Host] = {}
-        machines.meet(lambda _, machine: machine.observers.append(self._observe))
+        machines.meet(lambda _, machine: machine.observe(self._observe))
 
     def at(self, address: str) -> Host | None:
         """Return who has, or had last, an address."""

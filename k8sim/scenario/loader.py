@@ -27,6 +27,7 @@ from k8sim.scenario.spec import (
     read_nodes,
     read_objectives,
 )
+from k8sim.scenario.state import absent_owners, split, without_absent_owners
 from k8sim.scenario.sweep import Variant, apply, read_sweep
 from k8sim.scenario.timeline import applied_manifests, read_timeline
 from k8sim.scenario.traffic import read_network, read_traffic
@@ -196,7 +197,9 @@ def _scenario(root: Part, spec: dict[str, Part], manifests: list[Manifest], fold
     nodes = _node_zones(groups, manifests, applied)
     cluster = read_cluster(spec.get("cluster"))
     not_simulated += assumed_drivers((*manifests, *applied), {d.name for d in cluster.storage_drivers})
-    objects = tuple(manifest.new_object for manifest in manifests)
+    new, dump = split(manifests)
+    not_simulated += absent_owners(dump)
+    objects, state = tuple(manifest.new_object for manifest in new), tuple(without_absent_owners(dump))
     return Scenario(
         name=root.require("metadata").require("name").word(),
         description=spec["description"].text() if "description" in spec else "",
@@ -209,14 +212,15 @@ def _scenario(root: Part, spec: dict[str, Part], manifests: list[Manifest], fold
         images=read_images(spec.get("images"), folder),
         timeline=read_timeline(timeline, duration_ns, nodes),
         objects=objects,
-        object_sources=tuple(manifest.source for manifest in manifests),
+        object_sources=tuple(manifest.source for manifest in new),
+        state=state,
         cluster=cluster,
         latencies=read_latencies(spec.get("latencies"), folder),
         node_upgrades=read_node_upgrades(spec.get("nodeUpgrades"), duration_ns, folder, nodes),
         operators=read_operators(spec.get("operators"), folder, nodes),
         failures=read_failures(spec.get("failures"), folder, nodes),
         network=read_network(spec.get("cluster")),
-        applications=read_applications(spec.get("applications"), duration_ns, namespace, objects, folder),
+        applications=read_applications(spec.get("applications"), duration_ns, namespace, (*state, *objects), folder),
         objectives=read_objectives(spec.get("objectives")),
         traffic=read_traffic(spec.get("traffic"), duration_ns, nodes, namespace, folder),
         not_simulated=_first_of_each(not_simulated),

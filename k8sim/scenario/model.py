@@ -157,6 +157,8 @@ class Scenario:
     ----------
     objects, object_sources
         Manifests in file order, as plain dicts, and where each stands (may be left out by programs).
+    state
+        Objects that are there before t = 0, as they were read from a running cluster: with UIDs, status and times.
     nodes
         Groups that make Node objects, before those among the manifests.
     namespace
@@ -193,6 +195,7 @@ class Scenario:
     timeline: tuple[Step, ...] = ()
     objects: tuple[Mapping[str, Any], ...] = ()
     object_sources: tuple[Source, ...] = ()
+    state: tuple[Mapping[str, Any], ...] = ()
     cluster: ClusterSettings = field(default_factory=ClusterSettings)
     latencies: Mapping[str, Any] = field(default_factory=dict)
     network: NetworkSettings = field(default_factory=NetworkSettings)
@@ -205,7 +208,12 @@ class Scenario:
     not_simulated: tuple[NotSimulated, ...] = ()
     path: str | None = None
 
+    @property
+    def manifests(self) -> tuple[Mapping[str, Any], ...]:
+        """All objects that there are at first: what was there, and what is applied at t = 0."""
+        return (*self.state, *self.objects)
+
     def node_manifests(self) -> list[Mapping[str, Any]]:
         """All Node objects: those of the groups, then those among the manifests."""
         made = [manifest for group in self.nodes for manifest in group.manifests()]
-        return [*made, *(manifest for manifest in self.objects if manifest.get("kind") == "Node")]
+        return [*made, *(manifest for manifest in self.manifests if manifest.get("kind") == "Node")]

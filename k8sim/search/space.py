@@ -61,7 +61,7 @@ class Target:
 def targets_of(scenario: Scenario) -> list[Target]:
     """Return the workloads of a scenario's namespace."""
     found = []
-    for manifest in scenario.objects:
+    for manifest in scenario.manifests:
         kind, metadata, spec = manifest.get("kind"), manifest.get("metadata") or {}, manifest.get("spec") or {}
         if (
             kind not in ("StatefulSet", "Deployment")

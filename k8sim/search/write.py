@@ -38,7 +38,7 @@ def scenario_file(example: Counterexample, original: str) -> str:
         spec["images"] = {**used, **(spec.get("images") or {})}
     spec["timeline"] = [_step(s) for s in scenario.timeline]
     top = {"apiVersion": head["apiVersion"], "kind": "Scenario", "metadata": {"name": name}, "spec": spec}
-    parts = [top, *(dict(m) for m in scenario.objects)]
+    parts = [top, *(dict(m) for m in scenario.manifests)]
     return "---\n".join(yaml.safe_dump(_plain(p), sort_keys=False, width=120) for p in parts)
 
 

@@ -71,7 +71,7 @@ class Application:
         self.groups = self._make_groups()
         self.members = Members(self)
         self._marks = Marks(storage, self.groups)
-        machines.meet(lambda _, machine: machine.observers.append(self._observe))
+        machines.meet(lambda _, machine: machine.observe(self._observe))
         storage.observers.append(self._on_volume)
         server.watch(Pod, self._on_pod)
         self._clock.call_at(spec.start_ns, self._begin, rank=self._rank)

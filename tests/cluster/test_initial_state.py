@@ -1,0 +1,132 @@
+"""A dump of a running cluster is where a run begins: nothing happens that would not have happened there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from k8sim.api.scheme import KINDS, encode
+from k8sim.cluster import Cluster
+from k8sim.initialstate import moment_of, shifted
+from k8sim.scenario import Scenario, load, loads
+from k8sim.sim.units import SECOND
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+SPEC = """
+apiVersion: k8sim.dev/v1alpha1
+kind: Scenario
+metadata: {name: from-a-cluster}
+spec:
+  duration: 15m
+  namespace: shop
+  include: [dump.yaml]
+  images: {"api:*": {exit: {after: 2s, code: 1}}, "*": {ready: 3s, stop: 1s}}
+"""
+Rows = list[tuple[float, str, str, str, dict[str, Any]]]
+
+
+def rows_of(scenario: Scenario) -> Rows:
+    return Cluster(scenario, seed=1, keep_history=False).run().public_trace()
+
+
+@pytest.fixture(scope="module")
+def rows() -> Rows:
+    return rows_of(loads(SPEC, folder=HERE))
+
+
+def of(rows: Rows, kind: str, name: str, after: float = 0.0) -> list[tuple[float, str]]:
+    return [(t, event) for t, k, n, event, _ in rows if (k, n) == (kind, name) and t > after]
+
+
+def test_what_was_there_is_there_at_once(rows: Rows) -> None:
+    first = {(kind, name, event) for t, kind, name, event, _ in rows if t == 0}
+    assert {("Pod", "db-0", "Ready"), ("PersistentVolumeClaim", "data-db-1", "Bound")} <= first
+    assert ("Pod", "db-1", "Ready") not in first
+
+
+def test_a_healthy_pod_goes_on(rows: Rows) -> None:
+    assert of(rows, "Pod", "db-0") == []
+    assert of(rows, "Pod", "kube-proxy-ip-3") == []
+    assert not [row for row in rows if row[0] > 0 and row[1].startswith("PersistentVolume")]
+
+
+def test_nothing_is_rolled_out(rows: Rows) -> None:
+    assert not [row for row in rows if row[0] > 0 and row[1:4:2] == ("Pod", "Created")]
+
+
+def test_a_node_that_was_lost_is_without_power_and_its_eviction_is_counted_anew(rows: Rows) -> None:
+    """A new controller-manager strips the NoExecute taint; the toleration runs from its return (workloads.md 4.4)."""
+    [(back, _)] = [(t, e) for t, e in of(rows, "Node", "ip-2") if e == "Tainted"]
+    [(ends, _)] = [(t, e) for t, e in of(rows, "Pod", "db-1") if e == "Terminating"]
+    assert ends - back == pytest.approx(300, abs=1)
+    assert "Deleted" not in {event for _, event in of(rows, "Pod", "db-1")}
+
+
+def test_a_container_in_its_back_off_starts_with_the_next_restart_count(rows: Rows) -> None:
+    starts = [d["restart"] for t, k, _, e, d in rows if k == "Pod" and e == "Started" and d["container"] == "api"]
+    assert starts[:3] == [32, 33, 34]
+
+
+def test_a_cordoned_node_takes_no_pods() -> None:
+    text = SPEC.replace(
+        "duration: 15m", "duration: 2m\n  timeline: [{at: 10s, kubectl: scale deploy/api --replicas=3}]"
+    )
+    rows = rows_of(loads(text, folder=HERE))
+    assert [row[4]["node"] for row in rows if row[1:4:2] == ("Pod", "Scheduled") and row[0] > 0] == ["ip-1", "ip-1"]
+
+
+@pytest.mark.parametrize("owner", ["StatefulSet", "ReplicaSet"])
+def test_an_owner_that_is_not_in_the_dump_is_told_and_not_taken_for_deleted(owner: str, tmp_path: Path) -> None:
+    document = yaml.safe_load((HERE / "dump.yaml").read_text())
+    document["items"] = [item for item in document["items"] if item["kind"] != owner]
+    (tmp_path / "dump.yaml").write_text(yaml.safe_dump(document))
+    scenario = loads(SPEC, folder=tmp_path)
+    assert [note for note in scenario.not_simulated if note.what.startswith(owner)]
+    rows = rows_of(scenario)
+    assert not [row for row in rows if row[1] == "Pod" and row[3] == "Deleted"]
+
+
+def test_exported_manifests_without_pods_or_nodes_are_applied() -> None:
+    document = yaml.safe_load((HERE / "dump.yaml").read_text())
+    document["items"] = [
+        item for item in document["items"] if item["kind"] in ("StatefulSet", "Service", "StorageClass")
+    ]
+    scenario = loads(SPEC.replace("  include: [dump.yaml]\n", "") + "---\n" + yaml.safe_dump(document))
+    assert not scenario.state
+    assert [(t > 0, e) for t, e in of(rows_of(scenario), "Pod", "db-0") if e == "Created"] == [(True, "Created")]
+
+
+def test_the_latest_time_of_a_dump_is_its_moment_and_all_times_count_from_it() -> None:
+    dump = {
+        "metadata": {"creationTimestamp": "2026-01-01T00:00:10Z", "deletionTimestamp": "2026-01-01T00:01:00Z"},
+        "managedFields": [{"time": "2026-01-01T00:00:20Z"}],
+        "status": {"conditions": [{"lastTransitionTime": "2026-01-01T00:00:15Z", "message": "2027"}]},
+    }
+    assert moment_of([dump]) == 20 * SECOND
+    assert shifted(dump, 20 * SECOND) == {
+        "metadata": {"creationTimestamp": -10 * SECOND, "deletionTimestamp": 40 * SECOND},
+        "status": {"conditions": [{"lastTransitionTime": -5 * SECOND, "message": "2027"}]},
+    }
+
+
+def dumped(cluster: Cluster) -> str:
+    items = [encode(obj) for cls in KINDS for obj in cluster.server.list(cls)]
+    return yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": items})
+
+
+@pytest.mark.parametrize(
+    ("name", "at_s"),
+    [("zookeeper-drain", 200), ("web-rolling-update", 100), ("restore-from-snapshot", 60), ("web-canary", 200)],
+)
+def test_a_dump_of_our_own_cluster_goes_on_where_it_was(name: str, at_s: int, tmp_path: Path) -> None:
+    scenario = load(ROOT / "scenarios" / f"{name}.yaml")
+    cluster = Cluster(scenario, seed=1, keep_history=False)
+    cluster.sim.clock.run(at_s * SECOND)
+    (tmp_path / "dump.yaml").write_text(dumped(cluster))
+    resumed = loads(SPEC.replace("shop", scenario.namespace), folder=tmp_path)
+    changes = [row for row in rows_of(resumed) if row[0] > 0 and row[1] in ("Pod", "PersistentVolumeClaim", "Node")]
+    assert not changes
