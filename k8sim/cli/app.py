@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from k8sim.cli import calibrate, check, compare, explain, get, report, run, search, trace, validate, version
+from k8sim.cli import calibrate, check, compare, explain, get, lint, report, run, search, trace, validate, version
 from k8sim.cli.failures import Commands
 
 HELP = """Try a Kubernetes cluster's stateful workloads [bold]without a cluster[/bold].
@@ -50,6 +50,7 @@ app.command(epilog=calibrate.EPILOG, no_args_is_help=True)(calibrate.calibrate)
 app.command(epilog=trace.EPILOG, no_args_is_help=True)(trace.trace)
 app.command(epilog=get.EPILOG, no_args_is_help=True)(get.get)
 app.command(epilog=validate.EPILOG, no_args_is_help=True)(validate.validate)
+app.command(epilog=lint.EPILOG)(lint.lint)
 app.command(epilog=check.EPILOG)(check.guarantees)
 app.command(epilog=search.EPILOG, no_args_is_help=True)(search.search)
 app.command()(version.version)

@@ -14,6 +14,7 @@ from k8sim.cli.failures import UsageProblem
 
 _SUFFIXES: Final = (".yaml", ".yml", ".json")
 _SCENARIO: Final = re.compile(r"^\s*(?:kind:\s*['\"]?Scenario\b|apiVersion:\s*['\"]?k8sim\.dev/)", re.MULTILINE)
+_OBJECT: Final = re.compile(r"""^\s*["']?apiVersion["']?\s*:""", re.MULTILINE)
 
 
 def scenario_files(arguments: Iterable[str]) -> list[Path]:
@@ -27,28 +28,41 @@ def scenario_files(arguments: Iterable[str]) -> list[Path]:
     UsageProblem
         A folder or a pattern without any scenario.
     """
+    return _files(arguments, _SCENARIO, "scenario file", "a scenario file has a document of kind: Scenario")
+
+
+def manifest_files(arguments: Iterable[str]) -> list[Path]:
+    """Return the files with Kubernetes objects or scenarios that arguments name, as `scenario_files` does.
+
+    Raises
+    ------
+    UsageProblem
+        A folder or a pattern without any.
+    """
+    return _files(arguments, _OBJECT, "manifest", "a manifest has apiVersion and kind")
+
+
+def _files(arguments: Iterable[str], wanted: re.Pattern[str], what: str, hint: str) -> list[Path]:
     found: dict[Path, None] = {}
     for argument in arguments:
         path = Path(argument)
         if path.is_dir():
-            matches = [p for p in sorted(path.iterdir()) if p.suffix in _SUFFIXES and _is_scenario(p)]
+            matches = [p for p in sorted(path.iterdir()) if p.suffix in _SUFFIXES and _holds(p, wanted)]
         elif glob.has_magic(argument) and not path.exists():
-            matches = [p for p in map(Path, sorted(glob.glob(argument, recursive=True))) if _is_scenario(p)]  # noqa: PTH207
+            matches = [p for p in map(Path, sorted(glob.glob(argument, recursive=True))) if _holds(p, wanted)]  # noqa: PTH207
         else:
             matches = [path]
         if not matches:
-            raise UsageProblem(
-                f"{argument}: no scenario file there", "a scenario file has a document of kind: Scenario"
-            )
+            raise UsageProblem(f"{argument}: no {what} there", hint)
         found.update(dict.fromkeys(matches))
     return list(found)
 
 
-def _is_scenario(path: Path) -> bool:
+def _holds(path: Path, wanted: re.Pattern[str]) -> bool:
     if not path.is_file():
         return False
     try:
-        return bool(_SCENARIO.search(path.read_text("utf-8", errors="replace")))
+        return bool(wanted.search(path.read_text("utf-8", errors="replace")))
     except OSError:
         return True  # loading it will say what is wrong
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -81,29 +82,38 @@ def loads(text: str, name: str = "<text>", folder: Path | None = None) -> Scenar
 
 
 @dataclass(frozen=True)
-class LoadedFile:
-    """A scenario with the manifests it was read from, which know their lines; ``bare``: it is nothing but manifests."""
+class Loaded:
+    """A scenario with the manifests it was read from, which know their lines; ``bare``: there are only manifests."""
 
     scenario: Scenario
     manifests: tuple[Manifest, ...]
     bare: bool
 
 
-def load_file(path: str | Path) -> LoadedFile:
-    """Read a scenario file, or Kubernetes manifests as they are, which then make a scenario that does nothing.
+def load_with_manifests(paths: Iterable[str | Path]) -> list[Loaded]:
+    """Read scenario files, each by itself, and Kubernetes manifests as they are, which all together make one scenario.
 
     Raises
     ------
     ScenarioError
         As `load`.
     """
-    documents = read_file(Path(path), str(path))
-    bare = bool(documents) and not any(is_scenario(document) for document in documents)
+    loaded, bare, names = [], list[Document](), list[str]()
+    for path in map(Path, paths):
+        documents = read_file(path, str(path))
+        if documents and not any(is_scenario(document) for document in documents):
+            bare += documents
+            names.append(str(path))
+        else:
+            source = _gather(documents, str(path), path.parent, path)
+            loaded.append(Loaded(_read(source), tuple(source.manifests), bare=False))
     if bare:
-        data = {"apiVersion": API_VERSION, "kind": "Scenario", "metadata": {"name": Path(path).stem or "manifests"}}
-        documents.insert(0, Document(str(path), documents[0].line, data))
-    source = _gather(documents, str(path), Path(path).parent, Path(path))
-    return LoadedFile(_read(source), tuple(source.manifests), bare)
+        data = {"apiVersion": API_VERSION, "kind": "Scenario", "metadata": {"name": "manifests"}}
+        source = _gather(
+            [Document(names[0], bare[0].line, data), *bare], names[0], Path(names[0]).parent, Path(names[0])
+        )
+        loaded.append(Loaded(_read(source), tuple(source.manifests), bare=True))
+    return loaded
 
 
 def is_scenario(document: Document) -> bool:

@@ -1,0 +1,254 @@
+"""Where a workload is tried: alone with what belongs to it, healthy, on the file's nodes.
+
+A rule's experiment is the bench's scenario with something done to it from `Bench.begin_ns` on, when all pods have been
+Ready for a while. What the file says of nodes, images, delays and components' settings stays; what it does to its
+cluster (timeline, failures, operators, clients) does not, for an experiment is about one thing.
+
+Assumed where the file is silent: nodes if it has none, storage classes that claims name, and that software starts
+within a second and stops at once, unless a rule is about just that. Configuration that is not in the file (ConfigMaps,
+Secrets) is taken for there, and init containers for done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Final
+
+from k8sim.api.core import PersistentVolumeClaim
+from k8sim.api.scheme import kind_class
+from k8sim.api.storage_classes import IS_DEFAULT
+from k8sim.cluster import Cluster
+from k8sim.lint.fix import Fix
+from k8sim.lint.workload import Ref, Workload, ref_of
+from k8sim.machines.image import ImageBehaviour, Images, with_tag
+from k8sim.operators.model import Operators
+from k8sim.result import Result
+from k8sim.scenario.model import NodeGroup, Scenario, Step
+from k8sim.sim.distributions import Constant
+from k8sim.sim.units import MINUTE, SECOND
+from k8sim.workload.model import Application, Traffic
+
+ASSUMED_CLASS: Final = "assumed"
+PATIENCE_NS: Final = 30 * MINUTE
+"""How long a workload may take until all its pods are Ready."""
+SETTLED_NS: Final = MINUTE
+"""How long it is left alone then."""
+MAX_NODES: Final = 20
+_WITH_PODS: Final = ("StatefulSet", "Deployment", "DaemonSet", "ReplicaSet", "Pod", "Job", "CronJob")
+_CONFIGURATION: Final = ("configMap", "secret", "projected")
+_BIG: Final = {"cpu": "256", "memory": "2Ti", "pods": "110", "ephemeral-storage": "2Ti"}
+
+
+class NeverReady(Exception):
+    """A workload whose pods never are all Ready, though nothing happens to it."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A pod and its node."""
+
+    pod: str
+    node: str
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A workload when all its pods are Ready: since when, and where they are (in the order in which they were made)."""
+
+    ready_ns: int
+    pods: tuple[Placed, ...]
+
+
+class Bench:
+    """One workload of a scenario, alone.
+
+    Parameters
+    ----------
+    scenario
+        As the file has it, or corrected by a `Fix`.
+    bare
+        The file has no Scenario, so its nodes are for the bench to choose.
+    """
+
+    def __init__(self, scenario: Scenario, ref: Ref, bare: bool) -> None:
+        self._file = scenario
+        self._bare = bare
+        self.ref = ref
+
+    @cached_property
+    def workload(self) -> Workload:
+        """The workload, as the file has it."""
+        return Workload(self._file, self.ref)
+
+    def corrected(self, fix: Fix) -> Bench:
+        """Return the bench with the corrected manifests."""
+        return Bench(fix.apply(self._file), self.ref, self._bare)
+
+    @cached_property
+    def calm(self) -> Scenario:
+        """The workload alone, with nothing happening to it."""
+        file, workload = self._file, self.workload
+        mine = [m for m in file.objects if _belongs(m, self.ref, file.namespace)]
+        objects = [_prepared(m) if self.ref.names(m, file.namespace) else m for m in mine]
+        return replace(
+            file,
+            nodes=_nodes(workload) if self._bare else file.nodes,
+            images=tuple(_healthy(image, file.images) for image in _images(workload)),
+            namespace=self.ref.namespace,
+            objects=(*_missing_classes(workload), *objects),
+            object_sources=(),
+            timeline=(),
+            failures=(),
+            node_upgrades=(),
+            operators=Operators(),
+            applications=(),
+            traffic=(),
+            objectives=(),
+        )
+
+    @cached_property
+    def settled(self) -> Settled:
+        """When it has started, and where.
+
+        Raises
+        ------
+        NeverReady
+            It does not, within `PATIENCE_NS`.
+        """
+        result = self.run(PATIENCE_NS)
+        ready: dict[str, int] = {}
+        nodes: dict[str, str] = {}
+        for row in result.log:
+            if row.kind != "Pod":
+                continue
+            if row.event == "Scheduled":
+                nodes[row.name] = row.detail["node"]
+            elif row.event == "Ready":
+                ready[row.name] = row.t
+            elif row.event in ("NotReady", "Deleted"):
+                ready.pop(row.name, None)
+            if len(ready) == self.workload.replicas:
+                pods = tuple(Placed(pod, node) for pod, node in nodes.items() if pod in ready)
+                return Settled(row.t, pods)
+        raise NeverReady
+
+    @property
+    def begin_ns(self) -> int:
+        """When an experiment may begin: on a full minute, when it has been Ready for a while."""
+        return -(-(self.settled.ready_ns + SETTLED_NS) // MINUTE) * MINUTE
+
+    def kubectl(self, at_ns: int, verb: str, arguments: str = "") -> Step:
+        """Return a command about the workload."""
+        return Step.kubectl(at_ns, f"{verb} {self.ref.kind.lower()}/{self.ref.name} {arguments}".strip())
+
+    def run(
+        self,
+        duration_ns: int,
+        *steps: Step,
+        images: Mapping[str, ImageBehaviour] | None = None,
+        traffic: tuple[Traffic, ...] = (),
+        applications: tuple[Application, ...] = (),
+    ) -> Result:
+        """Simulate; ``images`` replaces what single images behave like."""
+        behaviours = tuple((images or {}).get(b.pattern, b) for b in self.calm.images)
+        scenario = replace(
+            self.calm,
+            duration_ns=duration_ns,
+            timeline=steps,
+            images=behaviours,
+            traffic=traffic,
+            applications=applications,
+        )
+        return Cluster(scenario, keep_history=False).run()
+
+    def behaviour(self, image: str) -> ImageBehaviour:
+        """Return how an image behaves while it is healthy."""
+        return next(b for b in self.calm.images if b.pattern == with_tag(image))
+
+    def told(self, image: str) -> ImageBehaviour | None:
+        """Return what the file itself says of an image; None: nothing."""
+        found = Images(self._file.images).of(image)
+        return found if found in self._file.images else None
+
+
+def _belongs(manifest: Mapping[str, Any], ref: Ref, namespace: str) -> bool:
+    """Whether an object may matter to a workload: no other one that makes pods, and nothing of another namespace."""
+    if manifest.get("kind") in _WITH_PODS:
+        return ref.names(manifest, namespace)
+    kind = kind_class(str(manifest.get("kind")))
+    return kind is None or not kind.namespaced or ref_of(manifest, namespace).namespace == ref.namespace
+
+
+def _nodes(workload: Workload) -> tuple[NodeGroup, ...]:
+    """Big nodes that take any of its pods, two more than it has pods."""
+    count = min(workload.replicas, MAX_NODES) + 2
+    return (NodeGroup("node", count, _BIG, dict(workload.pod_spec.node_selector)),)
+
+
+def _images(workload: Workload) -> list[str]:
+    """The images that its pods run, in the order of the manifest."""
+    spec = workload.pod_spec
+    return list(dict.fromkeys(with_tag(c.image) for c in (*spec.init_containers, *spec.containers)))
+
+
+def _healthy(image: str, known: tuple[ImageBehaviour, ...]) -> ImageBehaviour:
+    """How an image behaves when nothing is wrong with it: as the file says, without hanging or ending."""
+    told = Images(known).of(image)
+    quick = Constant(SECOND)
+    if told not in known:
+        return ImageBehaviour(image, started=quick, ready=quick)
+    healthy = replace(told, pattern=image, hang=None, exit_after=None, missing=False)
+    return replace(
+        healthy, started=healthy.started or quick, ready=healthy.ready or quick, alive=healthy.alive or quick
+    )
+
+
+def _prepared(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a workload without what its pods would wait for that has nothing to do with the experiment."""
+    prepared: dict[str, Any] = deepcopy(dict(manifest))
+    spec = prepared["spec"]["template"]["spec"]
+    spec["initContainers"] = [c for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"]
+    for container in (*spec["initContainers"], *spec["containers"]):
+        container.pop("env", None)
+        container.pop("envFrom", None)
+    for volume in spec.get("volumes") or ():
+        if any(volume.get(kind) is not None for kind in _CONFIGURATION):
+            for kind in _CONFIGURATION:
+                volume.pop(kind, None)
+            volume["emptyDir"] = {}
+    return prepared
+
+
+def _missing_classes(workload: Workload) -> Iterator[dict[str, Any]]:
+    """Yield the storage classes that its claims need and that the file does not have."""
+    manifests = workload.scenario.objects
+    classes = {m["metadata"]["name"] for m in manifests if m.get("kind") == "StorageClass"}
+    volumes = {(m.get("spec") or {}).get("storageClassName") for m in manifests if m.get("kind") == "PersistentVolume"}
+    wanted = {_class_of(claim) for claim in (*workload.claim_templates, *workload.claims)}
+    for name in sorted(wanted - classes - volumes - {""}, key=str):
+        if name is not None:
+            yield _storage_class(name, default=False)
+        elif not any(_is_default(m) for m in manifests):
+            yield _storage_class(ASSUMED_CLASS, default=True)
+
+
+def _class_of(claim: PersistentVolumeClaim) -> str | None:
+    return claim.spec.storage_class_name
+
+
+def _is_default(manifest: Mapping[str, Any]) -> bool:
+    annotations = manifest["metadata"].get("annotations") or {}
+    return manifest.get("kind") == "StorageClass" and annotations.get(IS_DEFAULT) == "true"
+
+
+def _storage_class(name: str, default: bool) -> dict[str, Any]:
+    return {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": name, "annotations": {IS_DEFAULT: str(default).lower()}},
+        "provisioner": "ebs.csi.aws.com",
+        "volumeBindingMode": "WaitForFirstConsumer",
+    }

@@ -1,0 +1,156 @@
+"""Runs the rules on a file: suspicion, experiment, experiment with the correction, finding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from k8sim.lint.bench import Bench, NeverReady
+from k8sim.lint.evidence import Harm
+from k8sim.lint.rule import Assumptions, Level, Rule, Suspect
+from k8sim.lint.rules import RULES
+from k8sim.lint.workload import KINDS, Path, Ref, manifest_of, ref_of, workloads
+from k8sim.scenario.loader import Loaded
+from k8sim.scenario.model import Source
+
+IGNORE: Final = "k8sim.dev/lint-ignore"
+"""Annotation of a workload or budget: names of rules that are not applied to it, separated by commas."""
+WORTH: Final = 0.9
+"""A correction lessens a harm if at most this share of it is left."""
+_UNTRIED: Final = ("DaemonSet", "ReplicaSet", "Pod", "Job", "CronJob")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is wrong, with what the simulator saw.
+
+    Parameters
+    ----------
+    source, subject
+        Where it stands: file and line, object.
+    problem, tried
+        What is wrong, and what was done to the simulated workload.
+    as_is, fixed
+        What came of it with the manifests as they are and as the fix would have them.
+    fix
+        The correction, a line for each field or object.
+    """
+
+    rule: str
+    level: Level
+    source: Source
+    subject: str
+    problem: str
+    tried: str
+    as_is: Harm
+    fix: tuple[str, ...]
+    fixed: Harm
+
+
+@dataclass(frozen=True)
+class Untried:
+    """Something that could not be tried, or not entirely, and why."""
+
+    source: Source
+    subject: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that came of a file."""
+
+    findings: tuple[Finding, ...]
+    untried: tuple[Untried, ...]
+    workloads: int
+    experiments: int
+
+
+def lint(file: Loaded, assumed: Assumptions | None = None, rules: Sequence[Rule] = RULES) -> Report:
+    """Try what the rules distrust about the workloads of a file.
+
+    Parameters
+    ----------
+    file
+        Scenario or plain manifests (`k8sim.scenario.loader.load_with_manifests`).
+    assumed
+        What is known of the software beyond the file.
+    """
+    run = _Run(file, assumed or Assumptions(), rules)
+    refs = workloads(file.scenario)
+    for ref in refs:
+        run.workload(ref)
+    order = {rule.name: number for number, rule in enumerate(rules)}
+    findings = sorted(run.findings, key=lambda f: (f.source.file, f.source.line or 0, order[f.rule]))
+    return Report(tuple(findings), (*run.untried, *_other_kinds(file)), len(refs), run.experiments)
+
+
+class _Run:
+    def __init__(self, file: Loaded, assumed: Assumptions, rules: Iterable[Rule]) -> None:
+        self._file = file
+        self._assumed = assumed
+        self._rules = rules
+        self.findings: list[Finding] = []
+        self.untried: list[Untried] = []
+        self.experiments = 0
+
+    def workload(self, ref: Ref) -> None:
+        """Apply all rules to one workload."""
+        bench = Bench(self._file.scenario, ref, self._file.bare)
+        skipped = []
+        for rule in self._rules:
+            for suspect in rule.suspects(bench, self._assumed):
+                if rule.name in self._ignored(suspect.ref) | self._ignored(ref) or self._is_known(rule, suspect):
+                    continue
+                try:
+                    self._try(rule, suspect, bench)
+                except NeverReady:
+                    skipped.append(rule.name)
+        if skipped:
+            why = "its pods never are all Ready, though nothing happens to them (k8sim explain says why)"
+            self.untried.append(Untried(_place(self._file, ref), str(ref), f"{why}; not tried: {', '.join(skipped)}"))
+
+    def _try(self, rule: Rule, suspect: Suspect, bench: Bench) -> None:
+        self.experiments += 1
+        as_is = suspect.experiment(bench)
+        if as_is.amount <= 0:
+            return
+        self.experiments += 1
+        fixed = suspect.experiment(bench.corrected(suspect.fix))
+        if fixed.amount > WORTH * as_is.amount:
+            return
+        finding = Finding(
+            rule.name,
+            rule.level,
+            _place(self._file, suspect.ref, suspect.path),
+            str(suspect.ref),
+            suspect.problem,
+            suspect.tried,
+            as_is,
+            tuple(suspect.fix.lines(self._file.scenario)),
+            fixed,
+        )
+        self.findings.append(finding)
+
+    def _is_known(self, rule: Rule, suspect: Suspect) -> bool:
+        """Whether the same was found by way of another workload (a budget or a storage class of several)."""
+        place = _place(self._file, suspect.ref, suspect.path)
+        return any((f.rule, f.source) == (rule.name, place) for f in self.findings)
+
+    def _ignored(self, ref: Ref) -> set[str]:
+        annotations = manifest_of(self._file.scenario, ref)["metadata"].get("annotations") or {}
+        return {name.strip() for name in annotations.get(IGNORE, "").split(",")}
+
+
+def _place(file: Loaded, ref: Ref, path: Path = ()) -> Source:
+    """Return where a part of an object stands; of what is not there the nearest part around it."""
+    manifest = next(m for m in file.manifests if ref.names(m.data, file.scenario.namespace))
+    return Source(manifest.document.file, manifest.document.line_of(path))
+
+
+def _other_kinds(file: Loaded) -> Iterator[Untried]:
+    for manifest in file.manifests:
+        if manifest.data["kind"] in _UNTRIED:
+            ref = ref_of(manifest.data, file.scenario.namespace)
+            yield Untried(manifest.source, str(ref), f"only {' and '.join(f'{k}s' for k in KINDS)} are tried")

@@ -1,0 +1,150 @@
+"""Rules about disruption budgets: what drains may take, and what they can never take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final
+
+from k8sim.api.policy import PodDisruptionBudget
+from k8sim.controllers.disruption.control import expected_and_desired
+from k8sim.lint.bench import Bench
+from k8sim.lint.evidence import Harm, about, command, several, shortage
+from k8sim.lint.fix import Edit, Fix
+from k8sim.lint.rule import Assumptions, Rule, Suspect
+from k8sim.lint.workload import Ref, Workload
+from k8sim.scenario.model import Step
+from k8sim.sim.distributions import Constant
+from k8sim.sim.units import MINUTE, SECOND
+
+DRAIN_FOR: Final = 10 * MINUTE
+_DRAIN: Final = "drain {} --ignore-daemonsets --delete-emptydir-data --timeout=10m"
+_CRASH: Final = Constant(5 * SECOND)
+
+
+def drain(at_ns: int, node: str) -> Step:
+    """Return the drain of a node, given up after ten minutes."""
+    return Step.kubectl(at_ns, _DRAIN.format(node))
+
+
+def allowed(budget: PodDisruptionBudget, workload: Workload) -> int:
+    """How many evictions a budget allows while all pods are healthy."""
+    _, desired = expected_and_desired(budget, workload.replicas, workload.replicas)
+    return workload.replicas - desired
+
+
+def _ref(budget: PodDisruptionBudget, workload: Workload) -> Ref:
+    return Ref("PodDisruptionBudget", workload.ref.namespace, budget.name)
+
+
+def _drained(bench: Bench, begin_ns: int, node: str, **run: Any) -> Harm:
+    result = bench.run(begin_ns + DRAIN_FOR + MINUTE, drain(begin_ns, node), **run)
+    done = command(result, 0)
+    took = done.took_ns(result.scenario.duration_ns)
+    if done.worked:
+        return Harm(0, f"{node} is drained in {about(took)}")
+    return Harm(took / SECOND, f"every eviction is refused, every 5s, until the drain of {node} gives up after 10m")
+
+
+class BudgetAllowsNothing(Rule):
+    """No pod can ever be evicted."""
+
+    name = "budget-allows-no-eviction"
+    level = "error"
+    looks_for = "a disruption budget that allows no eviction even when all pods are healthy"
+    tries = "drains the node of a pod"
+    source = "https://kubernetes.io/docs/tasks/run-application/configure-pdb/"
+
+    def suspects(self, bench: Bench, assumed: Assumptions) -> Iterator[Suspect]:
+        """Yield budgets that want all pods."""
+        workload = bench.workload
+        for budget in workload.budgets:
+            if allowed(budget, workload) > 0:
+                continue
+            field = "minAvailable" if budget.spec.min_available is not None else "maxUnavailable"
+            value = budget.spec.min_available if field == "minAvailable" else budget.spec.max_unavailable
+            ref = _ref(budget, workload)
+            edits = (Edit(ref, ("spec", "minAvailable"), None), Edit(ref, ("spec", "maxUnavailable"), 1))
+            yield Suspect(
+                ref,
+                ("spec", field),
+                f"{field} {value} of {several(workload.replicas, 'pod')} of {bench.ref} allows no eviction, ever",
+                "the node of a pod is drained",
+                self._drain,
+                Fix(edits if field == "minAvailable" else edits[1:]),
+            )
+
+    def _drain(self, bench: Bench) -> Harm:
+        return _drained(bench, bench.begin_ns, bench.settled.pods[0].node)
+
+
+class NoBudget(Rule):
+    """Drains take as many pods at the same time as they like."""
+
+    name = "no-budget"
+    level = "warning"
+    looks_for = "a workload of several pods without a disruption budget"
+    tries = "drains two of its nodes at the same time"
+    source = "https://kubernetes.io/docs/concepts/workloads/pods/disruptions/"
+
+    def suspects(self, bench: Bench, assumed: Assumptions) -> Iterator[Suspect]:
+        """Yield workloads that nothing protects from drains."""
+        workload = bench.workload
+        if (
+            workload.budgets
+            or workload.replicas < 2
+            or (workload.stateful_set and workload.needed == workload.replicas)
+        ):
+            return
+        budget = {
+            "apiVersion": "policy/v1",
+            "kind": "PodDisruptionBudget",
+            "metadata": {"name": bench.ref.name, "namespace": bench.ref.namespace},
+            "spec": {"maxUnavailable": 1, "selector": {"matchLabels": dict(workload.selector)}},
+        }
+        yield Suspect(
+            bench.ref,
+            ("spec", "replicas"),
+            f"no PodDisruptionBudget counts its {workload.replicas} pods",
+            "two of its nodes are drained at the same time",
+            self._drains,
+            Fix(added=(budget,)),
+        )
+
+    def _drains(self, bench: Bench) -> Harm:
+        begin, workload = bench.begin_ns, bench.workload
+        nodes = list(dict.fromkeys(placed.node for placed in bench.settled.pods))[:2]
+        result = bench.run(begin + DRAIN_FOR + MINUTE, *(drain(begin, node) for node in nodes))
+        short = shortage(result, workload.needed, begin)
+        return Harm(short.ns / SECOND, short.text(workload.needed, workload.replicas))
+
+
+class BudgetGuardsCrashLoop(Rule):
+    """A budget keeps pods that do not work from being evicted."""
+
+    name = "budget-guards-crash-loop"
+    level = "warning"
+    looks_for = "a disruption budget without unhealthyPodEvictionPolicy AlwaysAllow"
+    tries = "drains the node of a pod while all pods crash"
+    source = "https://kubernetes.io/docs/tasks/run-application/configure-pdb/#unhealthy-pod-eviction-policy"
+
+    def suspects(self, bench: Bench, assumed: Assumptions) -> Iterator[Suspect]:
+        """Yield budgets that hold up the repair."""
+        for budget in bench.workload.budgets:
+            if budget.spec.unhealthy_pod_eviction_policy == "AlwaysAllow" or allowed(budget, bench.workload) <= 0:
+                continue
+            ref = _ref(budget, bench.workload)
+            edit = Edit(ref, ("spec", "unhealthyPodEvictionPolicy"), "AlwaysAllow")
+            yield Suspect(
+                ref,
+                ("spec",),
+                f"pods of {bench.ref} that do not work are protected like those that do",
+                "all containers end with an error 5s after each start, and the node of a pod is drained",
+                partial(self._drain),
+                Fix((edit,)),
+            )
+
+    def _drain(self, bench: Bench) -> Harm:
+        crashing = {b.pattern: replace(b, exit_after=_CRASH, exit_code=1) for b in bench.calm.images}
+        return _drained(bench, bench.begin_ns, bench.settled.pods[0].node, images=crashing)

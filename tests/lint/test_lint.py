@@ -1,0 +1,172 @@
+"""From a file to findings: places, fixes, several files, what cannot be tried; the scenarios that ship."""
+
+from __future__ import annotations
+
+import time
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from k8sim.api.schema import built_in_kind, check
+from k8sim.api.validation import validate_create
+from k8sim.lint import RULES, Assumptions
+from k8sim.lint import lint as lint_file
+from k8sim.lint.bench import Bench
+from k8sim.lint.fix import Edit, Fix
+from k8sim.lint.workload import Ref, workloads
+from k8sim.scenario.loader import load_with_manifests
+from tests.lint.world import BY_NAME, Lint, budget, container, deployment, pod, service, stateful_set, with_claims
+
+SCENARIOS = sorted((Path(__file__).parents[2] / "scenarios").glob("*.yaml"))
+TEXT = """\
+# a comment
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db, namespace: shop}
+spec:
+  serviceName: db
+  replicas: 2
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec:
+      nodeSelector: {disk: fast}
+      terminationGracePeriodSeconds: 20
+      initContainers: [{name: init, image: "busybox:1"}]
+      containers:
+        - name: db
+          image: postgres:17
+          envFrom: [{secretRef: {name: password}}]
+"""
+
+
+def test_a_finding_has_file_and_line_in_any_namespace(tmp_path: Path) -> None:
+    path = tmp_path / "db.yaml"
+    path.write_text(TEXT)
+    [loaded] = load_with_manifests([path])
+    [found] = lint_file(loaded, Assumptions(shutdown_ns=30 * 10**9)).findings
+    assert (found.rule, found.subject) == ("grace-too-short", "StatefulSet db")
+    assert str(found.source) == f"{path}:{TEXT.splitlines().index('      terminationGracePeriodSeconds: 20') + 1}"
+
+
+def test_what_is_absent_stands_where_it_would_be(lint: Lint) -> None:
+    found = lint.finding("grace-too-short", stateful_set(), shutdown="45s")  # the grace period is the default
+    lines = lint.path.read_text().splitlines()
+    assert found.source.line == len(lines) - lines[::-1].index("    spec:")
+
+
+def test_manifests_in_several_files_belong_together(tmp_path: Path) -> None:
+    for name, manifest in (("set", stateful_set()), ("budget", budget(maxUnavailable=1))):
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(manifest))
+    alone = load_with_manifests([tmp_path / "set.yaml"])
+    together = load_with_manifests([tmp_path / "set.yaml", tmp_path / "budget.yaml"])
+    found = [lint_file(file, rules=[BY_NAME["no-budget"]]).findings for file in (*alone, *together)]
+    assert [len(findings) for findings in found] == [1, 0]
+
+
+def test_same_input_same_findings(lint: Lint) -> None:
+    assert lint(deployment(1), service()) == lint(deployment(1), service())
+
+
+def test_an_annotation_silences_a_rule(lint: Lint) -> None:
+    made = stateful_set()
+    made["metadata"]["annotations"] = {"k8sim.dev/lint-ignore": "one-node-takes-all, no-budget"}
+    lint.silent("no-budget", made)
+    spoilt = budget(minAvailable=3)
+    spoilt["metadata"]["annotations"] = {"k8sim.dev/lint-ignore": "budget-allows-no-eviction"}
+    lint.silent("budget-allows-no-eviction", stateful_set(), spoilt)
+
+
+def test_one_budget_of_two_workloads_is_told_once(lint: Lint) -> None:
+    other = deepcopy(stateful_set())
+    other["metadata"]["name"] = "other"
+    lint.finding("budget-allows-no-eviction", stateful_set(), other, budget(minAvailable="100%"))
+
+
+def test_what_never_is_ready_cannot_be_tried(lint: Lint) -> None:
+    made = stateful_set()
+    pod(made)["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": "nowhere"}}]
+    container(made)["volumeMounts"] = [{"name": "data", "mountPath": "/data"}]
+    report = lint(made, rule="no-budget")
+    assert not report.findings
+    [untried] = report.untried
+    assert (untried.subject, "no-budget" in untried.why) == ("StatefulSet db", True)
+
+
+def test_bare_pods_are_named_as_not_tried(lint: Lint) -> None:
+    bare = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "job"}, "spec": pod(stateful_set())}
+    report = lint(bare)
+    assert [u.subject for u in report.untried] == ["Pod job"]
+
+
+def test_a_typical_file_takes_few_seconds(lint: Lint) -> None:
+    made = with_claims(stateful_set())
+    del pod(made)["topologySpreadConstraints"]
+    begin = time.process_time()
+    report = lint(made, service(), budget(maxUnavailable=1, unhealthyPodEvictionPolicy=None))
+    assert report.experiments >= 4
+    assert time.process_time() - begin < 5
+
+
+# ---- fixes ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_fix_edits_what_is_there_and_makes_what_is_not(lint: Lint) -> None:
+    lint(stateful_set(), rule="no-budget")
+    [loaded] = load_with_manifests([lint.path])
+    ref = Ref("StatefulSet", "default", "db")
+    path = ("spec", "template", "spec", "containers", 0)
+    fix = Fix(
+        (
+            Edit(ref, (*path, "lifecycle"), None),
+            Edit(ref, (*path, "securityContext", "runAsUser"), 5),
+            Edit(ref, ("spec", "template", "spec", "tolerations", 0), {"operator": "Exists"}),
+        )
+    )
+    made = fix.apply(loaded.scenario).objects[0]["spec"]["template"]["spec"]
+    assert "lifecycle" not in made["containers"][0]
+    assert made["containers"][0]["securityContext"] == {"runAsUser": 5}
+    assert made["tolerations"] == [{"operator": "Exists"}]
+    assert "lifecycle" in loaded.scenario.objects[0]["spec"]["template"]["spec"]["containers"][0]
+    assert fix.lines(loaded.scenario) == [
+        "StatefulSet/db spec.template.spec.containers[app].lifecycle: (remove)",
+        "StatefulSet/db spec.template.spec.containers[app].securityContext.runAsUser: 5",
+        "StatefulSet/db spec.template.spec.tolerations[0]: {operator: Exists}",
+    ]
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+def test_a_fix_is_something_that_the_api_server_takes(path: Path) -> None:
+    """For every suspicion about the scenarios that ship; none of them is tried, so this is quick."""
+    [loaded] = load_with_manifests([path])
+    for ref in workloads(loaded.scenario):
+        bench = Bench(loaded.scenario, ref, loaded.bare)
+        for rule in RULES:
+            for suspect in rule.suspects(bench, Assumptions()):
+                for manifest in suspect.fix.apply(loaded.scenario).objects:
+                    kind = built_in_kind(manifest["apiVersion"], manifest["kind"])
+                    assert kind is None or not (check(manifest, kind) or validate_create(manifest)), rule.name
+
+
+# ---- the scenarios that ship ----------------------------------------------------------------------------------------
+
+STORIES = {
+    "liveness-kills-recovery": ("start-killed-by-probe", {"StatefulSet prometheus"}),
+    "grace-too-short": ("grace-too-short", {"StatefulSet short", "StatefulSet hooked"}),
+    "budget-blocks-upgrade": ("budget-allows-no-eviction", {"PodDisruptionBudget strict"}),
+    "unhealthy-pod-blocks-drain": ("budget-guards-crash-loop", {"PodDisruptionBudget guarded"}),
+    "graceful-shutdown-compared": ("no-prestop-behind-service", {"Deployment exits"}),
+    "etcd-quorum-under-drain": ("no-budget", {"StatefulSet bare"}),
+    "scale-to-zero-with-retention-delete": ("retention-deletes-data", {"StatefulSet db"}),
+}
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_a_story_is_found_in_its_scenario(name: str) -> None:
+    """And its cured twin, beside it in the same file, is left alone."""
+    rule, subjects = STORIES[name]
+    [loaded] = load_with_manifests([SCENARIOS[0].with_name(f"{name}.yaml")])
+    report = lint_file(loaded, rules=[BY_NAME[rule]])
+    assert {finding.subject for finding in report.findings} == subjects
