@@ -14,10 +14,12 @@ from k8sim.faults.nodes import (
     KubeletRestart,
     MemoryPressure,
     NodeCrash,
+    NodeIsolation,
     NodePartition,
     NodeShutdown,
     NodeSlow,
     SpotReclaim,
+    ZoneIsolation,
     ZoneOutage,
     ZonePartition,
 )
@@ -25,9 +27,9 @@ from k8sim.faults.services import APIServerOutage, ControllerManagerRestart, Reg
 from k8sim.faults.storage import DiskLoss, DiskSlow, StorageOutage
 
 CLASSES: Final[tuple[type[Fault], ...]] = (
-    NodeCrash, NodePartition, KubeletRestart, NodeShutdown, NodeSlow, MemoryPressure, DiskPressure, ContainerExit,
-    Unready, Hang, SlowAnswers, OomKill, SpotReclaim, ZoneOutage, ZonePartition, DiskLoss, DiskSlow, StorageOutage,
-    RegistryOutage, APIServerOutage, ControllerManagerRestart,
+    NodeCrash, NodePartition, NodeIsolation, KubeletRestart, NodeShutdown, NodeSlow, MemoryPressure, DiskPressure,
+    ContainerExit, Unready, Hang, SlowAnswers, OomKill, SpotReclaim, ZoneOutage, ZonePartition, ZoneIsolation, DiskLoss,
+    DiskSlow, StorageOutage, RegistryOutage, APIServerOutage, ControllerManagerRestart,
 )  # fmt: skip
 
 

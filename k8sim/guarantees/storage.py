@@ -123,7 +123,9 @@ class FirstConsumer(Checker):
             return
         claim = self.world.find("PersistentVolumeClaim", ref.namespace, ref.name)
         storage_class = self.world.find("StorageClass", "", volume.spec.storage_class_name)
-        if claim is None or storage_class is None or storage_class.volume_binding_mode != "WaitForFirstConsumer":
+        if storage_class is None or storage_class.volume_binding_mode != "WaitForFirstConsumer":
+            return
+        if claim is None or claim.uid != ref.uid:
             return
         self.exercised += 1
         if "volume.kubernetes.io/selected-node" not in claim.metadata.annotations:
@@ -212,8 +214,10 @@ class DeleteHonoured(Checker):
             "stuck on a dead node": "the volume is attached to a node that does not answer",
             "node-crash": "the volume may be attached to a node that does not answer",
             "node-partition": "the volume may be attached to a node that does not answer",
+            "node-isolation": "the volume may be attached to a node that does not answer",
             "zone-outage": "the volume may be attached to a node that does not answer",
             "zone-partition": "the volume may be attached to a node that does not answer",
+            "zone-isolation": "the volume may be attached to a node that does not answer",
             "spot-reclaim": "the volume may be attached to a node that does not answer",
             "manual edit": "the volume has no deleter: somebody made it by hand",
         },
@@ -247,7 +251,10 @@ class SingleAttach(Checker):
         checks="the VolumeAttachments whose status says attached",
         does_not_check="what a machine does that lost its attachment (see one-writer)",
         source="pkg/controller/volume/attachdetach/reconciler/reconciler.go",
-        not_kept_under=BY_HAND,
+        not_kept_under={
+            **BY_HAND,
+            "failed detach": "after a detach that failed, or took too long, only the driver refuses the next node",
+        },
     )
     kinds = ("VolumeAttachment",)
 
@@ -264,7 +271,8 @@ class SingleAttach(Checker):
         for other in self.world.all("VolumeAttachment"):
             same = other.spec.source.persistent_volume_name == name and other.spec.node_name != new.spec.node_name
             if same and other.status.attached:
-                self.violated(name, f"is attached to {other.spec.node_name} and {new.spec.node_name}")
+                excuse = "failed detach" if other.status.detach_error is not None else None
+                self.violated(name, f"is attached to {other.spec.node_name} and {new.spec.node_name}", excuse=excuse)
 
 
 class OneWriter(Checker):

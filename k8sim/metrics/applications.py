@@ -29,7 +29,11 @@ class Loss:
 
 @dataclass
 class Shard:
-    """One part of an application's data."""
+    """One part of an application's data.
+
+    ``no_quorum`` None: it has not had a majority yet, or needs none.
+    ``holders``: who has or should have a copy, at last.
+    """
 
     key: Key
     down: dict[str, list[Interval]] = field(default_factory=lambda: {"writes": [], "reads": []})
@@ -38,18 +42,25 @@ class Shard:
     counts: list[tuple[int, dict[str, float]]] = field(default_factory=list)
     copies: list[tuple[int, int, int]] = field(default_factory=list)
     leaders: list[tuple[int, str]] = field(default_factory=list)
+    two_leaders: list[Interval] = field(default_factory=list)
+    no_quorum: list[Interval] | None = None
+    holders: Sequence[str] = ()
 
 
 @dataclass
 class Member:
-    """One member of an application: when it was in sync, when two processes had its identity."""
+    """One member of an application: when it was in sync, when it caught up (by shard), when two had its identity.
+
+    ``copies``: whether it has everything of each of its shards, at last.
+    """
 
     namespace: str
     application: str
     name: str
     in_sync: list[Interval] = field(default_factory=list)
-    catching_up: list[Interval] = field(default_factory=list)
+    catching_up: dict[int, list[Interval]] = field(default_factory=dict)
     doubled: list[Interval] = field(default_factory=list)
+    copies: dict[int, bool] = field(default_factory=dict)
 
 
 @dataclass
@@ -79,15 +90,9 @@ def _member_of(found: Applications, namespace: str, application: str, name: str)
 
 def _application(found: Applications, shard: Shard, row: Row, i: int) -> None:
     t, detail = row.t, row.detail
-    for what, word in (("writes", "Writes"), ("reads", "Reads")):
-        if row.event == f"{word}Unavailable":
-            shard.begun.setdefault(what, t)
-            if not (shard.down[what] and shard.down[what][-1].until_ns is None):
-                shard.down[what].append(Interval(t, None, i, NO_CAUSE, detail["reason"]))
-        elif row.event == f"{word}Available":
-            shard.begun.setdefault(what, t)
-            _end(shard.down[what], t, i)
-    if row.event == "Lost":
+    if row.event.startswith(("Writes", "Reads")):
+        _service(shard, row, i)
+    elif row.event == "Lost":
         shard.losses.append(Loss(t, detail["writes"], detail["cause"], detail["path"], detail["member"], i))
     elif row.event == "Found":
         shard.losses.append(Loss(t, -detail["writes"], "found again", "", detail["member"], i))
@@ -95,15 +100,41 @@ def _application(found: Applications, shard: Shard, row: Row, i: int) -> None:
         shard.counts.append((t, {name: detail[name] for name in COUNTS}))
     elif row.event == "Leader":
         shard.leaders.append((t, detail["member"]))
+    elif row.event == "TwoLeaders":
+        shard.two_leaders.append(Interval(t, None, i, reason=", ".join(detail["members"])))
+    elif row.event == "OneLeader":
+        _end(shard.two_leaders, t, i)
+    elif row.event == "Quorum":
+        shard.no_quorum = shard.no_quorum or []
+        _end(shard.no_quorum, t, i)
+    elif row.event == "QuorumLost" and shard.no_quorum is not None:
+        shard.no_quorum.append(Interval(t, None, i, reason=detail["reason"]))
     elif row.event == "Copies":
-        shard.copies.append((t, detail["full"], detail["wanted"]))
-        namespace, application, _ = shard.key
-        full = set(detail["members"])
-        for name in full:
-            _member_of(found, namespace, application, name)
-        for member in found.members.values():
-            if (member.namespace, member.application) == (namespace, application) and "shard" not in detail:
-                _follow(member.in_sync, member.name in full, t, i)
+        _copies(found, shard, row, i)
+
+
+def _service(shard: Shard, row: Row, i: int) -> None:
+    what = "writes" if row.event.startswith("Writes") else "reads"
+    shard.begun.setdefault(what, row.t)
+    if row.event.endswith("Unavailable"):
+        if not (shard.down[what] and shard.down[what][-1].until_ns is None):
+            shard.down[what].append(Interval(row.t, None, i, NO_CAUSE, row.detail["reason"]))
+    else:
+        _end(shard.down[what], row.t, i)
+
+
+def _copies(found: Applications, shard: Shard, row: Row, i: int) -> None:
+    """Note who has everything: a member is in sync while all its copies, one of each of its shards, have."""
+    namespace, application, number = shard.key
+    full = set(row.detail["members"])
+    shard.copies.append((row.t, row.detail["full"], row.detail["wanted"]))
+    before, shard.holders = shard.holders, [*dict.fromkeys([*row.detail["voters"], *row.detail["members"]])]
+    for name in dict.fromkeys([*before, *shard.holders]):
+        member = _member_of(found, namespace, application, name)
+        member.copies[number] = name in full
+        if name not in shard.holders:
+            del member.copies[number]
+        _follow(member.in_sync, bool(member.copies) and all(member.copies.values()), row.t, i)
 
 
 def _follow(intervals: list[Interval], now: bool, t: int, i: int) -> None:
@@ -121,10 +152,11 @@ def _end(intervals: list[Interval], t: int, i: int) -> None:
 
 
 def _member(member: Member, row: Row, i: int) -> None:
+    catching_up = member.catching_up.setdefault(row.detail.get("shard", 0), [])
     if row.event in ("CatchingUp", "Copying"):
-        _follow(member.catching_up, True, row.t, i)
+        _follow(catching_up, True, row.t, i)
     elif row.event == "InSync":
-        _end(member.catching_up, row.t, i)
+        _end(catching_up, row.t, i)
     elif row.event == "TwoProcesses":
         _follow(member.doubled, True, row.t, i)
     elif row.event == "OneProcess":

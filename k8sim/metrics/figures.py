@@ -13,7 +13,7 @@ from itertools import dropwhile
 from typing import Final, NamedTuple
 
 from k8sim.metrics.applications import Applications, Key, Shard, applications, by_application, service
-from k8sim.metrics.intervals import total_ns
+from k8sim.metrics.intervals import total_ns, union
 from k8sim.sim.trace import Trace
 from k8sim.sim.units import SECOND
 from k8sim.workload.losses import CAUSES
@@ -54,7 +54,10 @@ FIGURES: Final = (
     Figure("application", "longest_read_outage_s", "s", "the same for reads"),
     Figure("application", "fewest_copies", "copies", "the fewest copies of a shard that had everything, once all had"),
     Figure("application", "at_risk_s", "s", "time with one such copy at most of some shard, once all had everything"),
+    Figure("application", "no_quorum_s", "s", "time without a majority, from the first one on (of some shard); 0 where "
+           "none is needed"),
     Figure("application", "two_writers_s", "s", "time in which two processes had one identity, all members together"),
+    Figure("application", "two_leaders_s", "s", "time in which one that was cut off led beside another"),
     Figure("stream", "requests", "requests", "that were sent"),
     Figure("stream", "requests_served", "requests", "answered in full"),
     Figure("stream", "requests_failed", "requests", "neither served nor in flight at the end"),
@@ -116,6 +119,8 @@ def _of_application(found: Applications, shards: list[Shard], end_ns: int) -> It
         yield f"longest_{what}_outage_s", max(outages, default=0.0)
     yield "fewest_copies", min((float(full) for s in shards for _, full, _ in _once_complete(s)), default=math.nan)
     yield "at_risk_s", _at_risk_ns(shards, end_ns) / SECOND
+    yield "no_quorum_s", total_ns(union(i for s in shards for i in s.no_quorum or ()), end_ns) / SECOND
+    yield "two_leaders_s", total_ns(union(i for s in shards for i in s.two_leaders), end_ns) / SECOND
     yield "two_writers_s", _doubled_ns(found, shards[0].key, end_ns) / SECOND
 
 

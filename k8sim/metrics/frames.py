@@ -176,13 +176,28 @@ class Metrics:
 
     @cached_property
     def two_writers(self) -> pd.DataFrame:
-        """Times in which two processes had one identity."""
+        """Times in which two processes had one identity, or two led."""
+        rows: list[tuple[object, ...]] = []
+        for m in self._applications.members.values():
+            rows += [(m.namespace, m.application, m.name, "identity", *self._times(i)) for i in m.doubled]
+        for (namespace, name, _), shard in self._applications.shards.items():
+            rows += [(namespace, name, i.reason, "leaders", *self._times(i)) for i in shard.two_leaders]
+        return _frame(rows, "namespace application member what start_s end_s duration_s chain")
+
+    @cached_property
+    def quorum(self) -> pd.DataFrame:
+        """Times without a majority, from the first one on."""
         rows = [
-            (m.namespace, m.application, m.name, i.since_ns / SECOND, _s(i.until_ns))
-            for m in self._applications.members.values()
-            for i in m.doubled
+            (*key, *self._times(i), i.reason)
+            for key, shard in self._applications.shards.items()
+            for i in shard.no_quorum or ()
         ]
-        return _frame(rows, "namespace application member start_s end_s")
+        return _frame(rows, "namespace application shard start_s end_s duration_s chain reason")
+
+    def _times(self, i: Interval) -> tuple[float, float, float, str]:
+        """Return when something began, ended, how long it lasted, and all its causes."""
+        length = i.length_ns(self._end_ns) / SECOND
+        return i.since_ns / SECOND, _s(i.until_ns), length, causes_text(self._log, i.row)
 
     @cached_property
     def requests(self) -> pd.DataFrame:
@@ -204,7 +219,7 @@ class Metrics:
         for life in self._lives.pods.values():
             rows += [(*life.key, phase, ns / SECOND) for phase, ns in _phases_of(life, unknown)]
         for member in self._applications.members.values():
-            for i in member.catching_up:
+            for i in (i for intervals in member.catching_up.values() for i in intervals):
                 if i.until_ns is not None:
                     rows.append((member.namespace, member.name, 0, "catch up", i.length_ns(self._end_ns) / SECOND))
         rows += [*pulls(self._log), *storage_phases(self._log)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from k8sim.sim.trace import NO_CAUSE, Row, Trace
 
@@ -26,6 +26,18 @@ class Interval:
 def total_ns(intervals: Iterable[Interval], end_ns: int) -> int:
     """Return how long they lasted together; they must not overlap."""
     return sum(i.length_ns(end_ns) for i in intervals)
+
+
+def union(intervals: Iterable[Interval]) -> list[Interval]:
+    """Return the times in which at least one of them lasted, without overlaps."""
+    merged: list[Interval] = []
+    for i in sorted(intervals, key=lambda i: i.since_ns):
+        last = merged[-1] if merged else None
+        if last is None or (last.until_ns is not None and last.until_ns < i.since_ns):
+            merged.append(i)
+        elif last.until_ns is not None and (i.until_ns is None or i.until_ns > last.until_ns):
+            merged[-1] = replace(last, until_ns=i.until_ns, ended_by=i.ended_by)
+    return merged
 
 
 def share_above(steps: Sequence[tuple[int, int]], needed: int, since_ns: int, end_ns: int) -> float:

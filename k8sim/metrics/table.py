@@ -65,7 +65,14 @@ DEFINITIONS: Final = (
     Definition("commands", "step, command", "", "steps of the timeline (drains among them)"),
     Definition("commands", "start_s, duration_s, code", "s", "from its beginning to its end; exit code"),
     Definition("commands", "blocked_by", "", "of a drain: the budgets that refused evictions meanwhile"),
-    Definition("two_writers", "application, member, start_s, end_s", "s", "two processes of one identity ran"),
+    Definition("two_writers", "application, member", "", "whose; of leaders, the one that was cut off"),
+    Definition("two_writers", "what", "", "identity: two processes of one member ran; leaders: one that was cut off "
+               "went on after another had been elected"),
+    Definition("two_writers", "start_s, end_s, duration_s", "s", "end NaN: it lasts at the end of the run"),
+    Definition("two_writers", "chain", "", "all causes, the first at the left"),
+    Definition("quorum", "application, shard", "", "of which application (those that elect by majority)"),
+    Definition("quorum", "start_s, end_s, duration_s", "s", "without a majority that could elect, after the first one"),
+    Definition("quorum", "reason, chain", "", "who was missing at its beginning; all causes, the first at the left"),
     Definition("leaked_storage", "volume, claim, since_s", "s", "volumes that are Released or Failed at the end: "
                "storage that is paid for and that no claim has"),
     Definition("volumes.losses", "time_s, volume, event", "s", "something happened to the content of a volume"),

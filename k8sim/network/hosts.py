@@ -73,11 +73,20 @@ class Hosts:
         self.listeners: list[Listener] = []
         self._by_address: dict[str, Host] = {}
         self._by_uid: dict[str, Host] = {}
+        self.cuts = machines.cuts
         machines.meet(lambda _, machine: machine.observe(self._observe))
 
     def at(self, address: str) -> Host | None:
         """Return who has, or had last, an address."""
         return self._by_address.get(address)
+
+    def all(self) -> list[Host]:
+        """Return everybody who has, or had last, an address."""
+        return list(self._by_address.values())
+
+    def reaches(self, node: str, host: Host) -> bool:
+        """Tell whether no cut in the network is between a node ("": outside) and a host."""
+        return self.cuts.side(node) == self.cuts.side(host.machine.name)
 
     def of_pod(self, uid: str) -> Host | None:
         """Return the newest address of a pod."""

@@ -33,6 +33,13 @@ class Proxy:
         self._services = ServiceCache(server, f"kube-proxy/{node}", self._changed)
         self._services.start()
 
+    def follow(self, connected: bool) -> None:
+        """Watch the API server, or not: a proxy that is cut off from it keeps the rules that it has."""
+        if connected:
+            self._services.reconnect()
+        else:
+            self._services.disconnect()
+
     def endpoints(self, service: Key) -> tuple[str, ...]:
         """Return the addresses that new connections to a service's own address are sent to, each as likely."""
         return self._rules.get(service, ())

@@ -37,6 +37,16 @@ class ServiceCache:
         self._services.add_handler(self._service_changed)
         self._slices.add_handler(self._slice_changed)
 
+    def disconnect(self) -> None:
+        """Cut the watches: the cache goes stale."""
+        self._services.disconnect()
+        self._slices.disconnect()
+
+    def reconnect(self) -> None:
+        """Watch again, and report what has changed meanwhile."""
+        self._services.reconnect()
+        self._slices.reconnect()
+
     def service(self, key: Key) -> Service | None:
         """Return a service, or None."""
         return self._services.get(*key)

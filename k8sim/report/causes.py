@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _FAULTS: Final[Mapping[str, str]] = {
     "node-crash": "{node} lost power",
     "node-partition": "{node} lost its connection to the API server",
+    "node-isolation": "{node} was cut off from the network",
     "kubelet-restart": "the kubelet of {node} restarted",
     "container-exit": "a process of {pod} ended",
     "unready": "readiness probes of {pod} failed",
@@ -23,6 +24,7 @@ _FAULTS: Final[Mapping[str, str]] = {
     "spot-reclaim": "the cloud took {node} away",
     "zone-outage": "zone {zone} lost power",
     "zone-partition": "zone {zone} lost its connection to the API server",
+    "zone-isolation": "zone {zone} was cut off from the network",
     "disk-loss": "the disk of {claim} was lost",
     "storage-outage": "the storage system did not answer",
     "registry-outage": "the image registry did not answer",

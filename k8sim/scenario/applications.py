@@ -1,43 +1,44 @@
 """Replicated data in a scenario (``applications:``).
 
 applications:
-- name: etcd                   # its name in the trace and in metrics
-statefulSet: etcd            # whose pods are the members; or deployment: (one member, whatever its pod's name)
-preset: raft                 # a behaviour; everything below can be set beside it
-members: 3                   # voters at the beginning (default: the set's replicas)
-writes: 200/s                # what clients want to write
-start: 30s                   # when they begin
-volume: data                 # which volume has the data (default: the first claim, else emptyDir, else none)
-container: etcd              # which container is the member (default: the first)
-shards: 12                   # independent parts of the data ("members": one each)
-copies: 3                    # on how many members each part is
-ready: in-sync               # what readiness says: process, joined, in-sync, leader, serving
-# how it works
-acks: majority               # copies that have a write before it is acknowledged: a number, majority, all
-minInSync: 2                 # acks: all needs so many
-election: majority           # who may lead: majority, in-sync, any
-electionDelay: {uniform: [1s, 2s]}
-handover: 100ms              # the same after a clean stop
-keepsRole: true              # a leader that is back before another is elected goes on
-emptyVotes: false            # members that lost their data vote
-unclean: 5m                  # who was not in sync may lead after so long without a better one
-detect: 9s                   # how long acks: all waits for one that died
-lag: 100ms                   # of copies that are not waited for
-flush: 1s                    # buffer to kernel; 0s: before every acknowledgement
-sync: 5s                     # kernel to disk
-writeSize: 1Ki
-dataset: 10Gi                # size of a full copy
-bandwidth: 100Mi             # per s, of a copy that catches up
-copyTime: 10m                # of a full copy, instead of dataset / bandwidth
-parallelCopies: 1
-retained: 5000               # writes that are kept for who was away; more: a full copy
-rewind: true                 # a copy that diverged is cut back instead of copied in full
-reads: any                   # any copy in sync, or leader
-# how it starts, grows, is saved
-startup: {peers: majority, environment: [DB_SERVICE_HOST], retry: 1s, giveUp: 30s}
-membership: {join: start, leave: preStop, leaveAfter: 1s, cleanAfter: 20s, removed: crash}
-backup: {every: 1h, keep: 24, restore: 20m}
-oldWriters: 0.5              # share of writes that goes on to a process that was replaced and lives
+  - name: etcd                   # its name in the trace and in metrics
+    statefulSet: etcd            # whose pods are the members; or deployment: (one member, whatever its pod's name)
+    preset: raft                 # a behaviour; everything below can be set beside it
+    members: 3                   # voters at the beginning (default: the set's replicas)
+    writes: 200/s                # what clients want to write
+    start: 30s                   # when they begin
+    volume: data                 # which volume has the data (default: the first claim, else emptyDir, else none)
+    container: etcd              # which container is the member (default: the first)
+    shards: 12                   # independent parts of the data ("members": one each)
+    copies: 3                    # on how many members each part is
+    ready: in-sync               # what readiness says: process, joined, in-sync, leader, serving
+    # how it works
+    acks: majority               # copies that have a write before it is acknowledged: a number, majority, all
+    minInSync: 2                 # acks: all needs so many
+    election: majority           # who may lead: majority, in-sync, any
+    electionDelay: {uniform: [1s, 2s]}
+    handover: 100ms              # the same after a clean stop
+    keepsRole: true              # a leader that is back before another is elected goes on
+    emptyVotes: false            # members that lost their data vote
+    unclean: 5m                  # who was not in sync may lead after so long without a better one
+    isolated: steps-down         # what a leader does that is cut off while another is elected, or goes-on
+    detect: 9s                   # how long acks: all waits for one that died
+    lag: 100ms                   # of copies that are not waited for
+    flush: 1s                    # buffer to kernel; 0s: before every acknowledgement
+    sync: 5s                     # kernel to disk
+    writeSize: 1Ki
+    dataset: 10Gi                # size of a full copy
+    bandwidth: 100Mi             # per s, of a copy that catches up
+    copyTime: 10m                # of a full copy, instead of dataset / bandwidth
+    parallelCopies: 1
+    retained: 5000               # writes that are kept for who was away; more: a full copy
+    rewind: true                 # a copy that diverged is cut back instead of copied in full
+    reads: any                   # any copy in sync, or leader
+    # how it starts, grows, is saved
+    startup: {peers: majority, environment: [DB_SERVICE_HOST], retry: 1s, giveUp: 30s}
+    membership: {join: start, leave: preStop, leaveAfter: 1s, cleanAfter: 20s, removed: crash}
+    backup: {every: 1h, keep: 24, restore: 20m}
+    oldWriters: 0.5              # share of writes that stays with a process that was replaced or cut off, and lives
 """
 
 from __future__ import annotations
@@ -197,6 +198,7 @@ _RULES: Final[Mapping[str, tuple[str, Callable[[Part, Path], Any]]]] = {
     "keepsRole": ("keeps_role", lambda part, folder: part.flag()),
     "emptyVotes": ("empty_votes", lambda part, folder: part.flag()),
     "unclean": ("unclean_delay_ns", lambda part, folder: part.duration()),
+    "isolated": ("isolated", _choice("steps-down", "goes-on")),
     "detect": ("detect_ns", lambda part, folder: part.duration()),
     "lag": ("lag_ns", lambda part, folder: part.duration()),
     "flush": ("flush_ns", lambda part, folder: part.duration()),

@@ -1,7 +1,7 @@
 """An application in a cluster: turns what happens to its pods' processes and volumes into what its copies go through.
 
 It sees processes, machines and disks as they are. A partition that cuts a kubelet off from the API server does not cut
-the members off from each other or from their clients.
+the members off from each other or from their clients; a cut in the network (`k8sim.machines.cuts`) does.
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ class Application:
         self._ours: dict[str, bool] = {}
         self._places: dict[str, dict[str, None]] = {}
         self._judging = False
+        self._cuts = machines.cuts
         self.groups = self._make_groups()
         self.members = Members(self)
         self._marks = Marks(storage, self.groups)
@@ -87,11 +88,8 @@ class Application:
             voters = [spec.members[(i + j) % count] for j in range(copies)] if copies < count else list(spec.members)
             rate = spec.writes * (i + 1) // spec.shards - spec.writes * i // spec.shards
             shard = i if spec.shards > 1 else None
-            made.append(
-                Group(
-                    self.sim, spec.name, spec.rules, voters, rate, spec.namespace, shard, spec.ghost_share, self.changed
-                )
-            )
+            names = (spec.name, spec.rules, voters, rate, spec.namespace, shard)
+            made.append(Group(self.sim, *names, spec.ghost_share, self.changed, self._cuts.side))
         return made
 
     def _begin(self) -> None:
@@ -101,7 +99,7 @@ class Application:
     def finish(self) -> None:
         """Write down what has become of the writes at the end."""
         for group in self.groups:
-            group.write_counts()
+            group.service.write_counts()
 
     # ---- processes --------------------------------------------------------------------------------------------------
 
@@ -172,7 +170,7 @@ class Application:
             running.machine.name,
             self._peer_names(running) if startup.peers is not None else {},
             self._dns,
-            self._runs,
+            partial(self._reaches, running),
             partial(self._join, running),
             partial(self._waits, running, row),
         )
@@ -195,6 +193,12 @@ class Application:
 
     def _runs(self, member: str) -> bool:
         return any(r.process.member == member for r in self._running.values())
+
+    def _reaches(self, running: Running, member: str) -> bool:
+        """Tell whether a process finds another of a member running, on its side of all cuts."""
+        side = self._cuts.side(running.machine.name)
+        others = [r for r in self._running.values() if r.process.member == member]
+        return any(self._cuts.side(other.machine.name) == side for other in others)
 
     def _look_again(self, row: int) -> None:
         for other in list(self._running.values()):
@@ -251,6 +255,11 @@ class Application:
     def _machine_lost(self, node: str, row: int) -> None:
         for group in self.groups:
             group.machine_lost(node, row)
+
+    def _network_changed(self, row: int) -> None:
+        for group in self.groups:
+            group.network_changed(row)
+        self._look_again(row)
 
     def _on_volume(self, event: str, name: str, detail: Mapping[str, object], row: int) -> None:
         if name not in self._places:
@@ -338,7 +347,7 @@ class Application:
         if self.spec.ready == "leader":
             return "leader" in states
         if self.spec.ready == "serving":
-            return all(not g.why_closed for g in groups)
+            return all(not g.service.why_closed for g in groups)
         return True
 
     # ---- membership's view ------------------------------------------------------------------------------------------
@@ -355,4 +364,4 @@ class Application:
     @property
     def share(self) -> Fraction:
         """Return the share of shards that can be written to now."""
-        return Fraction(sum(not g.why_closed for g in self.groups), len(self.groups))
+        return Fraction(sum(not g.service.why_closed for g in self.groups), len(self.groups))

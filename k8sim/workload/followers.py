@@ -39,7 +39,7 @@ class Followers:
         """Let those in sync get the rest: a leader that stops cleanly waits until it has shipped everything."""
         content = leader.content(self._group.now)
         for replica in self._group.replicas.values():
-            if replica.state == "in-sync":
+            if replica.state == "in-sync" and self._group.at_leader(replica.member):
                 replica.become(self._group.now, content)
 
     def leader_lost(self, leader: Replica) -> None:
@@ -52,6 +52,16 @@ class Followers:
             self.forget(replica)
             replica.stand(self._group.now)
             replica.state = "behind" if replica.state != "in-sync" else "in-sync"
+
+    def part(self) -> None:
+        """Let those stand where they are that do not reach the leader any more."""
+        group = self._group
+        for replica in group.replicas.values():
+            if group.leader is not None and not group.at_leader(replica.member):
+                self.forget(replica)
+                replica.stand(group.now)
+                leader_is_away = group.side_of(group.leader) != ()
+                replica.state = "in-sync" if replica.state == "in-sync" and leader_is_away else "behind"
 
     def rate_changed(self) -> None:
         """Reckon anew when those that catch up are there: the leader writes at another rate."""
@@ -67,7 +77,7 @@ class Followers:
             return
         for name in [*group.voters, *(n for n in group.replicas if n not in group.voters)]:
             replica = group.replicas.get(name)
-            if replica is None or replica is leader or replica in self._lags:
+            if replica is None or replica is leader or replica in self._lags or not group.at_leader(name):
                 continue
             if replica not in self._waiting and replica not in self._copying:
                 self._begin(replica, leader, row)
@@ -141,7 +151,7 @@ class Followers:
     def _set_lags(self, leader: Replica) -> None:
         """Let those follow without lag whose acknowledgement is waited for."""
         group = self._group
-        in_sync = [n for n in group.voters if n in group.replicas and group.replicas[n].state == "in-sync"]
+        in_sync = [n for n in group.voters if group.at_leader(n) and group.replicas[n].state == "in-sync"]
         waited = synchronous(self._rules, in_sync)
         for name in in_sync:
             replica = group.replicas[name]

@@ -1,7 +1,8 @@
-"""A group of copies of the same data: its leader, its followers, what is acknowledged, and what is lost.
+"""A group of copies of the same data: what is acknowledged, where it is, and what is lost.
 
-The group is told what happens (a process joins or ends, a volume is gone) and then settles: it accounts for what is
-lost, elects, lets copies catch up, and opens or closes for writes. Between such moments everything is a line.
+The group is told what happens (a process joins or ends, a volume is gone, the network is cut) and then settles: it
+accounts for what is lost, elects (`Leadership`), lets copies catch up (`Followers`), and opens or closes for writes
+(`Service`). Between such moments everything is a line.
 
 Invariant, at every instant:  acknowledged = surviving + lost.
 """
@@ -9,28 +10,23 @@ Invariant, at every instant:  acknowledged = surviving + lost.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from k8sim.machines.cuts import Side
 from k8sim.sim.clock import rank
 from k8sim.sim.distributions import Constant, Distribution
 from k8sim.sim.simulation import Simulation
 from k8sim.sim.trace import NO_CAUSE
-from k8sim.workload.amounts import Flow, whole
+from k8sim.workload.amounts import whole
 from k8sim.workload.copies import End, Process, Replica, Store
 from k8sim.workload.followers import Followers
 from k8sim.workload.history import EMPTY, Content, History
-from k8sim.workload.losses import cause_of_path, cause_of_promotion
-from k8sim.workload.rules import Rules, Standing, best, candidates, why_not_readable, why_not_writable
+from k8sim.workload.leadership import Leadership
+from k8sim.workload.losses import cause_of_path
+from k8sim.workload.otherwriters import OtherWriters
+from k8sim.workload.rules import Rules, Standing
+from k8sim.workload.service import Service
 
 _PATH_OF_END = {"clean": "L1", "killed": "L1", "machine lost": "L2", "fenced": "L21"}
-
-
-@dataclass(eq=False)
-class Ghost:
-    """A process that was leader and still writes although another has its identity."""
-
-    replica: Replica
-    base: int
 
 
 class Group:
@@ -45,9 +41,11 @@ class Group:
     rate
         Writes per s that clients want to make, in units.
     ghost_share
-        Which share of them goes to a process that another has replaced, while both run; as (numerator, denominator).
+        Which share of them goes to a process that another has replaced, or that was cut off; (numerator, denominator).
     changed
         Called after anything has changed.
+    side
+        Tells on which side of all cuts in the network a machine is.
     """
 
     def __init__(
@@ -61,6 +59,7 @@ class Group:
         shard: int | None = None,
         ghost_share: tuple[int, int] = (1, 2),
         changed: Callable[[], None] = lambda: None,
+        side: Callable[[str], Side] = lambda node: (),
     ) -> None:
         self.sim = sim
         self.rules = rules
@@ -74,30 +73,20 @@ class Group:
         self.replicas: dict[str, Replica] = {}
         self.stores: dict[str, Store] = {}
         self.listed: dict[str, None] = {}
-        self.ghosts: list[Ghost] = []
         self.backups: list[Content] = []
         self.lost = 0
-        self.term = 0
-        self.why_closed = "not begun"
-        self.why_unreadable = "not begun"
         self.restoring = False
         self.entity = name if shard is None else f"{name}/{shard}"
         self.rank = rank("application", self.entity)
         self.clock = sim.clock
-        self._wanted = rate
-        self._rate = 0
-        self._ghost_share = ghost_share
         self._acknowledged = 0
         self._leader_base = 0
-        self._last_leader = ""
-        self._leaderless_since = 0
-        self._election = 0
-        self._election_planned = False
-        self._handed_over = False
-        self._offered = Flow(self.clock.now)
-        self._copies: tuple[str, ...] | None = None
         self._changed = changed
+        self._side = side
+        self.others = OtherWriters(self)
         self.followers = Followers(self)
+        self.leadership = Leadership(self)
+        self.service = Service(self, rate, ghost_share)
 
     # ---- amounts ----------------------------------------------------------------------------------------------------
 
@@ -110,42 +99,81 @@ class Group:
         """Return how many writes the group still has, on the path of its last leader."""
         return self.path.offset if self.leader is None else self.leader.trajectory.at(self.now)
 
-    def _ghost_amount(self, ghost: Ghost) -> int:
-        return ghost.replica.trajectory.at(self.now) - ghost.base
-
     def acknowledged(self) -> int:
         """Return how many writes have been acknowledged."""
         led = 0 if self.leader is None else self.leader.trajectory.at(self.now) - self._leader_base
-        return self._acknowledged + led + sum(self._ghost_amount(g) for g in self.ghosts)
+        return self._acknowledged + led + self.others.amount()
 
     def divergent(self) -> int:
-        """Return how many writes only processes have that another has replaced."""
-        return sum(self._ghost_amount(g) for g in self.ghosts)
+        """Return how many writes only processes have that should not write."""
+        return self.others.amount()
 
-    def offered(self) -> int:
-        """Return how many writes clients have wanted to make."""
-        return self._offered.at(self.now)
+    @property
+    def virgin(self) -> bool:
+        """Whether nothing was ever written."""
+        return self.acknowledged() == 0
+
+    def open_account(self, leader: Replica) -> None:
+        """Let a leader's writes count as the group's from now on."""
+        self.leader = leader
+        self.path = leader.content(self.now)
+        self._leader_base = self.path.offset
+
+    def close_account(self, leader: Replica) -> None:
+        """Let a leader's writes count no longer."""
+        self.path = leader.content(self.now)
+        self.leader = None
+        self.count_acknowledged(self.path.offset - self._leader_base)
+
+    def count_acknowledged(self, amount: int) -> None:
+        """Count writes as acknowledged that nobody counts any more who runs."""
+        self._acknowledged += amount
+
+    def cut_path(self, offset: int) -> None:
+        """Leave the last leader's later writes to itself: from now on they count as its own."""
+        self._acknowledged -= self.path.offset - offset
+        self.path = Content(self.path.branch, offset)
 
     def extant(self) -> list[Content]:
         """Return the contents of all copies that exist: running, at rest, backed up."""
         running = {r.store.place for r in self.replicas.values()}
-        ghostly = {id(g.replica.store) for g in self.ghosts}
+        ghostly = {id(g.replica.store) for g in self.others.ghosts}
         contents = [r.content(self.now) for r in self.replicas.values()]
+        contents += [g.replica.content(self.now) for g in self.others.ghosts if g.cut_off]
         contents += [s.content for p, s in self.stores.items() if p not in running and id(s) not in ghostly]
         return contents + self.backups
+
+    # ---- who reaches whom -------------------------------------------------------------------------------------------
+
+    def side_of(self, replica: Replica) -> Side:
+        """Return on which side of all cuts a process is."""
+        return self._side(replica.process.node)
+
+    def sides(self) -> list[Side]:
+        """Return the sides on which there are processes, that of the control plane first."""
+        return sorted({(), *(self.side_of(r) for r in self.replicas.values())})
+
+    def at_leader(self, member: str) -> bool:
+        """Tell whether a member runs on the leader's side (without a leader: the control plane's)."""
+        replica = self.replicas.get(member)
+        side = () if self.leader is None else self.side_of(self.leader)
+        return replica is not None and self.side_of(replica) == side
+
+    def network_changed(self, row: int) -> None:
+        """Let copies that do not reach each other any more go apart, and those that do again come together."""
+        self.followers.part()
+        if self.leader is not None and not self.side_of(self.leader):  # one that is cut off can strike nobody off
+            for member in [name for name in self.listed if not self.at_leader(name)]:
+                self._unlist_later(member, "killed")
+        self.others.give_way(row)
+        self.settle(row)
 
     # ---- what happens -----------------------------------------------------------------------------------------------
 
     def begin(self, row: int = NO_CAUSE) -> None:
         """Let clients begin to write."""
-        self._rate = self._wanted
-        self._offered.change(self.now, self._rate)
+        self.service.begin()
         self.settle(row)
-
-    def set_rate(self, rate: int, row: int = NO_CAUSE) -> None:
-        """Let clients write at another rate from now on."""
-        self._wanted = rate
-        self.begin(row)
 
     def up(self, process: Process, row: int, origin: str = "new", content: Content | None = None) -> None:
         """Let a process join.
@@ -157,7 +185,7 @@ class Group:
         """
         old = self.replicas.get(process.member)
         if old is not None:
-            self._replace(old, row)
+            self.others.replace(old, row)
         store = self.stores.get(process.place)
         if store is None:
             store = self.stores[process.place] = Store(process.place, origin=origin)
@@ -167,22 +195,10 @@ class Group:
         self.replicas[process.member] = Replica(process, store, self.rules, self.now)
         self.settle(row)
 
-    def _replace(self, old: Replica, row: int) -> None:
-        """Turn a process whose identity another has taken into a ghost, or forget it if it cannot write alone."""
-        was_leader = self.leader is old
-        if was_leader:
-            self._end_leadership()
-        self.followers.forget(old)
-        del self.replicas[old.member]
-        if was_leader and self.rules.acks == 1:
-            old.become(self.now, Content(self.history.fork(self.path), self.path.offset))
-            self.ghosts.append(Ghost(old, self.path.offset))
-
     def down(self, process: Process, how: End, row: int, path: str = "") -> None:
         """Let a process end; ``path`` is how its volume was taken away from it."""
-        ghost = next((g for g in self.ghosts if g.replica.process == process), None)
-        if ghost is not None:
-            self._end_ghost(ghost, row)
+        if self.others.end(process, how, row):
+            self.settle(row)
             return
         replica = self.replicas.get(process.member)
         if replica is None or replica.process != process:
@@ -190,8 +206,7 @@ class Group:
         if self.leader is replica:
             if how == "clean":
                 self.followers.leader_stops(replica)
-            self._end_leadership()
-            self._handed_over = how == "clean"
+            self.leadership.resign(handed_over=how == "clean")
         self.followers.forget(replica)
         partial = replica.state == "copying"
         replica.end(self.now, how)
@@ -234,7 +249,7 @@ class Group:
             if replica.store is store:
                 member = replica.member
                 if self.leader is replica:
-                    self._end_leadership()
+                    self.leadership.resign()
                 self.followers.forget(replica)
                 store.settle(EMPTY)
                 store.origin = "new"
@@ -272,9 +287,9 @@ class Group:
     def settle(self, row: int, path: str = "", member: str = "") -> None:
         """Draw all consequences of what has just happened."""
         self._account(path, member, row)
-        self._lead(row)
+        self.leadership.settle(row)
         self.followers.synchronise(row)
-        self._serve(row)
+        self.service.settle(row)
         self._changed()
 
     def _account(self, path: str, member: str, row: int) -> None:
@@ -287,23 +302,24 @@ class Group:
             nothing_left = left == 0 or not any(self.history.common(c, self.path) for c in self._at_members())
             cause = cause_of_path(path, len(self.voters) if nothing_left else 1)
             self.path = Content(self.path.branch, left)
-            self._lose(gone, cause, path, member, row)
+            self.lose(gone, cause, path, member, row)
 
     def _at_members(self) -> list[Content]:
         return self.extant()[: len(self.extant()) - len(self.backups)]
 
-    def _lose(self, amount: int, cause: str, path: str, member: str, row: int) -> None:
+    def lose(self, amount: int, cause: str, path: str, member: str, row: int) -> None:
+        """Count acknowledged writes as lost."""
         self.lost += amount
         detail = {"writes": whole(amount), "cause": cause, "path": path, "member": member}
         self.note("Lost", row, **detail)
 
-    def standings(self) -> list[Standing]:
-        """Return how every voter stands."""
-        return [self._standing(name) for name in self.voters]
+    def standings(self, side: Side = ()) -> list[Standing]:
+        """Return how every voter stands, as seen from a side of all cuts."""
+        return [self._standing(name, side) for name in self.voters]
 
-    def _standing(self, name: str) -> Standing:
+    def _standing(self, name: str, side: Side) -> Standing:
         replica = self.replicas.get(name)
-        if replica is None:
+        if replica is None or self.side_of(replica) != side:
             return Standing(name, listed=name in self.listed)
         last = self.history.normal(replica.content(self.now))
         return Standing(
@@ -316,119 +332,11 @@ class Group:
             last=last,
         )
 
-    # ---- leadership -------------------------------------------------------------------------------------------------
-
-    @property
-    def virgin(self) -> bool:
-        """Whether nothing was ever written."""
-        return self.acknowledged() == 0
-
-    def _end_leadership(self) -> None:
-        """Let the leader be leader no more; nobody gets further."""
-        leader = self.leader
-        assert leader is not None
-        offset = leader.trajectory.at(self.now)
-        self._acknowledged += offset - self._leader_base
-        self.path = Content(leader.branch, offset)
-        self._last_leader = leader.member
-        self._leaderless_since = self.now
-        self._handed_over = False
-        leader.stand(self.now)
-        leader.state = "behind"
-        self.leader = None
-        self.followers.leader_lost(leader)
-
-    def electable(self) -> tuple[list[Standing], str]:
-        """Return who may become leader now, and if nobody, why."""
-        fit, why = candidates(self.rules, self.standings(), self.virgin)
-        if self.backups and not self.virgin:
-            fit = [s for s in fit if not s.empty]  # a backup is better than nothing
-        return fit, why
-
-    def _lead(self, row: int) -> None:
-        """Elect, now or after the delay, if there is no leader and somebody can be."""
-        if self.leader is not None:
-            return
-        fit, _ = self.electable()
-        names = [s.name for s in fit]
-        if self.rules.keeps_role and self._last_leader in names:
-            self._promote(self._last_leader, row)
-        elif self.virgin and self.rules.election != "majority" and self.voters[0] in names:
-            self._promote(self.voters[0], row)
-        elif not fit:
-            self._election_planned = False
-            self._election += 1
-            self._plan_unclean()
-        elif not self._election_planned:
-            delay = self._delay()
-            self._election += 1
-            if delay == 0:
-                self._promote(best(fit, self.voters), row)
-            else:
-                self._election_planned = True
-                self.clock.call_after(delay, self._elect, self._election, row, rank=self.rank)
-
-    def _delay(self) -> int:
-        handed_over = self._handed_over and self.rules.handover is not None
-        law = self.rules.handover if handed_over else self.rules.election_delay
-        assert law is not None
-        return self.draw(law, "election")
-
     def draw(self, law: Distribution, purpose: str) -> int:
         """Draw a duration from a stream of the group."""
         if isinstance(law, Constant):
             return law.ns
         return law.quantile(self.sim.streams.uniform(self.entity, purpose))
-
-    def _elect(self, number: int, row: int) -> None:
-        if number != self._election or self.leader is not None:
-            return
-        self._election_planned = False
-        fit, _ = self.electable()
-        if fit:
-            self._promote(best(fit, self.voters), row)
-            self.settle(row)
-
-    def _plan_unclean(self) -> None:
-        """Elect somebody who was not in sync, when nobody else has come back for long enough."""
-        if self.rules.election == "in-sync" and self.rules.unclean:
-            when = max(self.now, self._leaderless_since + self.rules.unclean_delay_ns)
-            self.clock.call_at(when, self._elect_unclean, self._election, rank=self.rank)
-
-    def _elect_unclean(self, number: int) -> None:
-        if number != self._election or self.leader is not None:
-            return
-        fit = [s for s in self.standings() if s.there and not s.partial]
-        if fit:
-            self._promote(best(fit, self.voters), NO_CAUSE)
-            self.settle(NO_CAUSE)
-
-    def _promote(self, name: str, row: int) -> None:
-        """Make a member the leader: what it has is from now on what the group has."""
-        replica = self.replicas[name]
-        content = replica.content(self.now)
-        kept = self.history.common(content, self.path)
-        lost, back = self.path.offset - kept, content.offset - kept
-        self.term += 1
-        self.followers.forget(replica)
-        leader_row = self.note("Leader", row, member=name, term=self.term)
-        if lost:
-            cause = cause_of_promotion(replica.store.origin, content.offset == 0, name == self._last_leader)
-            self._lose(lost, cause, "", name, leader_row)
-        if back:  # writes that had been given up: this copy has them
-            self.lost -= back
-            self.note("Found", leader_row, writes=whole(back), member=name)
-        branch = self.history.fork(content)
-        self.path = Content(branch, content.offset)
-        replica.become(self.now, self.path)
-        replica.state = "leader"
-        replica.store.origin = ""
-        self.leader = replica
-        for other in [n for n in self.listed if n not in self.replicas]:
-            del self.listed[other]  # who is not there at an election is known to be gone
-        self.listed[name] = None
-        self._leader_base = content.offset
-        self._election_planned = False
 
     def _unlist_later(self, member: str, how: End) -> None:
         """Strike a member off the list of those whose acknowledgement is waited for, when its end is noticed."""
@@ -438,76 +346,11 @@ class Group:
             self.clock.call_after(self.rules.detect_ns, self._unlist, member, NO_CAUSE, rank=self.rank)
 
     def _unlist(self, member: str, row: int | None) -> None:
-        others = any(name != member and name in self.replicas for name in self.listed)
-        if member in self.listed and member not in self.replicas and others:
+        others = any(name != member and self.at_leader(name) for name in self.listed)
+        if member in self.listed and not self.at_leader(member) and others:
             del self.listed[member]
             if row is not None:
                 self.settle(row)
-
-    # ---- service ----------------------------------------------------------------------------------------------------
-
-    def _serve(self, row: int) -> None:
-        """Open or close for writes and reads."""
-        standings = self.standings()
-        leader = self.leader.member if self.leader is not None else None
-        _, nobody = self.electable() if leader is None else ([], "")
-        closed = why_not_writable(self.rules, standings, leader)
-        unreadable = why_not_readable(self.rules, standings, leader)
-        if leader is None and nobody:
-            closed = nobody if closed else ""
-            unreadable = nobody if unreadable else ""
-        numerator, denominator = self._ghost_share if self.ghosts else (0, 1)
-        ghosts = self._rate * numerator // denominator
-        for ghost in self.ghosts:
-            self._write(ghost.replica, ghosts // len(self.ghosts))
-        if self.leader is not None:
-            self._write(self.leader, 0 if closed else self._rate - ghosts)
-        self._note_service("Writes", self.why_closed, closed, row)
-        self._note_service("Reads", self.why_unreadable, unreadable, row)
-        changed = (closed == "") != (self.why_closed == "")
-        self.why_closed, self.why_unreadable = closed, unreadable
-        self._note_copies(row)
-        if changed:
-            self.write_counts(row)
-            self.followers.rate_changed()
-
-    def _write(self, replica: Replica, rate: int) -> None:
-        if replica.trajectory.rate != rate:
-            replica.trajectory.write(self.now, rate)
-            if replica is self.leader:
-                self.followers.rate_changed()
-
-    def _note_service(self, what: str, was: str, why: str, row: int) -> None:
-        if was != why and (was == "") != (why == ""):
-            self.note(f"{what}Available", row) if why == "" else self.note(f"{what}Unavailable", row, reason=why)
-        elif was != why:
-            self.note(f"{what}Unavailable", row, reason=why)
-
-    def _note_copies(self, row: int) -> None:
-        full = tuple(n for n, r in self.replicas.items() if r.state in ("leader", "in-sync"))
-        if full != self._copies:
-            self._copies = full
-            self.note("Copies", row, full=len(full), members=sorted(full), wanted=len(self.voters))
-
-    def write_counts(self, row: int = NO_CAUSE) -> None:
-        """Write down what has become of the writes so far."""
-        acknowledged = self.acknowledged()
-        self.note(
-            "Counts",
-            row,
-            acknowledged=whole(acknowledged),
-            refused=whole(self.offered() - acknowledged),
-            lost=whole(self.lost),
-            surviving=whole(self.position() + self.divergent()),
-        )
-
-    def _end_ghost(self, ghost: Ghost, row: int) -> None:
-        amount = self._ghost_amount(ghost)
-        self._acknowledged += amount
-        self.ghosts.remove(ghost)
-        if amount:
-            self._lose(amount, "two-writers", "L27", ghost.replica.member, row)
-        self.settle(row)
 
     # ---- trace ------------------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ CAUSES: Final[Mapping[str, str]] = {
     "empty-primary": "the leader came back without data and kept its role, and the others followed it",
     "empty-majority": "members without data formed a majority",
     "old-snapshot": "the leader's volume was restored from a snapshot older than the last write (L28)",
+    "split-brain": "a leader that was cut off went on, with clients on its side, after another had been elected",
     "two-writers": "a second process under the same identity was writing; what it wrote was not kept (L20, L27)",
 }
 

@@ -68,13 +68,15 @@ PRESETS: Final[Mapping[str, Preset]] = {
             election_delay=Uniform(20 * SECOND, 30 * SECOND),
             handover=Constant(2 * SECOND),
             keeps_role=True,
+            isolated="steps-down",
             lag_ns=100 * MILLISECOND,
             bandwidth=50 * MEBI,
             dataset_bytes=1024 * MEBI,
             reads="any",
         ),
         "asynchronous replicas behind one primary, failover by a lease that runs out (PostgreSQL with Patroni)",
-        "Patroni: ttl 30 s, renewed every loop_wait 10 s, so 20 to 30 s after the last renewal; pg_rewind. "
+        "Patroni: ttl 30 s, renewed every loop_wait 10 s, so 20 to 30 s after the last renewal; pg_rewind; a "
+        "primary that cannot renew its lease demotes itself. "
         "Lag, data size and bandwidth assumed",
     ),
     "sentinel": Preset(
@@ -93,7 +95,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
         ),
         "asynchronous replicas; the primary keeps its role if it is back before the failover, empty or not (Redis)",
         "Redis Sentinel: down-after-milliseconds 30000; appendfsync everysec; a replica that differs is copied in "
-        "full. Lag, data size and bandwidth assumed",
+        "full; min-replicas-to-write 0, so a primary that is cut off goes on. Lag, data size and bandwidth assumed",
     ),
     "semi-synchronous": Preset(
         Rules(

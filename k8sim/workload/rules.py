@@ -39,6 +39,9 @@ class Rules:
         A member that has lost its data votes and may win, as if it had never had any.
     unclean
         With ``election`` in-sync: if none of those is there for ``unclean_delay``, any other may win.
+    isolated
+        What a leader does that was cut off while another is elected elsewhere: it ``steps-down`` in time, or it
+        ``goes-on`` with the clients that it reaches, if it can acknowledge without the others.
     detect
         How long a member that died stays among those whose acknowledgement ``all`` waits for; one that stops cleanly
         leaves at once.
@@ -70,6 +73,7 @@ class Rules:
     empty_votes: bool = False
     unclean: bool = False
     unclean_delay_ns: int = 0
+    isolated: Literal["steps-down", "goes-on"] = "goes-on"
     detect_ns: int = 0
     lag_ns: int = 0
     flush_ns: int = 0

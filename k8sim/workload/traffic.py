@@ -44,6 +44,7 @@ class Stream:
         self._active = False
         self._planned = FOR_EVER
         self._seen: set[str] = set()
+        self._cut_off: dict[str, None] = {}
         self._clock.call_at(spec.start_ns, self._begin, rank=self._rank)
         if spec.stop_ns < FOR_EVER:
             self._clock.call_at(spec.stop_ns, self._stop, rank=self._rank)
@@ -66,23 +67,28 @@ class Stream:
             if occurrence.what in ("ended", "lost"):
                 cut = self.requests.end(now, process, occurrence.what == "lost")
                 if cut:
-                    self._cut(cut, host, process, occurrence)
+                    self._cut(cut, host, _how_it_ended(occurrence, process), occurrence.row)
             elif occurrence.what == "stopping" and self.spec.after_sigterm == "refuse":
                 self.requests.close(now, process)
         if host.address in self._seen:
             self.refresh(occurrence.row)
 
-    def _cut(self, amount: int, host: Host, process: Container, occurrence: Occurrence) -> None:
-        if occurrence.what == "lost":
-            how = "machine lost"
-        elif process.record.exit_code == 137:
-            how = "SIGKILL"
-        else:
-            how = "exit"
+    def on_cut(self, row: int) -> None:
+        """Give up what is in work where no answer comes any more, and look again: who reaches whom has changed."""
+        for host in self._hosts.all():
+            process = host.process(self.spec.container)
+            if self._hosts.reaches(self.spec.node, host):
+                self._cut_off.pop(host.uid, None)
+            elif process is not None and host.uid not in self._cut_off:
+                self._cut_off[host.uid] = None
+                amount = self.requests.end(self._clock.now, process, silent=True)
+                if amount:
+                    self._cut(amount, host, "network", row)
+        self.refresh(row)
+
+    def _cut(self, amount: int, host: Host, how: str, row: int) -> None:
         detail = {"requests": whole(amount), "pod": host.key[1], "how": how}
-        self._trace.append(
-            self._clock.now, "Traffic", self.spec.name, "Cut", detail, occurrence.row, self.spec.namespace
-        )
+        self._trace.append(self._clock.now, "Traffic", self.spec.name, "Cut", detail, row, self.spec.namespace)
 
     def refresh(self, cause: int) -> None:
         """Look again at what the clients see and what meets them; write down what has changed."""
@@ -113,6 +119,8 @@ class Stream:
         host = self._hosts.at(address)
         if host is None:
             return "nobody"
+        if host.there and not self._hosts.reaches(self.spec.node, host):
+            return "hangs"  # packets go nowhere, and nothing says so
         reception = host.reception(self._clock.now, self.spec.container)
         if reception == "answers" and self.spec.after_sigterm == "refuse":
             process = host.process(self.spec.container)
@@ -147,6 +155,12 @@ class Stream:
         self._trace.append(now, "Traffic", self.spec.name, "Counts", detail, cause, self.spec.namespace)
 
 
+def _how_it_ended(occurrence: Occurrence, process: Container) -> str:
+    if occurrence.what == "lost":
+        return "machine lost"
+    return "SIGKILL" if process.record.exit_code == 137 else "exit"
+
+
 class Traffic:
     """All streams of a scenario."""
 
@@ -159,11 +173,16 @@ class Traffic:
         self.streams = [Stream(server, hosts, spec, partial(self._view, spec)) for spec in specs]
         if self.streams:
             hosts.listeners.append(self._on_host)
+            hosts.cuts.listeners.append(self._on_cut)
 
     def finish(self) -> None:
         """Write down the streams' last counts: the run is over."""
         for stream in self.streams:
             stream.finish()
+
+    def _on_cut(self, row: int) -> None:
+        for stream in self.streams:
+            stream.on_cut(row)
 
     def _on_host(self, host: Host, occurrence: Occurrence) -> None:
         for stream in self.streams:

@@ -32,6 +32,8 @@ class Workload:
         self._server = server
         self._settings = network
         self._proxies: dict[str, Proxy] = {}
+        self._cuts = machines.cuts
+        self._cuts.listeners.append(self._on_cut)
         self.traffic: Traffic | None = None
         self.applications: list[Application] = []
         if traffic:
@@ -48,6 +50,10 @@ class Workload:
         if node not in self._proxies:
             self._proxies[node] = Proxy(self._server, node, self._settings.proxy)
         return self._proxies[node]
+
+    def _on_cut(self, row: int) -> None:
+        for node, proxy in self._proxies.items():
+            proxy.follow(connected=not self._cuts.side(node))
 
     def finish(self) -> None:
         """Write down what has come of everything at the end of the run."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from k8sim.machines.cuts import Cuts
 from k8sim.sim.clock import Clock
 from k8sim.sim.distributions import Constant
 from k8sim.sim.latencies import Latencies
@@ -29,7 +30,9 @@ class Bare:
         streams = Streams(seed)
         self.sim = Simulation(Clock(), streams, Latencies(streams), Trace(), {})
         self.clock = self.sim.clock
-        self.group = Group(self.sim, "db", rules, list(members), int(rate * UNIT))
+        self.cuts = Cuts()
+        self.group = Group(self.sim, "db", rules, list(members), int(rate * UNIT), side=self.cuts.side)
+        self.cuts.listeners.append(self.group.network_changed)
         self.processes: dict[str, Process] = {}
         self.started = 0
         self.group.begin()
@@ -59,6 +62,13 @@ class Bare:
                 self.group.down(process, how, NO_CAUSE)
                 if how == "machine lost":
                     self.group.machine_lost(process.node, NO_CAUSE)
+
+    def cut(self, *members: str) -> None:
+        """Cut the machines of members off from everybody but each other."""
+        self.cuts.begin("".join(members), [f"node-{m}" for m in members], NO_CAUSE)
+
+    def heal(self, *members: str) -> None:
+        self.cuts.end("".join(members), NO_CAUSE)
 
     def destroy(self, place: str, path: str = "L10") -> None:
         self.group.destroyed(place, path, NO_CAUSE)

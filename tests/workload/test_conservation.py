@@ -32,6 +32,7 @@ RULES = st.builds(
     parallel_copies=st.sampled_from([0, 1]),
     retained=st.sampled_from([0, 500 * 10**9]),
     rewind=st.booleans(),
+    isolated=st.sampled_from(["steps-down", "goes-on"]),
     reads=st.sampled_from(["leader", "any"]),
 )
 LOOSE = RULES.map(lambda rules: replace(rules, acks=1, election="any", empty_votes=True))
@@ -42,6 +43,8 @@ OPERATION = st.one_of(
     st.tuples(st.sampled_from(ENDS), st.sampled_from(MEMBERS)),
     st.tuples(st.just("destroy"), st.sampled_from(MEMBERS)),
     st.tuples(st.just("second"), st.sampled_from(MEMBERS)),
+    st.tuples(st.just("cut"), st.sampled_from([*MEMBERS, "ab", "bc"])),
+    st.tuples(st.just("heal"), st.sampled_from([*MEMBERS, "ab", "bc"])),
     st.tuples(st.just("back up"), st.just("")),
     st.tuples(st.just("restore"), st.sampled_from(MEMBERS)),
 )
@@ -51,7 +54,7 @@ PAUSE = st.integers(0, 15_000).map(lambda ms: ms / 1000)
 def check(db: Bare) -> None:
     group = db.group
     assert group.acknowledged() == group.position() + group.divergent() + group.lost
-    assert 0 <= group.acknowledged() <= group.offered()
+    assert 0 <= group.acknowledged() <= group.service.offered()
     assert group.lost >= 0
     if group.leader is None:
         left = max((group.history.common(c, group.path) for c in group.extant()), default=0)
@@ -74,6 +77,10 @@ def act(db: Bare, what: str, member: str) -> None:
         old = db.processes[member]
         db.up(member, place=f"{member}2")
         db.clock.call_after(7 * 10**9, db.group.down, old, "killed", -1)
+    elif what == "cut":
+        db.cut(*member)
+    elif what == "heal":
+        db.heal(*member)
     elif what == "back up":
         db.group.back_up(3)
     elif what == "restore":
