@@ -515,6 +515,13 @@ class Node(Object, frozen=True):
 # ---- claims and volumes -----------------------------------------------------------------------------------------
 
 
+class ModifyVolumeStatus(Struct, frozen=True):
+    """How far the change to another attributes class is: Pending, InProgress or Infeasible."""
+
+    target_volume_attributes_class_name: str = ""
+    status: str = ""
+
+
 class PersistentVolumeClaimStatus(Struct, frozen=True):
     """What a claim has got."""
 
@@ -525,6 +532,7 @@ class PersistentVolumeClaimStatus(Struct, frozen=True):
     allocated_resource_statuses: Mapping[str, str] = msgspec.field(default_factory=dict)
     conditions: tuple[Condition, ...] = ()
     current_volume_attributes_class_name: str | None = None
+    modify_volume_status: ModifyVolumeStatus | None = None
 
 
 class PersistentVolumeClaim(Object, frozen=True):

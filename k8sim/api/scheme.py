@@ -27,6 +27,7 @@ KINDS: tuple[type[Object], ...] = (
     policy.PodDisruptionBudget, policy.PriorityClass,
     discovery.EndpointSlice,
     storage.StorageClass, storage.VolumeAttachment, storage.CSIDriver, storage.CSINode, storage.CSIStorageCapacity,
+    storage.VolumeAttributesClass,
     storage.VolumeSnapshotClass, storage.VolumeSnapshot, storage.VolumeSnapshotContent,
 )  # fmt: skip
 
@@ -34,8 +35,8 @@ SHORT_NAMES: Mapping[str, str] = {
     "ns": "Namespace", "no": "Node", "po": "Pod", "svc": "Service", "pvc": "PersistentVolumeClaim",
     "pv": "PersistentVolume", "quota": "ResourceQuota", "limits": "LimitRange", "cm": "ConfigMap",
     "sts": "StatefulSet", "deploy": "Deployment", "rs": "ReplicaSet", "ds": "DaemonSet", "cj": "CronJob",
-    "pdb": "PodDisruptionBudget", "pc": "PriorityClass", "sc": "StorageClass", "vs": "VolumeSnapshot",
-    "vsc": "VolumeSnapshotContent", "vsclass": "VolumeSnapshotClass",
+    "pdb": "PodDisruptionBudget", "pc": "PriorityClass", "sc": "StorageClass", "vac": "VolumeAttributesClass",
+    "vs": "VolumeSnapshot", "vsc": "VolumeSnapshotContent", "vsclass": "VolumeSnapshotClass",
 }  # fmt: skip
 
 _BY_KIND: dict[str, type[Object]] = {k.kind: k for k in KINDS}

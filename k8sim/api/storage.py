@@ -34,6 +34,18 @@ class StorageClass(Object, frozen=True):
     mount_options: tuple[str, ...] = ()
 
 
+class VolumeAttributesClass(Object, frozen=True):
+    """Attributes of volumes that a driver can change while they are in use, such as their throughput."""
+
+    api_version: ClassVar[str] = "storage.k8s.io/v1"
+    kind: ClassVar[str] = "VolumeAttributesClass"
+    plural: ClassVar[str] = "volumeattributesclasses"
+    namespaced: ClassVar[bool] = False
+
+    driver_name: str = ""
+    parameters: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+
 class VolumeAttachmentSource(Struct, frozen=True):
     """The volume that is to be attached."""
 

@@ -6,12 +6,12 @@ the API server: what changes an object comes before what only judges it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from k8sim.api.core import PersistentVolume, PersistentVolumeClaim
 from k8sim.api.meta import Object, with_meta
-from k8sim.api.storage import StorageClass
+from k8sim.api.storage import StorageClass, VolumeAttributesClass
 from k8sim.api.storage_classes import default_storage_class
 from k8sim.api.struct import replace
 from k8sim.api.volume_matching import claim_class, claim_has_class, storage_request
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 PVC_PROTECTION: Final = "kubernetes.io/pvc-protection"
 PV_PROTECTION: Final = "kubernetes.io/pv-protection"
+VAC_PROTECTION: Final = "kubernetes.io/vac-protection"
+_PROTECTIONS: Final[Mapping[type[Object], str]] = {
+    PersistentVolumeClaim: PVC_PROTECTION,
+    PersistentVolume: PV_PROTECTION,
+    VolumeAttributesClass: VAC_PROTECTION,
+}
 _RESIZE_REFUSED: Final = (
     "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support resize"
 )
@@ -62,13 +68,13 @@ def set_default_storage_class(server: APIServer, obj: Object, old: Object | None
 
 
 def protect_storage_in_use(server: APIServer, obj: Object, old: Object | None) -> Object:
-    """Add the finalizer that holds back a claim that pods use, and a volume that is bound.
+    """Add the finalizer that holds back a claim that pods use, a volume that is bound, and a class that either names.
 
     Source: plugin/pkg/admission/storage/storageobjectinuseprotection/admission.go; storage.md 1.10.
     """
-    if old is not None or not isinstance(obj, PersistentVolumeClaim | PersistentVolume):
+    finalizer = _PROTECTIONS.get(type(obj))
+    if old is not None or finalizer is None:
         return obj
-    finalizer = PVC_PROTECTION if isinstance(obj, PersistentVolumeClaim) else PV_PROTECTION
     if finalizer in obj.metadata.finalizers:
         return obj
     return with_meta(obj, finalizers=(*obj.metadata.finalizers, finalizer))

@@ -8,7 +8,7 @@ staging/src/k8s.io/apiserver/pkg/admission/plugin/resourcequota/controller.go; w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import TYPE_CHECKING, Final
 
 from k8sim.api.core import (
@@ -23,11 +23,13 @@ from k8sim.api.core import (
     Service,
 )
 from k8sim.api.meta import Object
+from k8sim.api.modifying import classes_of
 from k8sim.api.pods import is_pod_terminal
 from k8sim.api.quantity import format_milli, format_quantity, parse_milli
 from k8sim.api.resources import CPU, pod_requests, qos_class
 from k8sim.api.scheme import resource_name
 from k8sim.api.struct import replace
+from k8sim.api.volume_matching import claim_class
 from k8sim.apiserver.errors import Forbidden
 from k8sim.apiserver.limitranger import pod_limits
 from k8sim.sim.units import SECOND
@@ -85,10 +87,11 @@ def usage(obj: Object, now_ns: int) -> dict[str, int]:
     if legacy is not None:
         charged[legacy] = _ONE
     if isinstance(obj, PersistentVolumeClaim):
-        storage = parse_milli(obj.spec.resources.requests.get("storage", "0"))
+        requested, allocated = obj.spec.resources.requests, obj.status.allocated_resources
+        storage = max(parse_milli(amounts.get("storage", "0")) for amounts in (requested, allocated))
         charged["requests.storage"] = storage
-        if obj.spec.storage_class_name:
-            suffix = f"{obj.spec.storage_class_name}.storageclass.storage.k8s.io/"
+        if claim_class(obj):
+            suffix = f"{claim_class(obj)}.storageclass.storage.k8s.io/"
             charged[suffix + "requests.storage"] = storage
             charged[suffix + "persistentvolumeclaims"] = _ONE
     elif isinstance(obj, Service):
@@ -116,14 +119,29 @@ def _compute_usage(pod: Pod) -> dict[str, int]:
 
 
 def matches_scopes(quota: ResourceQuota, obj: Object) -> bool:
-    """Tell whether an object is within a quota's scopes; only pods have scopes."""
+    """Tell whether an object is within a quota's scopes; only pods and claims have any."""
     scopes = [ScopedResourceSelectorRequirement(scope_name=s, operator="Exists") for s in quota.spec.scopes]
     if quota.spec.scope_selector is not None:
         scopes += quota.spec.scope_selector.match_expressions
-    return all(isinstance(obj, Pod) and _matches_scope(s, obj) for s in scopes)
+    return all(_matches_scope(s, obj) for s in scopes)
 
 
-def _matches_scope(scope: ScopedResourceSelectorRequirement, pod: Pod) -> bool:
+def _matches_scope(scope: ScopedResourceSelectorRequirement, obj: Object) -> bool:
+    if isinstance(obj, PersistentVolumeClaim):
+        return scope.scope_name == "VolumeAttributesClass" and _selects(scope, classes_of(obj))
+    return isinstance(obj, Pod) and _matches_pod_scope(scope, obj)
+
+
+def _selects(scope: ScopedResourceSelectorRequirement, names: Set[str]) -> bool:
+    """Apply a scope's operator to the names that an object has."""
+    if scope.operator == "In":
+        return not names.isdisjoint(scope.values)
+    if scope.operator == "NotIn":
+        return names.isdisjoint(scope.values)
+    return bool(names) == (scope.operator == "Exists")
+
+
+def _matches_pod_scope(scope: ScopedResourceSelectorRequirement, pod: Pod) -> bool:
     match scope.scope_name:
         case "Terminating":
             return pod.spec.active_deadline_seconds is not None
@@ -134,12 +152,7 @@ def _matches_scope(scope: ScopedResourceSelectorRequirement, pod: Pod) -> bool:
         case "NotBestEffort":
             return qos_class(pod) != "BestEffort"
         case "PriorityClass":
-            name = pod.spec.priority_class_name
-            if scope.operator == "In":
-                return name in scope.values
-            if scope.operator == "NotIn":
-                return name not in scope.values
-            return bool(name) == (scope.operator == "Exists")
+            return _selects(scope, {pod.spec.priority_class_name} - {""})
         case "CrossNamespacePodAffinity":
             return _crosses_namespaces(pod)
     return False

@@ -32,7 +32,11 @@ from k8sim.controllers.settings import KubeControllerManagerSettings
 from k8sim.controllers.statefulset.controller import StatefulSetController
 from k8sim.controllers.tainteviction.controller import TaintEvictionController
 from k8sim.controllers.ttlafterfinished.controller import TTLAfterFinishedController
-from k8sim.controllers.volumeprotection.controller import PVCProtectionController, PVProtectionController
+from k8sim.controllers.volumeprotection.controller import (
+    PVCProtectionController,
+    PVProtectionController,
+    VACProtectionController,
+)
 from k8sim.machines.disks import Storage
 from k8sim.sim.lifetime import Lifetime
 from k8sim.sim.simulation import Simulation
@@ -142,6 +146,7 @@ def all_controllers(context: ControllerContext, settings: KubeControllerManagerS
         PersistentVolumeController(context, settings.persistent_volume),
         PVCProtectionController(context),
         PVProtectionController(context),
+        VACProtectionController(context),
         AttachDetachController(context, settings.attach_detach),
         EphemeralVolumeController(context),
         ExpandController(context),

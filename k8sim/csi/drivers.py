@@ -39,6 +39,8 @@ class Driver:
         CreateVolume refuses a claim with any other mode.
     expansion, node_expansion
         Whether volumes grow (offline: only while no pod uses them), and whether the node has to grow the file system.
+    modification
+        Volumes can be given the attributes of another VolumeAttributesClass.
     volumes_per_node
         Limit of attachments of one node as it is first reported (CSINode); None: no limit.
     slots_taken
@@ -70,6 +72,7 @@ class Driver:
     access_modes: frozenset[str] = SINGLE_NODE
     expansion: Expansion = "online"
     node_expansion: bool = True
+    modification: bool = False
     snapshots: bool = True
     clones: bool = True
     volumes_per_node: int | None = None
@@ -135,9 +138,9 @@ DEFAULT_FAMILY: Final = ZONAL_DISK
 WELL_KNOWN: Final[Mapping[str, Driver]] = {
     d.name: d
     for d in (
-        replace(ZONAL_DISK, name="ebs.csi.aws.com", clones=False, volumes_per_node=39),
-        replace(ZONAL_DISK, name="pd.csi.storage.gke.io", volumes_per_node=16),
-        replace(ZONAL_DISK, name="disk.csi.azure.com", volumes_per_node=16),
+        replace(ZONAL_DISK, name="ebs.csi.aws.com", clones=False, modification=True, volumes_per_node=39),
+        replace(ZONAL_DISK, name="pd.csi.storage.gke.io", modification=True, volumes_per_node=16),
+        replace(ZONAL_DISK, name="disk.csi.azure.com", modification=True, volumes_per_node=16),
         replace(ZONAL_DISK, name="cinder.csi.openstack.org"),
         replace(ZONAL_DISK, name="csi.vsphere.vmware.com"),
         replace(ZONAL_DISK, name="dobs.csi.digitalocean.com", topology="region", clones=False, volumes_per_node=7),

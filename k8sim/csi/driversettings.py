@@ -21,6 +21,7 @@ _FIELDS: Final[Mapping[str, tuple[str, type]]] = {
     "topology": ("topology", str),
     "expansion": ("expansion", str),
     "nodeExpansion": ("node_expansion", bool),
+    "modification": ("modification", bool),
     "snapshots": ("snapshots", bool),
     "clones": ("clones", bool),
     "volumesPerNode": ("volumes_per_node", int),

@@ -26,6 +26,7 @@ from k8sim.apiserver.server import APIServer
 from k8sim.apiserver.watch import Change
 from k8sim.csi.attacher import Attacher
 from k8sim.csi.drivers import Driver, find_driver, in_tree
+from k8sim.csi.modifier import Modifier
 from k8sim.csi.provisioner import Provisioner
 from k8sim.csi.resizer import Resizer
 from k8sim.csi.rpc import Backend
@@ -113,6 +114,8 @@ class Installation:
             made.append(Attacher(self.server, backend))
         if driver.source == "csi" and driver.expansion != "none":
             made.append(Resizer(self.server, backend))
+        if driver.source == "csi" and driver.modification:
+            made.append(Modifier(self.server, backend))
         if driver.source == "csi" and driver.snapshots:
             made.append(Snapshotter(self.server, backend))
         for sidecar in made:

@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 
 from k8sim.api.core import Node, PersistentVolume, PersistentVolumeClaim
 from k8sim.api.meta import with_meta
-from k8sim.api.storage import StorageClass, VolumeAttachment
+from k8sim.api.storage import StorageClass, VolumeAttachment, VolumeAttributesClass
 from k8sim.api.volume_matching import (
     MIGRATED_TO,
     PROVISIONED_BY,
@@ -51,6 +51,7 @@ class Provisioner(Sidecar):
         self.classes = self.informers.of(StorageClass)
         self.nodes = self.informers.of(Node)
         self.attachments = self.informers.of(VolumeAttachment)
+        self.attributes = self.informers.of(VolumeAttributesClass)
         self.sources = DataSources(self)
         self.claim_queue = self.queue(self._sync_claim)
         self.volume_queue = self.queue(self._sync_volume)
@@ -130,6 +131,7 @@ class Provisioner(Sidecar):
         if node_name and node is None:
             yield from self._reschedule(claim, client)
             return
+        self._check_attributes(claim)
         origin = yield from self.sources.check(claim, storage_class, client)
         if origin is None:
             return  # a populator's business
@@ -166,6 +168,15 @@ class Provisioner(Sidecar):
         message = f"Successfully provisioned volume {volume.name}"
         self.say(client, claim, "Normal", "ProvisioningSucceeded", message)
         yield from self.sources.done(claim, client)
+
+    def _check_attributes(self, claim: PersistentVolumeClaim) -> None:
+        """Refuse to make a volume whose attributes class is missing or another driver's."""
+        name = claim.spec.volume_attributes_class_name
+        found = self.attributes.get("", name) if name else None
+        if name and found is None:
+            raise NotYet(f'volumeattributesclass.storage.k8s.io "{name}" not found')
+        if found is not None and found.driver_name != self.driver.name:
+            raise NotYet(f"VAC {name} referenced in PVC is for driver {found.driver_name}, not for {self.driver.name}")
 
     def _create(self, disk: Disk, origin: Origin, claim: PersistentVolumeClaim, cause: int) -> Disk:
         """Do in the storage system what CreateVolume asks for."""

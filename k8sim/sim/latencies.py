@@ -73,6 +73,7 @@ LATENCIES: Mapping[str, Latency] = {
         _ms(20, 100), "hide it again (NodeUnpublishVolume)", "assumed: an unmount of a bind mount"
     ),
     "volumeExpand": Latency(_median(2), "grow a disk (ControllerExpandVolume)", STORAGE),
+    "volumeModify": Latency(_median(2), "change a volume's attributes (ControllerModifyVolume)", STORAGE),
     "volumeNodeExpand": Latency(
         _median(1), "grow the file system on it (NodeExpandVolume)", "assumed: resize2fs, online"
     ),

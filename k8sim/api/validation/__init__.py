@@ -18,7 +18,7 @@ from k8sim.api.validation.services import (
     check_resource_quota,
     check_service,
 )
-from k8sim.api.validation.storage import check_claim, check_storage_class, check_volume
+from k8sim.api.validation.storage import check_attributes_class, check_claim, check_storage_class, check_volume
 from k8sim.api.validation.updates import UPDATE_RULES, check_metadata_update, resize_refusal
 from k8sim.api.validation.workloads import (
     check_cron_job,
@@ -50,6 +50,7 @@ _CREATE_RULES: Final[Mapping[str, Callable[[Mapping[str, Any]], Iterator[FieldEr
     "PersistentVolumeClaim": check_claim,
     "PersistentVolume": check_volume,
     "StorageClass": check_storage_class,
+    "VolumeAttributesClass": check_attributes_class,
     "PodDisruptionBudget": check_disruption_budget,
     "ResourceQuota": check_resource_quota,
     "LimitRange": check_limit_range,

@@ -93,6 +93,14 @@ def check_volume(manifest: Mapping[str, Any]) -> Iterator[FieldError]:
         yield from each((*path, "storageClassName"), name, dns_subdomain(name))
 
 
+def check_attributes_class(manifest: Mapping[str, Any]) -> Iterator[FieldError]:
+    """Check a VolumeAttributesClass."""
+    if not manifest.get("driverName"):
+        yield required(("driverName",))
+    if not manifest.get("parameters"):
+        yield required(("parameters",), "must contain at least one key/value pair")
+
+
 def check_storage_class(manifest: Mapping[str, Any]) -> Iterator[FieldError]:
     """Check a StorageClass."""
     provisioner = manifest.get("provisioner") or ""

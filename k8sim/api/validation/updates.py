@@ -156,6 +156,9 @@ def claim_update(new: Manifest, old: Manifest) -> Iterator[FieldError]:
         status = (old["status"].get("capacity") or {}).get("storage")
         if shrunk and (status is None or _storage(ours) <= parse_milli(status)):
             yield forbidden(("spec", "resources", "requests", "storage"), "field can not be less than status.capacity")
+        if theirs.get("volumeAttributesClassName") and not ours.get("volumeAttributesClassName"):
+            say = "update from non-nil value to nil is forbidden"
+            yield forbidden(("spec", "volumeAttributesClassName"), say)
         for spec in (ours, theirs):
             spec.pop("volumeAttributesClassName", None)
             resources = dict(spec.get("resources") or {})
@@ -205,6 +208,11 @@ def storage_class_update(new: Manifest, old: Manifest) -> Iterator[FieldError]:
     yield from _immutable(new, old, (), "volumeBindingMode")
 
 
+def attributes_class_update(new: Manifest, old: Manifest) -> Iterator[FieldError]:
+    """A class of attributes never changes."""
+    yield from _immutable(new, old, (), "driverName", "parameters")
+
+
 def service_update(new: Manifest, old: Manifest) -> Iterator[FieldError]:
     """A Service keeps its cluster IP, unless it becomes or was an ExternalName."""
     ours, theirs = _spec(new), _spec(old)
@@ -232,6 +240,7 @@ UPDATE_RULES: Final[Mapping[str, Callable[[Manifest, Manifest], Iterator[FieldEr
     "PersistentVolumeClaim": claim_update,
     "PersistentVolume": volume_update,
     "StorageClass": storage_class_update,
+    "VolumeAttributesClass": attributes_class_update,
     "Service": service_update,
     "PriorityClass": priority_class_update,
 }

@@ -14,6 +14,7 @@ from k8sim.api.pods import is_volume_pod_terminated
 
 PVC_PROTECTION: Final = "kubernetes.io/pvc-protection"
 PV_PROTECTION: Final = "kubernetes.io/pv-protection"
+VAC_PROTECTION: Final = "kubernetes.io/vac-protection"
 
 
 def is_deletion_candidate(obj: Object, finalizer: str) -> bool:

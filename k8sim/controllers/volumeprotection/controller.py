@@ -1,7 +1,8 @@
-"""The two protection controllers: they lift a finalizer from what is being deleted as soon as nobody uses it.
+"""The protection controllers: they lift a finalizer from what is being deleted as soon as nobody uses it.
 
 Source: pkg/controller/volume/pvcprotection/pvc_protection_controller.go,
-pkg/controller/volume/pvprotection/pv_protection_controller.go; storage.md 1.10.
+pkg/controller/volume/pvprotection/pv_protection_controller.go,
+pkg/controller/volume/vacprotection/vac_protection_controller.go; storage.md 1.10, 6.8.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from typing import Any, ClassVar, TypeVar
 
 from k8sim.api.core import PersistentVolume, PersistentVolumeClaim, Pod
 from k8sim.api.meta import Object, with_meta
+from k8sim.api.modifying import classes_of, is_class_used
 from k8sim.api.pods import claim_names
+from k8sim.api.storage import VolumeAttributesClass
 from k8sim.apiserver.client import Client
 from k8sim.apiserver.server import APIServer
 from k8sim.apiserver.watch import Change
@@ -19,6 +22,7 @@ from k8sim.controllers.controller import Controller, ControllerContext, Key, Syn
 from k8sim.controllers.volumeprotection.control import (
     PV_PROTECTION,
     PVC_PROTECTION,
+    VAC_PROTECTION,
     can_free_claims,
     is_deletion_candidate,
     is_volume_in_use,
@@ -136,3 +140,50 @@ class PVProtectionController(Controller):
                 yield from client.update(_without(volume, PV_PROTECTION))
         elif needs_finalizer(volume, PV_PROTECTION):
             yield from client.update(_with(volume, PV_PROTECTION))
+
+
+class VACProtectionController(Controller):
+    """Holds back attributes classes that claims or volumes name."""
+
+    name: ClassVar[str] = "volumeattributesclass-protection-controller"
+    workers: ClassVar[int] = 1
+
+    def __init__(self, context: ControllerContext) -> None:
+        super().__init__(context)
+        self.classes = context.informers.of(VolumeAttributesClass)
+        self.claims = context.informers.of(PersistentVolumeClaim)
+        self.volumes = context.informers.of(PersistentVolume)
+        self.classes.add_handler(self._on_class)
+        self.claims.add_handler(self._on_user)
+        self.volumes.add_handler(self._on_user)
+
+    def _on_class(self, change: Change) -> None:
+        if change.type == "DELETED":
+            return
+        if is_deletion_candidate(change.new, VAC_PROTECTION) or needs_finalizer(change.new, VAC_PROTECTION):
+            self.queue.add(change.new.key, change.row)
+
+    def _on_user(self, change: Change) -> None:
+        """Look at the classes that an object no longer names."""
+        now = set() if change.type == "DELETED" else _named(change.new)
+        before = _named(change.new if change.old is None else change.old)
+        for name in sorted(before - now):
+            self.queue.add(("", name), change.row)
+
+    def sync(self, key: Key, client: Client) -> Sync:
+        """Lift the protection of a class that is being deleted and that nothing names; add a missing one."""
+        found = self.classes.get(*key)
+        if found is None:
+            return
+        if is_deletion_candidate(found, VAC_PROTECTION):
+            if not is_class_used(found.name, self.claims.list(), self.volumes.list()):
+                yield from client.update(_without(found, VAC_PROTECTION))
+        elif needs_finalizer(found, VAC_PROTECTION):
+            yield from client.update(_with(found, VAC_PROTECTION))
+
+
+def _named(obj: Object) -> set[str]:
+    if isinstance(obj, PersistentVolumeClaim):
+        return classes_of(obj)
+    name = obj.spec.volume_attributes_class_name if isinstance(obj, PersistentVolume) else None
+    return {name} if name else set()

@@ -34,6 +34,7 @@ TABLES: Final[Mapping[str, Table]] = {
     "PersistentVolumeClaim": Table(storage.CLAIM_COLUMNS, storage.MODE_WIDE, storage.claim_row),
     "PersistentVolume": Table(storage.VOLUME_COLUMNS, storage.MODE_WIDE, storage.volume_row),
     "StorageClass": Table(storage.CLASS_COLUMNS, (), storage.class_row),
+    "VolumeAttributesClass": Table(storage.ATTRIBUTES_CLASS_COLUMNS, (), storage.attributes_class_row),
     "VolumeAttachment": Table(storage.ATTACHMENT_COLUMNS, (), storage.attachment_row),
     "CSIDriver": Table(storage.CSI_DRIVER_COLUMNS, (), storage.csi_driver_row),
     "CSINode": Table(storage.CSI_NODE_COLUMNS, (), storage.csi_node_row),

@@ -11,6 +11,7 @@ from k8sim.api.storage import (
     CSIStorageCapacity,
     StorageClass,
     VolumeAttachment,
+    VolumeAttributesClass,
     VolumeSnapshot,
     VolumeSnapshotClass,
     VolumeSnapshotContent,
@@ -26,6 +27,7 @@ VOLUME_COLUMNS = (
 )  # fmt: skip
 MODE_WIDE = ("VolumeMode",)
 CLASS_COLUMNS = ("Name", "Provisioner", "ReclaimPolicy", "VolumeBindingMode", "AllowVolumeExpansion", "Age")
+ATTRIBUTES_CLASS_COLUMNS = ("Name", "DriverName", "Age")
 ATTACHMENT_COLUMNS = ("Name", "Attacher", "PV", "Node", "Attached", "Age")
 CSI_DRIVER_COLUMNS = ("Name", "AttachRequired", "StorageCapacity", "Age")
 CSI_NODE_COLUMNS = ("Name", "Drivers", "Age")
@@ -94,6 +96,11 @@ def class_row(obj: StorageClass, now_ns: int) -> list[str]:
         _bool(obj.allow_volume_expansion),
         age(obj.metadata.creation_timestamp, now_ns),
     ]
+
+
+def attributes_class_row(obj: VolumeAttributesClass, now_ns: int) -> list[str]:
+    """Return the cells of a VolumeAttributesClass."""
+    return [obj.name, obj.driver_name, age(obj.metadata.creation_timestamp, now_ns)]
 
 
 def _bool(value: bool | None) -> str:
