@@ -73,6 +73,7 @@ class Application:
         self.members = Members(self)
         self._marks = Marks(storage, self.groups)
         machines.meet(lambda _, machine: machine.observe(self._observe))
+        machines.cuts.listeners.append(self._network_changed)
         storage.observers.append(self._on_volume)
         server.watch(Pod, self._on_pod)
         self._clock.call_at(spec.start_ns, self._begin, rank=self._rank)
