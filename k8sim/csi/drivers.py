@@ -58,6 +58,8 @@ class Driver:
         Free space of each topology segment when the run begins; None: no limit.
     max_volume_bytes
         Size of the largest volume; None: no limit.
+    storage_capacity
+        It tells the scheduler how much is free (CSIDriver.spec.storageCapacity).
     known
         The name is one of a driver that we know; else its abilities are assumed.
     laws
@@ -84,6 +86,7 @@ class Driver:
     snapshots_survive_volume: bool = True
     capacity_bytes: int | None = None
     max_volume_bytes: int | None = None
+    storage_capacity: bool = False
     known: bool = True
     laws: Mapping[str, Distribution] = field(default_factory=dict)
 
@@ -160,10 +163,17 @@ WELL_KNOWN: Final[Mapping[str, Driver]] = {
         ),
         replace(LOCAL_VOLUME, name="rancher.io/local-path", source="hostPath"),
         replace(LOCAL_VOLUME, name="openebs.io/local", source="local"),
-        replace(LOCAL_VOLUME, name="topolvm.io", expansion="online", node_expansion=True, snapshots=True, clones=True),
+        replace(
+            LOCAL_VOLUME,
+            name="topolvm.io",
+            expansion="online", node_expansion=True, snapshots=True, clones=True, storage_capacity=True,
+        ),
         replace(LOCAL_VOLUME, name="k8s.io/minikube-hostpath", source="hostPath", topology=""),
         replace(LOCAL_VOLUME, name="docker.io/hostpath", source="hostPath", topology=""),
-        replace(LOCAL_VOLUME, name="hostpath.csi.k8s.io", snapshots=True, clones=True, expansion="online"),
+        replace(
+            LOCAL_VOLUME,
+            name="hostpath.csi.k8s.io", snapshots=True, clones=True, expansion="online", storage_capacity=True,
+        ),
     )
 }  # fmt: skip
 

@@ -27,6 +27,7 @@ _FIELDS: Final[Mapping[str, tuple[str, type]]] = {
     "volumesPerNode": ("volumes_per_node", int),
     "slotsTaken": ("slots_taken", int),
     "nodeAllocatableUpdatePeriodSeconds": ("node_allocatable_update_period_s", int),
+    "storageCapacity": ("storage_capacity", bool),
     "fsType": ("fs_type", str),
     "secondPublish": ("second_publish", bool),
     "fences": ("fences", bool),

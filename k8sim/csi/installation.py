@@ -25,6 +25,7 @@ from k8sim.api.volumes import ATTACH_LIMIT_EXCEEDED
 from k8sim.apiserver.server import APIServer
 from k8sim.apiserver.watch import Change
 from k8sim.csi.attacher import Attacher
+from k8sim.csi.capacity import CapacityReporter
 from k8sim.csi.drivers import Driver, find_driver, in_tree
 from k8sim.csi.modifier import Modifier
 from k8sim.csi.provisioner import Provisioner
@@ -100,6 +101,7 @@ class Installation:
             if self.server.find(CSIDriver, "", driver.name) is None:
                 spec = CSIDriverSpec(
                     attach_required=driver.attach,
+                    storage_capacity=driver.storage_capacity,
                     node_allocatable_update_period_seconds=driver.node_allocatable_update_period_s,
                 )
                 self.server.create(CSIDriver(metadata=ObjectMeta(name=driver.name), spec=spec), ACTOR)
@@ -110,6 +112,8 @@ class Installation:
                 self._watches_pods = True
                 self.server.watch(Pod, self._on_pod)
         made: list[Sidecar] = [Provisioner(self.server, backend)]
+        if driver.source == "csi" and driver.storage_capacity:
+            made.append(CapacityReporter(self.server, backend))
         if driver.source == "csi" and driver.attach:
             made.append(Attacher(self.server, backend))
         if driver.source == "csi" and driver.expansion != "none":

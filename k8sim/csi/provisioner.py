@@ -24,6 +24,7 @@ from k8sim.apiserver.client import Client
 from k8sim.apiserver.errors import AlreadyExists, NotFound
 from k8sim.apiserver.server import APIServer
 from k8sim.apiserver.watch import Change
+from k8sim.csi.capacity import free_bytes
 from k8sim.csi.drivers import Driver, with_parameters
 from k8sim.csi.rpc import CREATE_TIMEOUT_NS, Backend, RpcError
 from k8sim.csi.sidecar import Key, NotYet, Sidecar, Steps
@@ -187,13 +188,9 @@ class Provisioner(Sidecar):
         unsupported = [m for m in claim.spec.access_modes if m not in self.driver.access_modes]
         if unsupported:
             raise RpcError("InvalidArgument", f"access mode {unsupported[0]} is not supported")
-        if self.driver.capacity_bytes is not None:
-            used = sum(
-                d.size for d in storage.disks.values()
-                if d.driver == disk.driver and d.zones == disk.zones and not d.lost
-            )  # fmt: skip
-            if used + disk.size > self.driver.capacity_bytes:
-                raise RpcError("ResourceExhausted", "not enough free storage")
+        free = free_bytes(storage, self.driver, disk.zones)
+        if free is not None and disk.size > free:
+            raise RpcError("ResourceExhausted", "not enough free storage")
         begins = origin(storage)
         disk.born_from, disk.filesystem, disk.made_from = begins.content, begins.filesystem, begins.snapshot
         return storage.make(disk, cause)
