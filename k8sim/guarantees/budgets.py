@@ -93,7 +93,8 @@ class BudgetCounts(Checker):
         name="budget-status",
         promise="A budget's status counts its healthy pods.",
         checks="currentHealthy and disruptionsAllowed at the end of a run that has come to rest",
-        does_not_check="expectedPods and percentages",
+        does_not_check="expectedPods and percentages; budgets that share pods, of which only one is told of a pod's "
+        "changes (getPdbForPod)",
         source="pkg/controller/disruption/disruption.go (updatePdbStatus, countHealthyPods)",
         kind="liveness",
         not_kept_under={"apiserver-outage": "the controller may not have caught up"},
@@ -114,6 +115,8 @@ class BudgetCounts(Checker):
             status = budget.status
             if self.world.spec_changed_recently(budget) or status.observed_generation == 0:
                 continue
+            if self._shares_pods(budget):
+                continue
             self.exercised += 1
             healthy = sum(
                 is_pod_ready(p) and not p.deleting and p.name not in status.disrupted_pods
@@ -124,6 +127,11 @@ class BudgetCounts(Checker):
                 self.violated(budget.name, f"counts {status.current_healthy} healthy pods, there are {healthy}")
             if status.expected_pods and status.disruptions_allowed != max(0, healthy - status.desired_healthy):
                 self.violated(budget.name, f"allows {status.disruptions_allowed} disruptions")
+
+    def _shares_pods(self, budget: PodDisruptionBudget) -> bool:
+        others = [b for b in self.world.all("PodDisruptionBudget") if b.namespace == budget.namespace]
+        labels = [p.metadata.labels for p in self.world.all("Pod") if p.namespace == budget.namespace]
+        return any(sum(selector_matches(b.spec.selector, mine) for b in others) > 1 for mine in labels)
 
 
 CHECKERS: tuple[type[Checker], ...] = (BudgetHonoured, OneBudget, BudgetCounts)

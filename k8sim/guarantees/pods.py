@@ -21,6 +21,7 @@ KUBELET_GONE = {
     "zone-outage": "the machine was gone",
     "spot-reclaim": "the machine was gone",
 }
+REBOOTS = ("node-crash", "zone-outage", "node-shutdown", "spot-reclaim")
 LESS_TIME = {
     "memory-pressure": "the kubelet gives what it evicts 1 s (pkg/kubelet/eviction: immediateEvictionGracePeriod)",
     "disk-pressure": "the kubelet gives what it evicts 1 s (pkg/kubelet/eviction: immediateEvictionGracePeriod)",
@@ -65,6 +66,7 @@ class PhaseForward(Checker):
         checks="every change of status.phase",
         does_not_check="phase Unknown",
         source=f"{LIFECYCLE}#pod-phase",
+        not_kept_under=dict.fromkeys(REBOOTS, "after a reboot init containers run again"),
     )
     kinds = ("Pod",)
     _order = ("Pending", "Running", "Succeeded", "Failed")
@@ -384,10 +386,7 @@ class RestartPolicy(Checker):
         checks="restarts on the machines of pods without container-level rules",
         does_not_check="init containers, and the back-off between restarts",
         source=f"{LIFECYCLE}#restart-policy; pkg/kubelet/container/helpers.go (ShouldContainerBeRestarted)",
-        not_kept_under={
-            "node-crash": "after a reboot the runtime has no record that the container ever ran",
-            "zone-outage": "after a reboot the runtime has no record that the container ever ran",
-        },
+        not_kept_under=dict.fromkeys(REBOOTS, "after a reboot the runtime has no record that the container ever ran"),
     )
     rows = ("Container",)
 

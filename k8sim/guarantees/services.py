@@ -79,7 +79,7 @@ class ReadyIn(Checker):
         name="ready-into-endpoints",
         promise="A Ready pod becomes a ready endpoint of the services that select it.",
         checks="pods that have been Ready and unchanged for 3 s, at the end",
-        does_not_check="services without a selector; addresses",
+        does_not_check="services without a selector; addresses; pods whose Node was deleted, which get no endpoint",
         source=SOURCE,
         kind="liveness",
         not_kept_under=LATE,
@@ -110,7 +110,8 @@ class ReadyIn(Checker):
                 selected = pod.namespace == service.namespace and labels_match(
                     service.spec.selector, pod.metadata.labels
                 )
-                fit = is_pod_ready(pod) and not pod.deleting and not is_pod_terminal(pod)
+                homeless = self.world.find("Node", "", pod.spec.node_name) is None
+                fit = is_pod_ready(pod) and not pod.deleting and not is_pod_terminal(pod) and not homeless
                 if selected and fit and self._quiet("Pod", pod.key):
                     self.exercised += 1
                     if pod.uid not in ready.get(service.key, set()):

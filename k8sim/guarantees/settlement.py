@@ -23,7 +23,7 @@ STUCK: Final = {
     "nodes missing": "no node fits a pod, and some are cordoned, silent or deleted",
     "bad template": "the newest template's pods do not become Ready",
     "never ready": "the pod's software does not become Ready",
-    "order": "the controller waits for a pod of the old template to become Ready (#forced-rollback)",
+    "order": "the controller waits for another pod to become Ready first (#forced-rollback)",
     "quota": "the quota leaves no room",
     "apiserver-outage": "the API server is down",
     "storage-outage": "the storage system's calls fail",
@@ -86,7 +86,10 @@ class SetsSettle(Checker):
         extra = sorted(set(pods) - set(range_of(sts)))
         if extra:
             pod = pods[extra[-1]]
-            self.violated(sts.name, f"{pod.name} is too many", self.world.last_row_of(pod), why_stuck(self.world, pod))
+            # An unhealthy pod that is to go waits for lower ones that are unhealthy too (processCondemned).
+            waits = ordered(sts) and any(not is_running_and_ready(p) for p in pods.values() if p is not pod)
+            why = why_stuck(self.world, pod) or ("order" if waits else "")
+            self.violated(sts.name, f"{pod.name} is too many", self.world.last_row_of(pod), why)
 
     def _why(self, sts: StatefulSet, pod: Pod) -> str:
         """Return why a pod of a set is not Ready: a broken template is told from broken software."""

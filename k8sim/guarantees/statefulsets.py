@@ -102,7 +102,7 @@ class UniqueIdentity(Checker):
         self.exercised += 1
         for process in self.world.processes.values():
             if process.key == key and process.uid != uid:
-                how = self.world.removed.get(process.uid, "")
+                how = self.world.removed.get(process.uid) or self.world.removed.get(uid, "")
                 problem = f"runs on {row.detail['node']} while the former pod of that name runs on {process.node}"
                 self.violated(row.name, problem, number, how)
 
@@ -251,8 +251,11 @@ class RevisionOfNewPods(SetPods):
         partition = strategy.rolling_update.partition or 0
         if ordinal_of(pod.name) < range_of(sts).start + partition:
             return
+        newest = self.world.update_revision(sts)
+        if not newest:
+            return  # the set is being orphaned: its revisions are not its own any more
         self.exercised += 1
-        if revision(pod) != self.world.update_revision(sts):
+        if revision(pod) != newest:
             self.violated(pod.name, f"was made from {revision(pod)}, not from the newest revision")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from k8sim.api.apps import ControllerRevision, StatefulSet
-from k8sim.api.core import Pod
+from k8sim.api.core import Node, Pod
 from k8sim.api.meta import Object, condition_of, controller_of
 from k8sim.api.pods import is_pod_ready, is_pod_terminal
 from k8sim.apiserver.watch import Change
@@ -92,7 +92,10 @@ class World:
         else:
             kind[obj.key] = obj
         old = change.old
-        if old is None or old.metadata.generation != obj.metadata.generation:
+        respecified = (
+            isinstance(obj, Node) and isinstance(old, Node) and old.spec != obj.spec
+        )  # nodes count no versions
+        if old is None or respecified or old.metadata.generation != obj.metadata.generation:
             self._spec_changed[obj.uid] = t
         if obj.deleting and not (old is not None and old.deleting):
             self._deleting_since.setdefault(obj.uid, t)

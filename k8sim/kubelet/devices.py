@@ -151,18 +151,20 @@ class Devices:
             yield self.clock.sleep(self._loop_wait(), self._rank)
         backoff = Backoff()
         attempt = self.clock.now
-        while not (yield from self._is_attached(unique)):
+        while not (attached := (yield from self._is_attached(unique))):
             why(f"volume {unique} is not attached according to the node's status")
-            yield from self._node_change()
+            if attached is not None:
+                yield from self._node_change()
             while attempt <= self.clock.now:
                 attempt += backoff.next()
             yield self.clock.sleep(attempt - self.clock.now, self._rank)
 
-    def _is_attached(self, unique: str) -> Generator[Event, Any, bool]:
+    def _is_attached(self, unique: str) -> Generator[Event, Any, bool | None]:
+        """Return what the node's status says; None if it cannot be read now."""
         try:
             node = yield from self.client.get(Node, "", self.node)
         except ApiError:
-            return False
+            return None
         return any(attached.name == unique for attached in node.status.volumes_attached)
 
     def _node_change(self) -> Generator[Event, Any, None]:

@@ -244,7 +244,7 @@ class AttachDetachController:
                 self._consider_attach(place, self.desired.wanted[place], check[place])
         nodes, self._stale_nodes = self._stale_nodes, {}
         for node in nodes:
-            self.clock.spawn(self._report(node, self.client()))
+            self.clock.spawn(self._report_later(node))
 
     def _blocked(self, operation: str, kind: str, place: Place, cause: int) -> bool:
         """Tell whether an operation is running (its end brings the place back) or must not be tried yet."""
@@ -378,6 +378,14 @@ class AttachDetachController:
             self.actual.attached[place].reported = True
             self._stale_nodes[place[1]] = None
             raise OperationFailed("volume is still in use by node, according to Node status")
+
+    def _report_later(self, name: str) -> Sync:
+        """Write a node's status, again in the next loop if that fails (node_status_updater.go)."""
+        try:
+            yield from self._report(name, self.client())
+        except ApiError:
+            self._stale_nodes[name] = None
+            self._reconcile_loop.arm()
 
     def _report(self, name: str, client: Client) -> Sync:
         """Write which volumes a node may mount (status.volumesAttached)."""
