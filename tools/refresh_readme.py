@@ -48,7 +48,7 @@ def scenarios() -> str:
     """Return the table of the scenarios that ship: the first sentence of what each is expected to show."""
     lines = ["| scenario | expected |", "| --- | --- |"]
     for path in sorted((ROOT / "scenarios").glob("*.yaml")):
-        text = " ".join(load(path).description.split()).removeprefix("Expected: ")
+        text = " ".join(load(path).description.split()).rpartition("Expected: ")[2]
         sentence = re.split(r"(?<=[.?;])\s", text, maxsplit=1)[0].rstrip(".;").replace("|", "\\|")
         lines.append(f"| [`{path.stem}`](scenarios/{path.name}) | {sentence} |")
     return "\n".join(lines)

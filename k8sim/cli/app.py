@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from k8sim.cli import calibrate, check, compare, explain, get, lint, report, run, search, trace, validate, version
+from k8sim.cli import calibrate, check, compare, explain, get, lint, rare, report, run, search, trace, validate, version
 from k8sim.cli.failures import Commands
 
 HELP = """Try a Kubernetes cluster's stateful workloads [bold]without a cluster[/bold].
@@ -44,6 +44,7 @@ def _program(
 
 app.command(epilog=run.EPILOG, no_args_is_help=True)(run.run)
 app.command(epilog=explain.EPILOG, no_args_is_help=True)(explain.explain)
+app.command(epilog=rare.EPILOG, no_args_is_help=True)(rare.rare)
 app.command(epilog=report.EPILOG, no_args_is_help=True)(report.report)
 app.command(epilog=compare.EPILOG, no_args_is_help=True)(compare.compare)
 app.command(epilog=calibrate.EPILOG, no_args_is_help=True)(calibrate.calibrate)

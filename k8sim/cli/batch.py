@@ -67,7 +67,9 @@ class Batches:
             raise _crash(failure, variants) from failure
         except OutsideSubset as problem:
             outside = "\n  ".join(("--engine simpy runs it in full; outside are:", *problem.reasons))
-            raise UsageProblem(f"{scenario.name}: the {self._engine} engine cannot run this scenario", outside) from None
+            raise UsageProblem(
+                f"{scenario.name}: the {self._engine} engine cannot run this scenario", outside
+            ) from None
         except (StoreProblem, UnknownMetric) as problem:
             raise UsageProblem(problem.problem, problem.hint) from None
         except ValueError as problem:
