@@ -137,11 +137,16 @@ FAMILIES: Final[Mapping[str, Driver]] = {
 DEFAULT_FAMILY: Final = ZONAL_DISK
 """What an unknown provisioner is taken for (and the report says so)."""
 
-# Limits of attachments: kubernetes.io, "Node-specific Volume Limits" (EBS 39, GCE PD 16, Azure Disk 16).
+# Abilities: kubernetes-csi.github.io/docs/drivers.html (modes, snapshots, expansion, cloning), corrected by the
+# drivers' own pages: docs/README.md and docs/modify-volume.md of aws-ebs-csi-driver (clones since v1.51),
+# learn.microsoft.com "azure-disk-csi" and "azure-files-csi" (clones), docs.portworx.com "CSI: supported features" and
+# longhorn.io "RWX volumes" (shared volumes), README files of csi-driver-nfs, csi-digitalocean, csi-driver (Hetzner) and
+# topolvm (storage capacity). Limits of attachments: kubernetes.io, "Node-specific Volume Limits" (EBS 39, GCE PD 16,
+# Azure Disk 16), and the providers' for the others.
 WELL_KNOWN: Final[Mapping[str, Driver]] = {
     d.name: d
     for d in (
-        replace(ZONAL_DISK, name="ebs.csi.aws.com", clones=False, modification=True, volumes_per_node=39),
+        replace(ZONAL_DISK, name="ebs.csi.aws.com", modification=True, volumes_per_node=39),
         replace(ZONAL_DISK, name="pd.csi.storage.gke.io", modification=True, volumes_per_node=16),
         replace(ZONAL_DISK, name="disk.csi.azure.com", modification=True, volumes_per_node=16),
         replace(ZONAL_DISK, name="cinder.csi.openstack.org"),
@@ -150,12 +155,13 @@ WELL_KNOWN: Final[Mapping[str, Driver]] = {
         replace(ZONAL_DISK, name="csi.hetzner.cloud", snapshots=False, clones=False, volumes_per_node=16),
         replace(ZONAL_DISK, name="linodebs.csi.linode.com", snapshots=False, volumes_per_node=7),
         replace(CLUSTER_BLOCK, name="rbd.csi.ceph.com"),
-        replace(CLUSTER_BLOCK, name="driver.longhorn.io"),
-        replace(CLUSTER_BLOCK, name="pxd.portworx.com"),
+        replace(CLUSTER_BLOCK, name="driver.longhorn.io", access_modes=ALL_MODES),
+        replace(CLUSTER_BLOCK, name="pxd.portworx.com", access_modes=ALL_MODES),
+        replace(CLUSTER_BLOCK, name="linstor.csi.linbit.com"),
         replace(SHARED_FILES, name="efs.csi.aws.com", expansion="none", snapshots=False),
         replace(SHARED_FILES, name="filestore.csi.storage.gke.io"),
-        replace(SHARED_FILES, name="file.csi.azure.com"),
-        replace(SHARED_FILES, name="nfs.csi.k8s.io"),
+        replace(SHARED_FILES, name="file.csi.azure.com", clones=True),
+        replace(SHARED_FILES, name="nfs.csi.k8s.io", clones=True),
         replace(SHARED_FILES, name="cephfs.csi.ceph.com", clones=True),
         replace(
             SHARED_FILES,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from k8sim.csi.drivers import FAMILIES, WELL_KNOWN, find_driver
+from k8sim.csi.drivers import FAMILIES, WELL_KNOWN, Driver, find_driver
 from k8sim.csi.driversettings import parse_driver
 from k8sim.sim.distributions import Constant
 from tests.csi.scenes import scene
@@ -33,7 +33,7 @@ def test_a_scenario_describes_a_driver_by_its_differences() -> None:
     assert (driver.name, driver.family, driver.attach, driver.known) == ("x", "shared-files", True, True)
     assert driver.capacity_bytes == 2**40
     assert driver.laws == {"volumeAttach": Constant(12 * 10**9)}
-    assert parse_driver({"name": "ebs.csi.aws.com", "volumesPerNode": 2}).clones is False
+    assert parse_driver({"name": "csi.hetzner.cloud", "volumesPerNode": 2}).snapshots is False
     assert parse_driver({"name": "y", "like": "rbd.csi.ceph.com"}).family == "cluster-block"
 
 
@@ -63,6 +63,37 @@ def test_a_drivers_own_latencies_count() -> None:
     attaching = started.when("VolumeAttachment", "", "Attaching")
     assert started.when("Volume", "", "Attached") - attaching == pytest.approx(14, abs=0.2)
     assert started.rows("StorageDriver")[0].detail["known"]
+
+
+# kubernetes-csi.github.io/docs/drivers.html, and what the drivers' own pages add (k8sim/csi/drivers.py cites them):
+# several nodes, snapshots, expansion, clones, attributes.
+DOCUMENTED = {
+    "ebs.csi.aws.com": "-SECA",
+    "pd.csi.storage.gke.io": "-SECA",
+    "disk.csi.azure.com": "-SECA",
+    "cinder.csi.openstack.org": "-SEC-",
+    "dobs.csi.digitalocean.com": "-SE--",
+    "csi.hetzner.cloud": "--E--",
+    "rbd.csi.ceph.com": "RSEC-",
+    "driver.longhorn.io": "WSEC-",
+    "pxd.portworx.com": "WSEC-",
+    "efs.csi.aws.com": "W----",
+    "file.csi.azure.com": "WSEC-",
+    "nfs.csi.k8s.io": "WSEC-",
+    "cephfs.csi.ceph.com": "WSEC-",
+    "topolvm.io": "-SEC-",
+    "rancher.io/local-path": "-----",
+}
+
+
+def abilities(driver: Driver) -> str:
+    shared = "W" if "ReadWriteMany" in driver.access_modes else "R" if "ReadOnlyMany" in driver.access_modes else "-"
+    able = (driver.snapshots, driver.expansion != "none", driver.clones, driver.modification)
+    return shared + "".join(letter if yes else "-" for letter, yes in zip("SECA", able, strict=True))
+
+
+def test_known_drivers_can_do_what_their_documentation_says() -> None:
+    assert {name: abilities(WELL_KNOWN[name]) for name in DOCUMENTED} == DOCUMENTED
 
 
 def test_the_limits_are_those_of_the_documentation() -> None:
