@@ -132,12 +132,20 @@ class Attacher(Sidecar):
             raise RpcError("NotFound", f"volume {handle} not found")
         others = sorted(n for n in disk.attached if n != node)
         if exclusive and others and not self.driver.second_publish:
+            self._note_forgotten(handle, others, cause)
             raise RpcError("FailedPrecondition", f"volume {handle} is attached to {others[0]}")
         limit = self.driver.attachment_limit
         if limit is not None and node not in disk.attached:
             if len(self.backend.storage.attached_to(node, self.driver.name)) >= limit:
                 raise RpcError("ResourceExhausted", f"node {node} has no room for another volume")
         self.backend.storage.attach(handle, node, cause, exclusive)
+
+    def _note_forgotten(self, handle: str, nodes: list[str], cause: int) -> None:
+        """Note a volume that no object says is attached to a node while it is: nobody will detach it."""
+        told = {(a.spec.source.persistent_volume_name, a.spec.node_name) for a in self.attachments.list()}
+        names = [v.name for v in self.volumes.list() if v.spec.csi is not None and v.spec.csi.volume_handle == handle]
+        if not any((name, node) in told for name in names for node in nodes):
+            self.backend.storage.beyond_reach(handle, "L24", cause)
 
     def _detach(self, attachment: VolumeAttachment, client: Client) -> Steps:
         if self.finalizer not in attachment.metadata.finalizers:

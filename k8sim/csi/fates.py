@@ -105,10 +105,11 @@ class VolumeFates(Fates):
         volumes = [v for v in (self.server.find(PersistentVolume, "", n) for n in self._named(name)) if v is not None]
         meant = any(not MULTI_NODE_MODES.isdisjoint(v.spec.access_modes) for v in volumes)
         away = [other for other in others if other.node != newcomer.node]
+        attached = self.storage.disk(name).attached
+        if away and attached and not meant:
+            return "L23" if any(other.node in attached for other in away) else "L21"
         if any(self._pod_of(other) is None for other in away):
             return "L20"
-        if self.storage.disk(name).attached and away and not meant:
-            return "L23"
         pods = [self._pod_of(holder) for holder in (newcomer, *others)]
         versions = {version_of(pod) for pod in pods if pod is not None}
         if meant:

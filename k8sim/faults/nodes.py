@@ -233,9 +233,14 @@ class SpotReclaim(Fault):
     def begin(self, world: World) -> None:
         world.machine(self.node)
         world.give_notice(self.node, self.notice_ns)
-        world.later(self.notice_ns, self.node, NodeCrash(node=self.node).begin, world)
+        world.later(self.notice_ns, self.node, self._take, world)
         phase = int(world.sim.streams.uniform(self.node, "cloudNodeMonitorPhase") * MONITOR_PERIOD)
         world.later(self.notice_ns + phase, self.node, _delete_node_when_not_ready, world, self.node)
+
+    def _take(self, world: World) -> None:
+        NodeCrash(node=self.node).begin(world)
+        if world.storage is not None:
+            world.storage.machine_gone(self.node)
 
 
 def _delete_node_when_not_ready(world: World, name: str) -> None:

@@ -34,7 +34,9 @@ class DiskLoss(Fault):
         volume = world.server.find(PersistentVolume, "", claim.spec.volume_name)
         if volume is None:
             raise FaultFailed(f'claim "{self.claim}" has no volume')
-        _storage(world).destroy(location(volume, _node_of(world, claim)), "disk-loss")
+        place = location(volume, _node_of(world, claim))
+        at_a_node = volume.spec.local is not None or bool(_storage(world).disk(place).node)
+        _storage(world).destroy(place, "L8" if at_a_node else "disk-loss")
 
 
 def _node_of(world: World, claim: PersistentVolumeClaim) -> str:

@@ -16,7 +16,7 @@ from k8sim.api.storage import CSIDriver
 from k8sim.api.volume_matching import node_affinity_fits
 from k8sim.api.volumes import attachable_name
 from k8sim.machines.content import View
-from k8sim.machines.disks import TMPFS
+from k8sim.machines.disks import KUBELET_PODS, TMPFS
 
 PVC_PROTECTION: Final = "kubernetes.io/pvc-protection"
 SINGLE_NODE: Final = frozenset({"ReadWriteOnce", "ReadWriteOncePod"})
@@ -76,7 +76,7 @@ def empty_dir_location(node: str, pod: Pod, name: str) -> str:
     in_memory = any(
         v.name == name and v.empty_dir is not None and v.empty_dir.medium == "Memory" for v in pod.spec.volumes
     )
-    root = TMPFS if in_memory else "/var/lib/kubelet/pods"
+    root = TMPFS if in_memory else KUBELET_PODS
     return f"{node}:{root}/{pod.uid}/{name}"
 
 

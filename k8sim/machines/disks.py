@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 TMPFS: Final = "tmpfs"
 """What lies under this root of a machine is gone when its power is."""
 
+KUBELET_PODS: Final = "/var/lib/kubelet/pods"
+"""Where a kubelet has the emptyDir volumes that are on its machine's disk."""
+
 DEFAULT_FILESYSTEM: Final = "ext4"
 """What a CSI driver makes where nothing is asked for (external-provisioner --default-fstype, k8s.io/mount-utils)."""
 
@@ -250,7 +253,7 @@ class Storage(StorageCalls):
             self._attached_to.setdefault(node, {})[name] = None
             if exclusive and len(disk.attached) > 1:
                 path = "L35" if self._named_elsewhere(name) else "L23"
-                self._note(name, "SharedByNodes", cause, path=path, nodes=sorted(disk.attached), amount=disk.durable)
+                self._note(name, "SharedByNodes", cause, path=path, nodes=sorted(disk.attached), amount=0)
 
     def detach(self, name: str, node: str, cause: int = NO_CAUSE, fenced: bool = True) -> None:
         """Disconnect a volume from a machine. Without fencing a machine that still has it mounted goes on writing."""
@@ -277,13 +280,15 @@ class Storage(StorageCalls):
             h for h in disk.mounts.values() if h.uid != holder.uid and (h.node == node or h.node not in disk.fenced)
         ]
         disk.mounts[node, holder.uid] = holder
-        row = self._note(name, "Mounted", cause, node=node, pod=holder.name or holder.uid)
         self._mounted_on.setdefault(node, {})[name, holder.uid] = None
+        row = self._note(name, "Mounted", cause, node=node, pod=holder.name or holder.uid)
         self.within_reach(name, row)
         path = self.fates.path_of_sharing(name, holder, others) if others else ""
         if path:
             nodes = sorted({node, *(h.node for h in others)})
-            self._note(name, "SecondWriter", row, path=path, nodes=nodes)
+            path = "L35" if path == "L23" and self._named_elsewhere(name) else path
+            damaged = disk.durable if path in ("L23", "L35") else 0  # a file system for one machine, on two
+            self._note(name, "SecondWriter", row, path=path, nodes=nodes, amount=damaged)
         if disk.view is None or not disk.held:
             disk.view = view
         hidden = hidden_from(view, disk.view)
@@ -331,8 +336,14 @@ class Storage(StorageCalls):
     # ---- content ----------------------------------------------------------------------------------------------------
 
     def write(self, name: str, amount: int, node: str) -> int:
-        """Append bytes to a volume through a node's page cache; return the position reached: less if it is full."""
+        """Append bytes to a volume through a node's page cache; return the position reached: less if it is full.
+
+        What is written to a volume that was destroyed under its pod is lost at once.
+        """
         disk = self.disk(name)
+        if disk.lost:
+            self._note(name, "CacheLost", disk.row, path=disk.lost, node=node, position=disk.durable, amount=amount)
+            return disk.written
         room = self._room(disk)
         if amount > room:
             if not disk.full:
@@ -385,6 +396,15 @@ class Storage(StorageCalls):
         for name in self._written_on.pop(node, ()):
             if node in self.disk(name).writers:
                 self.lose_cache(name, node, "L2", cause)
+
+    def machine_gone(self, node: str, cause: int = NO_CAUSE) -> None:
+        """Lose what lies on the disks of a machine that will never be there again."""
+        for name, disk in list(self.disks.items()):
+            place, _, path = name.partition(":")
+            if path.startswith(KUBELET_PODS) and place == node:
+                self.wipe(name, "L4", cause)
+            elif node in (place, disk.node):
+                self.destroy(name, "L8", cause)
 
     def surviving(self, line: str) -> int:
         """Return how far into a line of writes some volume or snapshot still reaches."""

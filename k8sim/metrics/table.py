@@ -82,6 +82,8 @@ DEFINITIONS: Final = (
     Definition("volumes.losses", "bytes", "bytes", "that nothing else holds, or that are concerned; 0 where no "
                "writer is simulated"),
     Definition("volumes.inaccessibility", "volume, path, why", "", "whose content was intact and out of reach"),
+    Definition("volumes.inaccessibility", "ended_by", "", "Accessible; Inaccessible for another reason, Destroyed, "
+               "Orphaned"),
     Definition("volumes.inaccessibility", "start_s, end_s, duration_s", "s", "end NaN: it is so at the end"),
     Definition("storagecost.leaked_storage", "what, name", "", "released, failed or orphaned volume; released or "
                "orphaned snapshot"),

@@ -52,13 +52,17 @@ class Loss:
 
 @dataclass(frozen=True)
 class Absence:
-    """A time in which content was intact and out of reach; ``end_ns`` None: it is so at the end."""
+    """A time in which content was intact and out of reach; ``end_ns`` None: it is so at the end.
+
+    ``ended_by`` says what it is then: Accessible, or Inaccessible for another reason, Destroyed, Orphaned.
+    """
 
     volume: str
     path: str
     why: str
     start_ns: int
     end_ns: int | None
+    ended_by: str = ""
 
 
 def why_of(path: str) -> str:
@@ -82,19 +86,18 @@ def absences(log: Trace) -> list[Absence]:
     begun: dict[str, tuple[str, int]] = {}
     found = []
 
-    def end(name: str, t: int | None) -> None:
+    def end(name: str, t: int | None, by: str = "") -> None:
         if name in begun:
             path, since = begun.pop(name)
-            found.append(Absence(name, path, why_of(path), since, t))
+            found.append(Absence(name, path, why_of(path), since, t, by))
 
     for row in log:
         if row.kind != "Volume":
             continue
+        if row.event in ("Inaccessible", "Accessible", "Destroyed", "Orphaned"):
+            end(row.name, row.t, row.event)
         if row.event == "Inaccessible":
-            end(row.name, row.t)
             begun[row.name] = (str(row.detail["path"]), row.t)
-        elif row.event in ("Accessible", "Destroyed"):
-            end(row.name, row.t)
     for name in list(begun):
         end(name, None)
     return sorted(found, key=lambda a: (a.start_ns, a.volume))
@@ -130,7 +133,7 @@ def inaccessibility(result: Result) -> pd.DataFrame:
     """Return when the content of volumes was intact and out of reach.
 
     Columns: ``volume``, ``path``, ``why``, ``start_s``, ``end_s`` (NaN: it is so at the end), ``duration_s`` (up to
-    the end).
+    the end), ``ended_by`` (Accessible; Inaccessible for another reason, Destroyed, Orphaned).
     """
     import pandas as pd
 
@@ -139,8 +142,8 @@ def inaccessibility(result: Result) -> pd.DataFrame:
         (
             _called(result, a.volume), a.path, a.why, a.start_ns / SECOND,
             float("nan") if a.end_ns is None else a.end_ns / SECOND,
-            ((end if a.end_ns is None else a.end_ns) - a.start_ns) / SECOND,
+            ((end if a.end_ns is None else a.end_ns) - a.start_ns) / SECOND, a.ended_by,
         )
         for a in absences(result.log)
     ]  # fmt: skip
-    return pd.DataFrame(rows, columns=["volume", "path", "why", "start_s", "end_s", "duration_s"])
+    return pd.DataFrame(rows, columns=["volume", "path", "why", "start_s", "end_s", "duration_s", "ended_by"])
