@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 import k8sim as library
+from k8sim.report.calibration import pattern_of
 from tests.cli.conftest import SCENARIO, Run
 
 
@@ -61,3 +62,57 @@ def test_too_few_events_and_no_events_are_told(k8sim: Run, events, tmp_path: Pat
     wrong = tmp_path / "wrong.json"
     wrong.write_text("[1, 2]")
     assert k8sim("calibrate", wrong).exit_code == 2
+
+
+def pulled(image: str, took: str, i: int) -> dict[str, object]:
+    message = f'Successfully pulled image "{image}" in {took} (9m including waiting). Image size: 154000000 bytes.'
+    return event("Pod", f"q{i}", "Pulled", 1, message=message)
+
+
+def pod(image: str, ready_after_s: int, containers: int = 1, probe: bool = True) -> dict[str, object]:
+    container = {"name": "app", "image": image, **({"readinessProbe": {"tcpSocket": {"port": 1}}} if probe else {})}
+    running = {"state": {"running": {"startedAt": "2026-01-02T03:04:05Z"}}}
+    ready = {"type": "Ready", "status": "True", "lastTransitionTime": f"2026-01-02T03:04:{5 + ready_after_s:02d}Z"}
+    return {
+        "kind": "Pod",
+        "spec": {"containers": [container] * containers},
+        "status": {"containerStatuses": [running] * containers, "conditions": [ready]},
+    }
+
+
+def test_pulls_and_readiness_are_laws_of_the_image_whatever_its_tag(k8sim: Run, events) -> None:  # type: ignore[no-untyped-def]
+    pulls = [
+        pulled(f"reg:5000/postgres:{i}", took, i) for i, took in enumerate(["1.5s", "2s", "2.5s", "1m3s", "900ms"])
+    ]
+    pods = [pod("reg:5000/postgres:17@sha256:ab", s) for s in (10, 12, 14, 16, 18)]
+    unclear = [pod("reg:5000/postgres:17", 50, containers=2), pod("reg:5000/postgres:17", 50, probe=False)]
+    result = k8sim("calibrate", events([*pulls, *pods, *unclear]))
+    assert result.exit_code == 0, result.stderr
+    block = yaml.safe_load(result.stdout)
+    assert list(block) == ["images"]
+    [(pattern, laws)] = block["images"].items()
+    assert pattern == "reg:5000/postgres:*"
+    assert {name: law["lognormal"]["median"] for name, law in laws.items()} == {"pull": "2.000s", "ready": "14.000s"}
+    indented = "".join(f"  {line}\n" for line in result.stdout.splitlines())
+    scenario = library.loads(
+        SCENARIO.split("  images:")[0].replace("  duration: 40s\n", f"  duration: 40s\n{indented}")
+    )
+    assert scenario.images[0].pull.quantile(0.5) == pytest.approx(2e9, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("image", "pattern"),
+    [("nginx", "nginx*"), ("nginx:1.27", "nginx:*"), ("r:5000/a/b", "r:5000/a/b*"), ("a@sha256:0f", "a*")],
+)
+def test_the_pattern_of_an_image_leaves_tag_and_digest_open(image: str, pattern: str) -> None:
+    assert pattern_of(image) == pattern
+
+
+def test_several_files_are_one_sample(k8sim: Run, tmp_path: Path) -> None:
+    names = []
+    for i, items in enumerate((attached([2, 2]), attached([2, 2, 2]))):
+        for item in items:
+            item["involvedObject"]["uid"] += f"-{i}"  # type: ignore[index]
+        names.append(tmp_path / f"{i}.json")
+        names[-1].write_text(json.dumps({"items": items}))
+    assert "# 5 delays" in k8sim("calibrate", *names).stdout
