@@ -225,12 +225,13 @@ class Informer(Generic[T]):
             if cached is None:
                 return
             del self._objects[key]
-            change = Change("DELETED", cached, change.new, change.row, change.actor)
+            type_: ChangeType = "DELETED"
         else:
             # A field-selected watch turns "now on this node" into an addition; so does a first sight after a relist.
-            type_: ChangeType = "ADDED" if cached is None else "MODIFIED"
-            change = Change(type_, cached, change.new, change.row, change.actor)
+            type_ = "ADDED" if cached is None else "MODIFIED"
             self._objects[key] = change.new  # type: ignore[assignment]
+        if change.old is not cached or change.type != type_:
+            change = Change(type_, cached, change.new, change.row, change.actor)
         for name, function in self._indexers.items():
             self._refile(self._indexes[name], function, cached, change)
         for handler in self._handlers:

@@ -1,9 +1,12 @@
 """The clock: integer nanoseconds on SimPy, with ranked ties, callbacks, and processes that can be killed.
 
-This is the only module that imports SimPy. Two rules:
+This is the only module that imports SimPy. Three rules:
 
 * Two things at the same instant happen in the order of their *rank* (component, then entity), never in the order in
   which they were scheduled. SimPy's event priority carries the rank.
+* A call at a time is not an event: it lies in SimPy's event list itself, as (time, rank, number, function, arguments)
+  beside SimPy's (time, rank, number, event). Most of what happens is such calls; an event object for each would cost
+  more than the list.
 * Nothing is cancelled. A timer that has become pointless finds that out when it fires (its owner keeps a generation
   number), which is cheaper than any search in the heap.
 """
@@ -11,7 +14,7 @@ This is the only module that imports SimPy. Two rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from heapq import heappush
+from heapq import heappop, heappush
 from typing import Any
 
 import simpy
@@ -107,27 +110,28 @@ class Clock:
 
     def sleep(self, delay_ns: int, rank: int = 0) -> Event:
         """Return an event after a delay."""
-        event = Event(self.env)
-        self._push(event, self.now + (delay_ns if delay_ns > 0 else 0), rank)
+        env = self.env
+        event = Event(env)
+        event._ok = True
+        event._value = None
+        when_ns = env._now + (delay_ns if delay_ns > 0 else 0)
+        heappush(env._queue, (when_ns, rank ^ self._salt, next(env._eid), event))  # type: ignore[misc]
         return event
 
     def call_at(self, when_ns: int, function: Callable[..., object], *args: Any, rank: int = 0) -> None:
         """Call a function at a time (now, if that is past). Exceptions it raises end the run."""
-        event = Event(self.env)
-        event.callbacks = [lambda _: function(*args)]  # type: ignore[list-item]
-        now = self.now
-        self._push(event, when_ns if when_ns > now else now, rank)
-
-    def _push(self, event: Event, when_ns: int, rank: int) -> None:
-        """Put a triggered event into SimPy's heap: (time, priority, number, event)."""
-        event._ok = True
-        event._value = None
         env = self.env
-        heappush(env._queue, (when_ns, rank ^ self._salt, next(env._eid), event))  # type: ignore[misc]
+        now = env._now
+        queue: list[Any] = env._queue
+        heappush(queue, (when_ns if when_ns > now else now, rank ^ self._salt, next(env._eid), function, args))
 
     def call_after(self, delay_ns: int, function: Callable[..., object], *args: Any, rank: int = 0) -> None:
         """Call a function after a delay."""
         self.call_at(self.now + delay_ns, function, *args, rank=rank)
+
+    def call_first(self, function: Callable[..., object], *args: Any) -> None:
+        """Call a function at this instant, before anything else that is due: when a process begins."""
+        self.call_at(self.now, function, *args, rank=self._salt)
 
     def spawn(self, steps: Steps) -> Task:
         """Start a process; its first step runs at this instant, before anything else that is due."""
@@ -150,11 +154,20 @@ class Clock:
 
     def run(self, until_ns: int) -> None:
         """Run up to, not including, a time."""
-        stop = Event(self.env)
-        stop._ok = True
-        stop._value = None
-        heappush(self.env._queue, (until_ns, BEFORE_ALL, next(self.env._eid), stop))  # type: ignore[misc]
-        self.env.run(until=stop)
+        env = self.env
+        queue: list[Any] = env._queue
+        stop = object()
+        heappush(queue, (until_ns, BEFORE_ALL, next(env._eid), stop))
+        while True:
+            entry = heappop(queue)
+            env._now = entry[0]
+            what = entry[3]
+            if len(entry) == 5:
+                what(*entry[4])
+            elif what is stop:
+                return
+            else:
+                _process(what)
 
     def next_on_grid(self, phase_ns: int, period_ns: int, after_ns: int | None = None) -> int:
         """Return the first time of a periodic loop that is not before ``after_ns`` (now): a virtual poll.
@@ -163,3 +176,12 @@ class Clock:
         """
         t = self.now if after_ns is None else after_ns
         return t + (phase_ns - t) % period_ns
+
+
+def _process(event: Event) -> None:
+    """Tell those who wait for an event (`simpy.Environment.step`)."""
+    callbacks, event.callbacks = event.callbacks, None  # type: ignore[assignment]
+    for callback in callbacks:
+        callback(event)
+    if not event._ok and not hasattr(event, "_defused"):
+        raise event._value  # a process has failed, and nobody waited for it
