@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from k8sim.apiserver.client import Client
@@ -61,13 +62,17 @@ class Controller(ABC):
         self.rank = rank("kube-controller-manager", self.name)
         self.queue: WorkQueue[Key] = WorkQueue(self.clock, self.rank, self.base_delay_ns, self.max_delay_ns)
         self.tasks: list[Task] = []
+        self.stopped = False
         qps = context.kube_api_qps
         self.limiter = TokenBucket(qps, context.kube_api_burst) if qps is not None else None
 
     def start(self) -> None:
         """Start the workers."""
-        for i in range(self.workers):
-            self.tasks.append(self.clock.spawn(self._work(self.client(str(i)))))
+        self.queue.employ([partial(self._hire, number) for number in range(self.workers)])
+
+    def _hire(self, number: int) -> None:
+        if not self.stopped:
+            self.tasks.append(self.clock.spawn(self._work(self.client(str(number)))))
 
     def client(self, part: str = "") -> Client:
         """Return a connection, with a tie rank for a part of the controller; all share the controller's rate limit."""
@@ -76,6 +81,7 @@ class Controller(ABC):
 
     def stop(self) -> None:
         """Kill the controller with all that it was doing."""
+        self.stopped = True
         for task in self.tasks:
             task.kill()
 

@@ -6,7 +6,7 @@ Source: client-go/util/workqueue (queue.go, delaying_queue.go, default_rate_limi
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
 from k8sim.sim.clock import Clock, Event
@@ -36,7 +36,7 @@ class WorkQueue(Generic[K]):
         self._queue: deque[K] = deque()
         self._dirty: dict[K, int] = {}
         self._processing: set[K] = set()
-        self._idle: deque[Event] = deque()
+        self._idle: deque[Event | Callable[[], object]] = deque()  # workers that wait, workers that have not begun
         self._failures: dict[K, int] = {}
         self._due: dict[K, int] = {}
         self._bucket = TokenBucket(10, 100)
@@ -48,9 +48,33 @@ class WorkQueue(Generic[K]):
         self._dirty[key] = cause
         if key in self._processing:
             return
+        self._append(key)
+
+    def _append(self, key: K) -> None:
+        """Queue a key, and wake the worker that has been idle for longest."""
         self._queue.append(key)
         if self._idle:
-            self._clock.fire(self._idle.popleft(), None, self._rank)
+            worker = self._idle.popleft()
+            if isinstance(worker, Event):
+                self._clock.fire(worker, None, self._rank)
+            else:
+                self._clock.call_after(0, worker, rank=self._rank)
+
+    def employ(self, workers: Sequence[Callable[[], object]]) -> None:
+        """Let workers begin, as processes do: at this instant. One for whom there is no key begins when there is.
+
+        Parameters
+        ----------
+        workers
+            Functions that start a worker's process. Most workers of most controllers never get a key.
+        """
+        self._clock.call_first(self._begin, workers)
+
+    def _begin(self, workers: Sequence[Callable[[], object]]) -> None:
+        needed = len(self._queue)
+        for begin in workers[:needed]:
+            begin()
+        self._idle.extend(workers[needed:])
 
     def add_after(self, key: K, delay_ns: int, cause: int = NO_CAUSE) -> None:
         """Ask for a sync after a delay; of several delayed requests of a key the earliest counts."""
@@ -106,6 +130,4 @@ class WorkQueue(Generic[K]):
         """Say that the key's sync has ended; a request that came meanwhile is queued now."""
         self._processing.discard(key)
         if key in self._dirty:
-            self._queue.append(key)
-            if self._idle:
-                self._clock.fire(self._idle.popleft(), None, self._rank)
+            self._append(key)

@@ -81,7 +81,7 @@ class StatefulSetController(Controller):
         self.clock.call_after(self._resync_ns, self._resync, rank=self.rank)
 
     def _resync(self) -> None:
-        if not any(task.alive for task in self.tasks):
+        if self.stopped:
             return
         for sts in self.sets.list():
             self.queue.add(sts.key)
