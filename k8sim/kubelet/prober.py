@@ -173,10 +173,15 @@ class ProbeManager:
         """Note that the pod's containers answer differently from now on."""
         for worker in list(self._workers.get(uid, {}).values()):
             self._settle(worker)
+            passed_over = self._awaits_confirmation(worker)
             worker.answers = self._answers(worker)
-            if worker.asking and not self._can_answer(worker):
+            if not self._can_answer(worker):
                 # The connection breaks; an exec that is lost with its container counts for nothing.
-                self._answered(worker, worker.asking, None if worker.answers is None else False)
+                outcome = None if worker.answers is None else False
+                if worker.asking:
+                    self._answered(worker, worker.asking, outcome)
+                elif passed_over and outcome is False:
+                    self._conclude(worker, outcome)
             self._plan(worker)
 
     def update_pod_status(
@@ -386,6 +391,16 @@ class ProbeManager:
         if container is not None and container.running:
             return container.answers
         return None if worker.probe.exec is not None else _REFUSES
+
+    def _awaits_confirmation(self, worker: Worker) -> bool:
+        """Tell whether an attempt is under way that was stepped over because it would only have confirmed a success."""
+        ticks, answers = worker.ticks, worker.answers
+        began = ticks.next_ns - ticks.period_ns
+        if worker.asking or ticks.stored is not True or answers is None:
+            return False
+        if effect_of_tick(ticks, worker.view, began) != "attempt":
+            return False
+        return began + answers.attempt(ticks.kind, began, ticks.timeout_ns)[1] > self._clock.now
 
     def _can_answer(self, worker: Worker) -> bool:
         return worker.answers is not None and worker.answers is not _REFUSES
