@@ -28,6 +28,7 @@ STUCK: Final = {
     "apiserver-outage": "the API server is down",
     "storage-outage": "the storage system's calls fail",
     "registry-outage": "images cannot be pulled",
+    "disk-loss": "the disk of a claim is gone for good, and nobody makes another",
 }
 
 
@@ -44,7 +45,7 @@ def why_stuck(world: World, pod: Pod) -> str:
             return "never ready"
         if status.state.running is not None and not status.ready:
             return "never ready"
-    outages = ("storage-outage", "registry-outage", "apiserver-outage")
+    outages = ("storage-outage", "registry-outage", "apiserver-outage", "disk-loss")
     return next((word for word in outages if word in world.occurred), "")
 
 
