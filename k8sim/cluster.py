@@ -66,6 +66,13 @@ def ready_node(manifest: Any) -> Node:
     )
 
 
+def _simulation(scenario: Scenario, seed: int, replicate: int, tie_salt: int) -> Simulation:
+    streams = Streams(seed, replicate)
+    phase = int(streams.uniform("clock", "second phase") * SECOND)
+    clock = Clock(second_phase_ns=phase, tie_salt=tie_salt)
+    return Simulation(clock, streams, Latencies(streams, scenario.latencies), Trace(), dict(scenario.feature_gates))
+
+
 class Cluster:
     """One replicate of a scenario: components, wired, at t = 0.
 
@@ -79,6 +86,9 @@ class Cluster:
         Shuffles the order of simultaneous events; results must not depend on it in law.
     keep_history
         Keep all versions of all objects for `Result.objects`.
+    beside
+        Another cluster in the same world: they have the clock, the trace and the storage in common, and nothing else.
+        Their nodes need different names.
     """
 
     def __init__(
@@ -88,16 +98,13 @@ class Cluster:
         replicate: int = 0,
         tie_salt: int = 0,
         keep_history: bool = True,
+        beside: Cluster | None = None,
     ) -> None:
         self.scenario = scenario
         settings = scenario.cluster
         self.seed = scenario.seed if seed is None else seed
         self.replicate = replicate
-        streams = Streams(self.seed, replicate)
-        phase = int(streams.uniform("clock", "second phase") * SECOND)
-        clock = Clock(second_phase_ns=phase, tie_salt=tie_salt)
-        latencies = Latencies(streams, scenario.latencies)
-        self.sim = Simulation(clock, streams, latencies, Trace(), dict(scenario.feature_gates))
+        self.sim: Simulation = _simulation(scenario, self.seed, replicate, tie_salt) if beside is None else beside.sim
         self.server = APIServer(self.sim, default_admission(settings.kube_api_server), keep_history, settings.watches)
         self.recorder = Recorder(self.server)
         self.server.recorder = self.recorder
@@ -115,7 +122,7 @@ class Cluster:
         for index, node in enumerate(self.server.list(Node)):
             powered = node.name not in dumped or is_ready(node)
             self.machines.join(node.name, Machine(self.sim, node.name, self._registry, index, powered))
-        self.storage = Storage(self.sim)
+        self.storage: Storage = Storage(self.sim) if beside is None else beside.storage.beside()
         self.populate()
         for observer in (VolumeFates, VolumeReach, Backups):
             observer(self.server, self.storage).start()

@@ -142,10 +142,13 @@ class Attacher(Sidecar):
 
     def _note_forgotten(self, handle: str, nodes: list[str], cause: int) -> None:
         """Note a volume that no object says is attached to a node while it is: nobody will detach it."""
+        storage = self.backend.storage
+        if storage.disk(handle).mounts or storage.named_elsewhere(handle):
+            return
         told = {(a.spec.source.persistent_volume_name, a.spec.node_name) for a in self.attachments.list()}
         names = [v.name for v in self.volumes.list() if v.spec.csi is not None and v.spec.csi.volume_handle == handle]
         if not any((name, node) in told for name in names for node in nodes):
-            self.backend.storage.beyond_reach(handle, "L24", cause)
+            storage.beyond_reach(handle, "L24", cause)
 
     def _detach(self, attachment: VolumeAttachment, client: Client) -> Steps:
         if self.finalizer not in attachment.metadata.finalizers:

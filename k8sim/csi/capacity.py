@@ -39,8 +39,8 @@ def free_bytes(storage: Storage, driver: Driver, zones: tuple[str, ...]) -> int 
     """Return how much more fits into a segment, None if there is no limit."""
     if driver.capacity_bytes is None:
         return None
-    used = sum(d.size for d in storage.disks.values() if d.driver == driver.name and d.zones == zones and not d.lost)
-    return driver.capacity_bytes - used
+    there = (d for d in storage.disks.values() if d.driver == driver.name and d.zones == zones and not d.lost)
+    return driver.capacity_bytes - sum(d.size if driver.size_enforced else d.held for d in there)
 
 
 class CapacityReporter(Sidecar):

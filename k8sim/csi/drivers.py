@@ -56,6 +56,8 @@ class Driver:
         A snapshot outlives the volume that it was taken from.
     capacity_bytes
         Free space of each topology segment when the run begins; None: no limit.
+    size_enforced
+        A volume cannot hold more than its size, which is set aside for it; else its neighbours can fill it.
     max_volume_bytes
         Size of the largest volume; None: no limit.
     storage_capacity
@@ -85,6 +87,7 @@ class Driver:
     fences: bool = True
     snapshots_survive_volume: bool = True
     capacity_bytes: int | None = None
+    size_enforced: bool = True
     max_volume_bytes: int | None = None
     storage_capacity: bool = False
     known: bool = True
@@ -112,6 +115,7 @@ LOCAL_VOLUME: Final = Driver(
     node_expansion=False,
     snapshots=False,
     clones=False,
+    size_enforced=False,
 )
 # A file server: NFS, Amazon EFS, Azure Files, Filestore. Never attached, so one node does not shut out another.
 SHARED_FILES: Final = Driver(
@@ -158,14 +162,15 @@ WELL_KNOWN: Final[Mapping[str, Driver]] = {
         replace(CLUSTER_BLOCK, name="driver.longhorn.io", access_modes=ALL_MODES),
         replace(CLUSTER_BLOCK, name="pxd.portworx.com", access_modes=ALL_MODES),
         replace(CLUSTER_BLOCK, name="linstor.csi.linbit.com"),
-        replace(SHARED_FILES, name="efs.csi.aws.com", expansion="none", snapshots=False),
+        replace(SHARED_FILES, name="efs.csi.aws.com", expansion="none", snapshots=False, size_enforced=False),
         replace(SHARED_FILES, name="filestore.csi.storage.gke.io"),
         replace(SHARED_FILES, name="file.csi.azure.com", clones=True),
-        replace(SHARED_FILES, name="nfs.csi.k8s.io", clones=True),
+        replace(SHARED_FILES, name="nfs.csi.k8s.io", clones=True, size_enforced=False),
         replace(SHARED_FILES, name="cephfs.csi.ceph.com", clones=True),
         replace(
             SHARED_FILES,
             name="cluster.local/nfs-subdir-external-provisioner", source="nfs", snapshots=False, expansion="none",
+            size_enforced=False,
         ),
         replace(LOCAL_VOLUME, name="rancher.io/local-path", source="hostPath"),
         replace(LOCAL_VOLUME, name="openebs.io/local", source="local"),
@@ -173,6 +178,7 @@ WELL_KNOWN: Final[Mapping[str, Driver]] = {
             LOCAL_VOLUME,
             name="topolvm.io",
             expansion="online", node_expansion=True, snapshots=True, clones=True, storage_capacity=True,
+            size_enforced=True,
         ),
         replace(LOCAL_VOLUME, name="k8s.io/minikube-hostpath", source="hostPath", topology=""),
         replace(LOCAL_VOLUME, name="docker.io/hostpath", source="hostPath", topology=""),

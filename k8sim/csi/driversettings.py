@@ -31,6 +31,7 @@ _FIELDS: Final[Mapping[str, tuple[str, type]]] = {
     "fsType": ("fs_type", str),
     "secondPublish": ("second_publish", bool),
     "fences": ("fences", bool),
+    "sizeEnforced": ("size_enforced", bool),
     "snapshotsSurviveVolume": ("snapshots_survive_volume", bool),
 }
 _SIZES: Final[Mapping[str, str]] = {"capacity": "capacity_bytes", "maxVolumeSize": "max_volume_bytes"}

@@ -150,7 +150,11 @@ class Provisioner(Sidecar):
             storage_request(claim),
             zones=chosen,
             node=chosen[0] if driver.topology == "node" and chosen else "",
+            bounded=driver.size_enforced,
         )
+        if not driver.size_enforced and driver.capacity_bytes is not None:
+            disk.pool = "/".join((driver.name, *chosen))
+            self.backend.storage.limit_pool(disk.pool, driver.capacity_bytes)
         self._in_progress[name] = None
         try:
             made = yield from self.backend.call(

@@ -107,7 +107,7 @@ class Storage(StorageCalls):
         self._views.append(view)
         return view
 
-    def _named_elsewhere(self, name: str) -> bool:
+    def named_elsewhere(self, name: str) -> bool:
         """Tell whether another cluster has a PersistentVolume for a volume."""
         return any(view.fates.names(name) for view in self._views if view is not self)
 
@@ -123,14 +123,18 @@ class Storage(StorageCalls):
         """Return a volume, which begins to exist when it is first looked at (a static volume was always there)."""
         found = self.disks.get(name)
         if found is None:
-            found = self.disks[name] = Disk(name)
-            self._keep_track(found)
-            node, _, path = name.partition(":")
-            if path.startswith("/"):
-                self._at_path.setdefault(path, {})[name] = None
-            elif path.startswith(TMPFS):
-                self._in_memory.setdefault(node, {})[name] = None
+            found = Disk(name)
+            self._add(found)
         return found
+
+    def _add(self, disk: Disk) -> None:
+        self.disks[disk.name] = disk
+        self._keep_track(disk)
+        node, _, path = disk.name.partition(":")
+        if path.startswith("/"):
+            self._at_path.setdefault(path, {})[disk.name] = None
+        elif path.startswith(TMPFS):
+            self._in_memory.setdefault(node, {})[disk.name] = None
 
     def at_path(self, path: str) -> list[str]:
         """Return the volumes that are this path of some node."""
@@ -141,8 +145,7 @@ class Storage(StorageCalls):
         known = self.disks.get(disk.name)
         if known is not None and not known.lost:
             return known
-        self.disks[disk.name] = disk
-        self._keep_track(disk)
+        self._add(disk)
         if disk.pool in self._pools:
             self._pools[disk.pool][1].append(disk)
         disk.made_ns = self.sim.clock.now
@@ -176,7 +179,7 @@ class Storage(StorageCalls):
         disk = self.disk(name)
         if disk.lost:
             return
-        path = "L35" if self._named_elsewhere(name) else path
+        path = "L35" if self.named_elsewhere(name) else path
         content = disk.content
         disk.lost, disk.lost_ns = path, self.sim.clock.now
         disk.row = self._note_destroyed(disk, content, path, cause)
@@ -252,7 +255,7 @@ class Storage(StorageCalls):
             disk.attached[node] = self._note(name, "Attached", cause, node=node)
             self._attached_to.setdefault(node, {})[name] = None
             if exclusive and len(disk.attached) > 1:
-                path = "L35" if self._named_elsewhere(name) else "L23"
+                path = "L35" if self.named_elsewhere(name) else "L23"
                 self._note(name, "SharedByNodes", cause, path=path, nodes=sorted(disk.attached), amount=0)
 
     def detach(self, name: str, node: str, cause: int = NO_CAUSE, fenced: bool = True) -> None:
@@ -286,7 +289,7 @@ class Storage(StorageCalls):
         path = self.fates.path_of_sharing(name, holder, others) if others else ""
         if path:
             nodes = sorted({node, *(h.node for h in others)})
-            path = "L35" if path == "L23" and self._named_elsewhere(name) else path
+            path = "L35" if path == "L23" and self.named_elsewhere(name) else path
             damaged = disk.durable if path in ("L23", "L35") else 0  # a file system for one machine, on two
             self._note(name, "SecondWriter", row, path=path, nodes=nodes, amount=damaged)
         if disk.view is None or not disk.held:
@@ -357,7 +360,7 @@ class Storage(StorageCalls):
 
     def limit_pool(self, pool: str, size: int) -> None:
         """Let the volumes of a pool have so many bytes together."""
-        self._pools[pool] = (size, [])
+        self._pools.setdefault(pool, (size, []))
 
     def _room(self, disk: Disk) -> int:
         """Return how many bytes can still be written to a volume."""

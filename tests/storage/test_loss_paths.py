@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.storage.losspaths import ephemeral, fencing, node_bound, process, reclaim, snapshots
+from tests.storage.losspaths import capacity, ephemeral, fencing, node_bound, process, reclaim, snapshots
 from tests.storage.losspaths.pair import Pair, expected, told
 
 PAIRS = tuple(
     pair
-    for room in (process, ephemeral, node_bound, reclaim, fencing, snapshots)
+    for room in (process, ephemeral, node_bound, reclaim, fencing, snapshots, capacity)
     for pair in room.PAIRS
 )  # fmt: skip
 NAMES = [pair.name for pair in PAIRS]

@@ -25,6 +25,16 @@ spec:
 TWO_NODES = "nodes: [{name: node, count: 2, zones: [a]}]"
 
 
+def scenario_text(
+    *documents: str, spec: str = "", nodes: str = TWO_NODES, steps: tuple[str, ...] = (), stop: str = "1s"
+) -> str:
+    """A scenario with these objects; ``spec`` is more of it, one key a line."""
+    lines = [nodes, *spec.splitlines()]
+    text = HEAD.replace("STOP", stop) + "".join(f"  {line}\n" for line in lines)
+    text += "  timeline:\n" + "".join(f"    - {{{step}}}\n" for step in ("at: 0s, kubectl: get nodes", *steps))
+    return text + "".join(f"---\n{document.strip()}\n" for document in documents)
+
+
 def world(
     *documents: str,
     spec: str = "",
@@ -33,11 +43,9 @@ def world(
     stop: str = "1s",
     seed: int = 1,
 ) -> Scene:
-    """A cluster with these objects; ``spec`` is more of the scenario, one key a line."""
-    lines = [nodes, *spec.splitlines()]
-    text = HEAD.replace("STOP", stop) + "".join(f"  {line}\n" for line in lines)
-    text += "  timeline:\n" + "".join(f"    - {{{step}}}\n" for step in ("at: 0s, kubectl: get nodes", *steps))
-    return Scene(Cluster(loads(text + "".join(f"---\n{d.strip()}\n" for d in documents)), seed=seed))
+    """A cluster with these objects."""
+    text = scenario_text(*documents, spec=spec, nodes=nodes, steps=steps, stop=stop)
+    return Scene(Cluster(loads(text), seed=seed))
 
 
 def storage_class(
