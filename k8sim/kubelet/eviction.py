@@ -24,9 +24,12 @@ from k8sim.kubelet.qos import is_critical
 from k8sim.machines.machine import Machine
 from k8sim.machines.pressure import CONDITION_OF, SIGNALS
 from k8sim.sim.clock import Clock
+from k8sim.sim.streams import Streams
+from k8sim.sim.trace import NO_CAUSE
 from k8sim.sim.units import MINUTE, SECOND
 
 PERIOD: Final = 10 * SECOND
+VOLUME_STATS_PERIOD: Final = MINUTE
 CONDITION_HELD: Final = 5 * MINUTE
 GRACE_S: Final = 1
 TAINT_OF: Final[Mapping[str, str]] = {
@@ -103,7 +106,9 @@ class EvictionManager:
         node_status: NodeStatus,
         active_pods: Callable[[], list[Pod]],
         record: Callable[[Pod, str, str, str], None],
+        streams: Streams,
     ) -> None:
+        self._streams = streams
         self._clock = clock
         self._rank = rank
         self._machine = machine
@@ -173,15 +178,26 @@ class EvictionManager:
             if worker is None or worker.termination_requested:
                 continue
             message = f"The node was low on resource: {SIGNALS[signal]}."
-            self._record(pod, "Warning", "Evicted", message)
-            self._workers.update_pod(
-                Update(
-                    "kill",
-                    pod,
-                    self._machine.pressures.row(signal),
-                    grace_override=GRACE_S,
-                    status_function=partial(evicted, message=message),
-                )
-            )
+            self._evict_pod(pod, message, self._machine.pressures.row(signal))
             self._machine.pressures.evicted(signal)
             return
+
+    def _evict_pod(self, pod: Pod, message: str, cause: int) -> None:
+        self._record(pod, "Warning", "Evicted", message)
+        end = partial(evicted, message=message)
+        self._workers.update_pod(Update("kill", pod, cause, grace_override=GRACE_S, status_function=end))
+
+    def volume_exceeds_limit(self, pod: Pod, message: str) -> None:
+        """Evict a pod for what a volume of it holds, in the first round after that has been measured anew.
+
+        Volumes are measured once a minute, each pod's at a time of its own (localStorageEviction).
+        """
+        phase = self._streams.uniform_ns(pod.uid, "volume stats phase", 0, VOLUME_STATS_PERIOD)
+        measured = self._clock.next_on_grid(phase, VOLUME_STATS_PERIOD)
+        due = self._clock.next_on_grid(self._phase_ns, PERIOD, measured + 1)
+        self._clock.call_at(due, self._evict_for_volume, pod, message, rank=self._rank)
+
+    def _evict_for_volume(self, pod: Pod, message: str) -> None:
+        worker = self._workers.get(pod.uid)
+        if not self._stopped and worker is not None and not worker.termination_requested and not is_critical(pod):
+            self._evict_pod(pod, message, NO_CAUSE)

@@ -101,8 +101,9 @@ class KubeletProcess:
             grid("node status", settings.node_status_update_frequency_ns),
         )  # fmt: skip
         self.volumes = VolumeManager(
-            sim, self.client, rank, name, mounts, storage, self.spawn, self.record, self.node_status.report_on_grid
-        )
+            sim, self.client, rank, name, mounts, storage, self.spawn, self.record, self.node_status.report_on_grid,
+            self._volume_exceeds_limit,
+        )  # fmt: skip
         self.node_status.volumes = self.volumes.devices
         self.status = StatusManager(
             self.client, clock, rank, sim.latencies.sampler("apiRead", actor), sim.latencies.sampler("apiWrite", actor),
@@ -117,7 +118,7 @@ class KubeletProcess:
         )
         self.eviction = EvictionManager(
             clock, rank, machine, grid("eviction", EVICTION_PERIOD), self.workers, self.node_status, self.active_pods,
-            self.record,
+            self.record, sim.streams,
         )  # fmt: skip
         self.shutdown = NodeShutdown(clock, rank, settings, self.workers, self.node_status, self.active_pods)
         if machine.pressures.any(clock.now):
@@ -230,6 +231,9 @@ class KubeletProcess:
         pod = self.pods.get(uid)
         if pod is not None:
             self.workers.update_pod(Update("sync", pod, cause))
+
+    def _volume_exceeds_limit(self, pod: Pod, message: str) -> None:
+        self.eviction.volume_exceeds_limit(pod, message)
 
     # ---- what the parts report ----------------------------------------------------------------------------------
 

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from k8sim.api.core import ConfigMap, Node, PersistentVolume, PersistentVolumeClaim, Pod, Secret
+from k8sim.api.quantity import parse_quantity
 from k8sim.api.storage import CSIDriver
 from k8sim.apiserver.client import Client
 from k8sim.apiserver.errors import ApiError
@@ -89,6 +91,7 @@ class VolumeManager:
         spawn: Callable[[Steps], Any] | None = None,
         record: Record | None = None,
         report: Callable[[], None] = lambda: None,
+        over_limit: Callable[[Pod, str], None] = lambda pod, message: None,
     ) -> None:
         self._sim = sim
         self._clock: Clock = sim.clock
@@ -98,6 +101,7 @@ class VolumeManager:
         self._storage = storage
         self._spawn = spawn or sim.clock.spawn
         self._record = record or (lambda pod, type_, reason, message: None)
+        self._over_limit = over_limit
         self._mount = sim.latencies.sampler("volumeMount", node)
         self._unmount = sim.latencies.sampler("volumeUnmount", node)
         self._loops = sim.streams.stream(f"{node}/volumes", "loops")
@@ -216,7 +220,25 @@ class VolumeManager:
         if others:
             yield from self._config_is_there(volumes)
             yield self._clock.sleep(self._mount(), self._rank)
+            if self._storage is not None:
+                self._limit_empty_dirs(pod, self._storage)
             self._mounted(volumes)
+
+    def _limit_empty_dirs(self, pod: Pod, storage: Storage) -> None:
+        """Set the size of volumes in memory, and have pods evicted for those on disk, where writes go on all the same.
+
+        Source: pkg/volume/emptydir/empty_dir.go, pkg/kubelet/eviction/eviction_manager.go; storage.md 5.4.
+        """
+        for volume in pod.spec.volumes:
+            source = volume.empty_dir
+            if source is None or source.size_limit is None or parse_quantity(source.size_limit) <= 0:
+                continue
+            where, size = empty_dir_location(self._node, pod, volume.name), parse_quantity(source.size_limit)
+            if source.medium == "Memory":
+                storage.disk(where).size = size
+            else:
+                message = f'Usage of EmptyDir volume "{volume.name}" exceeds the limit "{source.size_limit}".'
+                storage.limit(where, size, partial(self._over_limit, pod, message))
 
     def _config_is_there(self, volumes: PodVolumes) -> Generator[Event, Any, None]:
         """Try until all ConfigMaps and Secrets exist that the pod mounts, with back-off."""

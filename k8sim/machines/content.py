@@ -60,6 +60,8 @@ class Disk:
 
     Parameters
     ----------
+    limit, over_limit
+        Whom to tell when it holds more than it should, which nothing prevents.
     bounded
         Its size is enforced; else only ``pool`` has an end, which it shares with others.
     made_from
@@ -96,6 +98,8 @@ class Disk:
     lost: str = ""
     out_of_reach: str = ""
     full: bool = False
+    limit: int = 0
+    over_limit: Callable[[], None] | None = None
     filesystem: str = ""
     view: View | None = None
     erased: int = 0

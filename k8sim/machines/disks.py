@@ -354,9 +354,17 @@ class Storage(StorageCalls):
                 self._note(name, "Full", NO_CAUSE, path="L36", size=disk.size, amount=amount - room)
             amount = room
         disk.written += amount
+        if disk.over_limit is not None and disk.held > disk.limit:
+            tell, disk.over_limit = disk.over_limit, None
+            tell()
         disk.writers[node] = disk.written
         self._written_on.setdefault(node, {})[name] = None
         return disk.written
+
+    def limit(self, name: str, size: int, over_limit: Callable[[], None]) -> None:
+        """Have it told, once, when a volume holds more than so many bytes, which nothing prevents."""
+        disk = self.disk(name)
+        disk.limit, disk.over_limit = size, over_limit
 
     def limit_pool(self, pool: str, size: int) -> None:
         """Let the volumes of a pool have so many bytes together."""

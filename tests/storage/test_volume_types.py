@@ -1,0 +1,101 @@
+"""Classes, access modes and kinds of volumes in whole clusters: storage.md 5.7."""
+
+from __future__ import annotations
+
+import pytest
+
+from k8sim.api.core import PersistentVolumeClaim, Pod
+from k8sim.api.storage import StorageClass, VolumeAttachment
+from k8sim.apiserver.errors import Forbidden
+from k8sim.kubelet.eviction import PERIOD, VOLUME_STATS_PERIOD
+from k8sim.kubelet.volumespecs import empty_dir_location
+from k8sim.sim.units import SECOND
+from tests.csi.scenes import Scene, scene
+from tests.csi.test_growth import ask_for
+from tests.storage.losspaths.scenes import pod, world
+
+MIB = 2**20
+GIB = 2**30
+
+
+def static(source: str, modes: str, mode: str = "Filesystem") -> str:
+    """A volume and the claim `data` that is bound to it."""
+    spec = f"accessModes: [{modes}], volumeMode: {mode}, storageClassName: ''"
+    return f"""
+apiVersion: v1
+kind: PersistentVolume
+metadata: {{name: vol}}
+spec: {{capacity: {{storage: 10Gi}}, {spec}, {source}}}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {{name: data}}
+spec: {{{spec}, resources: {{requests: {{storage: 10Gi}}}}}}
+"""
+
+
+def phase(told: Scene, name: str) -> str:
+    return told.server.get(Pod, "default", name).status.phase
+
+
+def test_3_a_deleted_class_leaves_bound_claims_working_and_forbids_growth() -> None:
+    told = scene("at: 60s, kubectl: delete storageclass fast", "at: 70s, kubectl: delete pod web-0").run(200)
+    assert told.server.find(StorageClass, "", "fast") is None
+    assert phase(told, "web-0") == "Running"
+    with pytest.raises(Forbidden, match="only dynamically provisioned pvc can be resized"):
+        ask_for(told, "20Gi")
+
+
+def test_4_kubernetes_itself_lets_a_pod_write_to_a_read_only_many_claim() -> None:
+    told = world(static("csi: {driver: rbd.csi.ceph.com, volumeHandle: image}", "ReadOnlyMany"), pod()).run(60)
+    assert phase(told, "app") == "Running"
+    (mount,) = [m for m in told.pod("app").spec.containers[0].volume_mounts if m.name == "data"]
+    assert not mount.read_only
+    assert told.storage.write("image", 10, told.node_of("app")) == 10
+
+
+def test_5_many_pods_share_a_file_server_without_attachments() -> None:
+    names = ("one", "two", "three")
+    told = world(static("nfs: {server: s, path: /d}", "ReadWriteMany"), *(pod(n) for n in names)).run(60)
+    assert {phase(told, name) for name in names} == {"Running"}
+    assert told.server.list(VolumeAttachment) == []
+
+
+@pytest.mark.parametrize("mode", ["Block", "Filesystem"])
+def test_6_a_raw_volume_that_is_mounted_as_files_keeps_its_pod_waiting(mode: str) -> None:
+    told = world(static("csi: {driver: rbd.csi.ceph.com, volumeHandle: image}", "ReadWriteOnce", mode), pod()).run(200)
+    assert phase(told, "app") == ("Pending" if mode == "Block" else "Running")
+    assert told.happened("Event", "app", "FailedMount") is (mode == "Block")
+
+
+def scratch(limit: str, medium: str = "") -> tuple[Scene, str]:
+    """A pod with a limited emptyDir, and where that is."""
+    volumes = f"[{{name: scratch, emptyDir: {{sizeLimit: {limit}, medium: '{medium}'}}}}]"
+    told = world(pod(volumes=volumes, mounts="volumeMounts: [{name: scratch, mountPath: /data}]")).run(60)
+    return told, empty_dir_location(told.node_of("app"), told.pod("app"), "scratch")
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_9_a_pod_is_evicted_up_to_70_s_after_its_volume_has_crossed_the_limit(over: int) -> None:
+    told, place = scratch("1Gi")
+    assert told.storage.write(place, GIB + over, told.node_of("app")) == GIB + over  # nothing prevents it
+    told.run(60 + (VOLUME_STATS_PERIOD + PERIOD) / SECOND + 3)
+    status = told.pod("app").status
+    assert (status.phase, status.reason) == (("Failed", "Evicted") if over else ("Running", ""))
+    assert told.storage.disk(place).held == (0 if over else GIB)  # 7: gone, although the object is there
+
+
+def test_10_a_volume_in_memory_takes_no_more_than_its_limit_and_nobody_is_evicted() -> None:
+    told, place = scratch("64Mi", "Memory")
+    assert told.storage.write(place, 65 * MIB, told.node_of("app")) == 64 * MIB
+    told.run(200)
+    assert phase(told, "app") == "Running"
+
+
+@pytest.mark.parametrize("source", ["rbd: {monitors: [m], image: i}", "glusterfs: {endpoints: e, path: p}"])
+def test_16_a_plug_in_that_is_gone_is_an_error_at_the_mount(source: str) -> None:
+    told = world(static(source, "ReadWriteOnce"), pod()).run(60)
+    assert phase(told, "app") == "Pending"
+    assert told.server.get(PersistentVolumeClaim, "default", "data").status.phase == "Bound"
+    messages = [str(r.detail["message"]) for r in told.rows("Event", "app", "FailedMount")]
+    assert any("no volume plugin matched" in message for message in messages)
