@@ -659,6 +659,7 @@ class ServiceSpec(Struct, frozen=True):
     internal_traffic_policy: str = "Cluster"
     external_traffic_policy: str = ""
     session_affinity: str = "None"
+    session_affinity_config: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
 
 class Service(Object, frozen=True):

@@ -13,6 +13,7 @@ from k8sim.api.core import Service
 from k8sim.api.discovery import Endpoint, EndpointSlice
 
 DOMAIN: Final = "cluster.local"
+AFFINITY_S: Final = 10_800
 Addresses = tuple[str, ...]
 """In the order of the slices; () is a denial (NXDOMAIN)."""
 
@@ -89,6 +90,17 @@ def usable_endpoints(endpoints: Iterable[Endpoint], node: str = "", local: bool 
     here = [e for e in endpoints if not local or e.node_name == node]
     ready = tuple(e for e in here if e.conditions.ready)
     return ready or tuple(e for e in here if e.conditions.serving and e.conditions.terminating)
+
+
+def affinity_s(service: Service) -> int:
+    """Return how long after its last connection a client still gets the same endpoint; 0: it gets any.
+
+    Source: pkg/apis/core/types.go (DefaultClientIPServiceAffinitySeconds); node.md 9.3.
+    """
+    if service.spec.session_affinity != "ClientIP":
+        return 0
+    client_ip = service.spec.session_affinity_config.get("clientIP") or {}
+    return int(client_ip.get("timeoutSeconds") or AFFINITY_S)
 
 
 def next_sync(now_ns: int, last_end_ns: int | None, min_period_ns: int) -> int:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from k8sim.apiserver.server import APIServer
-from k8sim.network.control import next_sync, usable_endpoints
+from k8sim.network.control import affinity_s, next_sync, usable_endpoints
 from k8sim.network.settings import ProxySettings
 from k8sim.network.slices import Key, ServiceCache
 from k8sim.sim.clock import rank
 from k8sim.sim.trace import NO_CAUSE
+from k8sim.sim.units import SECOND
 
 
 class Proxy:
@@ -43,6 +44,11 @@ class Proxy:
     def endpoints(self, service: Key) -> tuple[str, ...]:
         """Return the addresses that new connections to a service's own address are sent to, each as likely."""
         return self._rules.get(service, ())
+
+    def affinity_ns(self, service: Key) -> int:
+        """Return for how long the rules remember which endpoint a client had; 0: they do not."""
+        known = self._services.service(service)
+        return affinity_s(known) * SECOND if known is not None else 0
 
     def _changed(self, key: Key, row: int) -> None:
         self._dirty[key] = row

@@ -232,7 +232,7 @@ def _scenario(root: Part, spec: dict[str, Part], manifests: list[Manifest], fold
         network=read_network(spec.get("cluster")),
         applications=read_applications(spec.get("applications"), duration_ns, namespace, (*state, *objects), folder),
         objectives=read_objectives(spec.get("objectives")),
-        traffic=read_traffic(spec.get("traffic"), duration_ns, nodes, namespace, folder),
+        traffic=read_traffic(spec.get("traffic"), duration_ns, nodes, namespace, (*state, *objects), folder),
         not_simulated=_first_of_each(not_simulated),
         path=path,
     )

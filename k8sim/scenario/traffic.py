@@ -12,7 +12,7 @@ traffic:
       timeout: 5s              # until clients notice that a machine is gone
     retries: 2                 # a request that failed at once is sent again, to an endpoint chosen anew
     client:                    # how clients keep what DNS said (headless services, pods by name)
-      caches: 3                # so many clients with caches and phases of their own
+      caches: 3                # so many clients with caches, phases and addresses (sessionAffinity) of their own
       keep: 30s                # default: the record's TTL; 0s, or forever
       onError: resolve         # ask again after a failed request (default: keep)
     from: node-0               # where they are; absent: outside, with kube-proxy rules of their own
@@ -28,7 +28,7 @@ cluster:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal, cast
@@ -51,7 +51,12 @@ MAX_CACHES: Final = 1000
 
 
 def read_traffic(
-    part: Part | None, duration_ns: int, nodes: Mapping[str, str], namespace: str, folder: Path
+    part: Part | None,
+    duration_ns: int,
+    nodes: Mapping[str, str],
+    namespace: str,
+    manifests: Iterable[Mapping[str, Any]],
+    folder: Path,
 ) -> tuple[Traffic, ...]:
     """The streams of requests.
 
@@ -61,12 +66,24 @@ def read_traffic(
         Naming the line and what is wrong.
     """
     streams: list[Traffic] = []
+    abroad = _external_services(manifests, namespace)
     for item in part.items() if part is not None else ():
         stream = _stream(item, duration_ns, nodes, namespace, folder)
+        if any((n.namespace, n.service) in abroad for n in candidates(stream.to, stream.namespace)[:1]):
+            problem = f"{stream.to!r} is an ExternalName: requests to it leave the cluster"
+            raise item.require("to").error(problem, "only pods serve requests here")
         if any(stream.name == other.name for other in streams):
             raise item.require("name").error(f"a second stream called {stream.name!r}", "rename one")
         streams.append(stream)
     return tuple(streams)
+
+
+def _external_services(manifests: Iterable[Mapping[str, Any]], namespace: str) -> set[tuple[str, str]]:
+    """Return the services that stand for a name outside the cluster."""
+    services = [
+        m for m in manifests if m.get("kind") == "Service" and (m.get("spec") or {}).get("type") == "ExternalName"
+    ]
+    return {(str(m["metadata"].get("namespace") or namespace), str(m["metadata"]["name"])) for m in services}
 
 
 def _stream(part: Part, duration_ns: int, nodes: Mapping[str, str], namespace: str, folder: Path) -> Traffic:

@@ -53,7 +53,8 @@ class Traffic:
         How often a request that failed at once is sent again.
     clients, cache_ns, on_error
         For names that DNS resolves (a headless service, a pod): how many caches of an address there are, how long each
-        keeps one (None: as long as the record says), and whether a failed request makes the client ask anew.
+        keeps one (None: as long as the record says), and whether a failed request makes the client ask anew. For a
+        service with session affinity: how many addresses clients have.
     node
         Where the clients are; "" is outside the nodes, with rules of its own (an ingress).
     after_sigterm

@@ -206,21 +206,26 @@ class LateView:
     def start(self) -> None:
         """Look up what the name means now."""
         name, headless = self._meaning()
-        changed = self._stream.refresh
+        spec = self._spec
+        every = max(SHORTEST_NS, spec.clients * SECOND * SECOND // max(spec.rate, 1))
         if name.host or headless:
-            sim, spec = self._server.sim, self._spec
-            keep = self._dns.settings.ttl_ns if spec.cache_ns is None else spec.cache_ns
-            first = sim.streams.uniform(spec.name, "client phase")
-            period = min(keep, FOR_EVER - 1) if keep < FOR_EVER else 0
-            phases = [int((first + i / spec.clients) % 1.0 * period) for i in range(spec.clients)]
-            every = max(SHORTEST_NS, spec.clients * SECOND * SECOND // max(spec.rate, 1))
-            order = rank("application", f"traffic/{spec.name}")
-            self._view = NameView(
-                sim.clock, order, self._dns, name, spec.node, phases, every, keep, spec.on_error == "resolve", changed
-            )
+            self._view = self._name_view(name, every)
         else:
-            self._view = ServiceView(self._proxy, name, changed)
+            self._view = ServiceView(self._proxy, name, spec.clients, every, self._choice, self._stream.refresh)
         self._view.start()
+
+    def _name_view(self, name: Name, every_ns: int) -> NameView:
+        sim, spec = self._server.sim, self._spec
+        keep = self._dns.settings.ttl_ns if spec.cache_ns is None else spec.cache_ns
+        first = sim.streams.uniform(spec.name, "client phase")
+        period = min(keep, FOR_EVER - 1) if keep < FOR_EVER else 0
+        phases = [int((first + i / spec.clients) % 1.0 * period) for i in range(spec.clients)]
+        order = rank("application", f"traffic/{spec.name}")
+        resolve, changed = spec.on_error == "resolve", self._stream.refresh
+        return NameView(sim.clock, order, self._dns, name, spec.node, phases, every_ns, keep, resolve, changed)
+
+    def _choice(self, client: int) -> float:
+        return self._server.sim.streams.uniform(f"{self._spec.name}/{client}", "endpoint")
 
     def _meaning(self) -> tuple[Name, bool]:
         meanings = candidates(self._spec.to, self._spec.namespace)

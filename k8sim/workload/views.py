@@ -32,18 +32,48 @@ class View(Protocol):
 
 
 class ServiceView:
-    """Clients that use a service's own address: the rules of their node choose the endpoint."""
+    """Clients that use a service's own address: the rules of their node choose the endpoint.
 
-    def __init__(self, proxy: Proxy, service: Name, changed: Changed) -> None:
+    With `sessionAffinity: ClientIP` each client keeps the endpoint that it got, as long as the rules have it and the
+    client does not pause for longer than the rules remember.
+
+    Parameters
+    ----------
+    clients
+        How many there are, each with an address of its own.
+    every_ns
+        The time between a client's requests.
+    draw
+        Returns a number in [0, 1) for the choice of a client.
+    """
+
+    def __init__(
+        self,
+        proxy: Proxy,
+        service: Name,
+        clients: int,
+        every_ns: int,
+        draw: Callable[[int], float],
+        changed: Changed,
+    ) -> None:
         self._proxy = proxy
         self._key = (service.namespace, service.service)
+        self._every_ns = every_ns
+        self._draw = draw
         self._changed = changed
+        self._kept = [""] * clients
         self._row = -1
         proxy.listeners.append(self._programmed)
 
     def legs(self) -> list[Addresses]:
-        """Return one leg: the programmed endpoints."""
-        return [self._proxy.endpoints(self._key)]
+        """Return one leg, the programmed endpoints, or what each client keeps of them."""
+        endpoints = self._proxy.endpoints(self._key)
+        if not endpoints or self._every_ns > self._proxy.affinity_ns(self._key):
+            return [endpoints]
+        for i, kept in enumerate(self._kept):
+            if kept not in endpoints:
+                self._kept[i] = endpoints[int(self._draw(i) * len(endpoints))]
+        return [(kept,) for kept in self._kept]
 
     def start(self) -> None:
         """Do nothing: the rules are there."""

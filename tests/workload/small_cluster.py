@@ -61,10 +61,12 @@ def run(
     hook: str = "",
     nodes: str = THREE,
     more: str = "",
+    images: str = '  images: {"db:*": {ready: 1s, stop: 1s}}\n',
 ) -> tuple[list[Row], Metrics]:
     text = (
         "apiVersion: k8sim.dev/v1alpha1\nkind: Scenario\nmetadata: {name: t}\nspec:\n"
-        f'  duration: 20m\n  nodes: {nodes}\n  images: {{"db:*": {{ready: 1s, stop: 1s}}}}\n'
+        f"  duration: 20m\n  nodes: {nodes}\n"
+        + images
         + spec
         + CLASS.replace("PROVISIONER", provisioner)
         + SET.replace("REPLICAS", str(replicas)).replace("HOOK", hook or "env: []")

@@ -20,6 +20,15 @@ from k8sim.api.validation.names import (
 )
 
 _MAX_USER_PRIORITY: Final = 1_000_000_000
+_MAX_AFFINITY_SECONDS: Final = 86_400
+
+
+def _check_affinity(client_ip: Mapping[str, Any], path: FieldPath) -> Iterator[FieldError]:
+    """Check for how long a client keeps its endpoint (pkg/apis/core/validation, validateClientIPAffinityConfig)."""
+    seconds = client_ip.get("timeoutSeconds")
+    if seconds is not None and not 0 < seconds <= _MAX_AFFINITY_SECONDS:
+        where = (*path, "sessionAffinityConfig", "clientIP", "timeoutSeconds")
+        yield invalid(where, seconds, f"must be greater than 0 and less than {_MAX_AFFINITY_SECONDS}")
 
 
 def check_service(manifest: Mapping[str, Any]) -> Iterator[FieldError]:
@@ -38,6 +47,7 @@ def check_service(manifest: Mapping[str, Any]) -> Iterator[FieldError]:
         yield required((*path, "externalName"))
     yield from check_labels(spec.get("selector"), (*path, "selector"))
     yield from one_of(spec.get("sessionAffinity"), (*path, "sessionAffinity"), "ClientIP", "None")
+    yield from _check_affinity((spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}, path)
     for field in ("externalTrafficPolicy", "internalTrafficPolicy"):
         yield from one_of(spec.get(field), (*path, field), "Cluster", "Local")
     names, numbers = set(), set()
