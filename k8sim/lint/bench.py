@@ -6,7 +6,8 @@ cluster (timeline, failures, operators, clients) does not, for an experiment is 
 
 Assumed where the file is silent: nodes if it has none, storage classes that claims name, and that software starts
 within a second and stops at once, unless a rule is about just that. Configuration that is not in the file (ConfigMaps,
-Secrets) is taken for there, and init containers for done.
+Secrets) is taken for there, init containers for done, readiness gates for open, and pods of other workloads for where
+the affinity to them would have the workload's own.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from k8sim.lint.workload import Ref, Workload, ref_of
 from k8sim.machines.image import ImageBehaviour, Images, with_tag
 from k8sim.operators.model import Operators
 from k8sim.result import Result
-from k8sim.scenario.model import NodeGroup, Scenario, Step
+from k8sim.scenario.model import ZONE_LABEL, NodeGroup, Scenario, Step
 from k8sim.sim.distributions import Constant
 from k8sim.sim.units import MINUTE, SECOND
 from k8sim.workload.model import Application, Traffic
@@ -39,6 +40,7 @@ SETTLED_NS: Final = MINUTE
 MAX_NODES: Final = 20
 _WITH_PODS: Final = ("StatefulSet", "Deployment", "DaemonSet", "ReplicaSet", "Pod", "Job", "CronJob")
 _CONFIGURATION: Final = ("configMap", "secret", "projected")
+_ZONES: Final = ("a", "b", "c")
 _BIG: Final = {"cpu": "256", "memory": "2Ti", "pods": "110", "ephemeral-storage": "2Ti"}
 
 
@@ -91,8 +93,9 @@ class Bench:
     def calm(self) -> Scenario:
         """The workload alone, with nothing happening to it."""
         file, workload = self._file, self.workload
-        mine = [m for m in file.objects if _belongs(m, self.ref, file.namespace)]
-        objects = [_prepared(m) if self.ref.names(m, file.namespace) else m for m in mine]
+        shared = {b.name for b in workload.budgets} - {b.name for b in workload.own_budgets}
+        mine = [m for m in file.objects if _belongs(m, self.ref, file.namespace) and not _is_budget(m, shared)]
+        objects = [_prepared(m, self._bare) if self.ref.names(m, file.namespace) else m for m in mine]
         return replace(
             file,
             nodes=_nodes(workload) if self._bare else file.nodes,
@@ -182,10 +185,17 @@ def _belongs(manifest: Mapping[str, Any], ref: Ref, namespace: str) -> bool:
     return kind is None or not kind.namespaced or ref_of(manifest, namespace).namespace == ref.namespace
 
 
+def _is_budget(manifest: Mapping[str, Any], names: set[str]) -> bool:
+    return manifest.get("kind") == "PodDisruptionBudget" and manifest["metadata"].get("name") in names
+
+
 def _nodes(workload: Workload) -> tuple[NodeGroup, ...]:
-    """Big nodes that take any of its pods, two more than it has pods."""
+    """Big nodes that take any of its pods, two more than it has pods; in zones if it asks for any."""
     count = min(workload.replicas, MAX_NODES) + 2
-    return (NodeGroup("node", count, _BIG, dict(workload.pod_spec.node_selector)),)
+    labels = dict(workload.pod_spec.node_selector)
+    if ZONE_LABEL in labels or ZONE_LABEL not in workload.topology_keys:
+        return (NodeGroup("node", count, _BIG, labels),)
+    return (NodeGroup("node", max(count, 2 * len(_ZONES)), _BIG, labels, _ZONES),)
 
 
 def _images(workload: Workload) -> list[str]:
@@ -206,10 +216,17 @@ def _healthy(image: str, known: tuple[ImageBehaviour, ...]) -> ImageBehaviour:
     )
 
 
-def _prepared(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def _prepared(manifest: Mapping[str, Any], bare: bool) -> dict[str, Any]:
     """Return a workload without what its pods would wait for that has nothing to do with the experiment."""
     prepared: dict[str, Any] = deepcopy(dict(manifest))
     spec = prepared["spec"]["template"]["spec"]
+    affinity = spec.get("affinity") or {}
+    affinity.pop("podAffinity", None)
+    spec.pop("readinessGates", None)
+    spec.pop("schedulerName", None)
+    if bare:
+        affinity.pop("nodeAffinity", None)
+        spec.pop("priorityClassName", None)
     spec["initContainers"] = [c for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"]
     for container in (*spec["initContainers"], *spec["containers"]):
         container.pop("env", None)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from k8sim.lint.bench import Bench, NeverReady
 from k8sim.lint.evidence import Harm
+from k8sim.lint.manifests import as_applied
 from k8sim.lint.rule import Assumptions, Level, Rule, Suspect
 from k8sim.lint.rules import RULES
-from k8sim.lint.workload import KINDS, Path, Ref, manifest_of, ref_of, workloads
+from k8sim.lint.workload import KINDS, Path, Ref, Workload, manifest_of, ref_of, workloads
 from k8sim.scenario.loader import Loaded
 from k8sim.scenario.model import Source
 
@@ -77,13 +78,15 @@ def lint(file: Loaded, assumed: Assumptions | None = None, rules: Sequence[Rule]
     assumed
         What is known of the software beyond the file.
     """
+    file = replace(file, scenario=as_applied(file))
     run = _Run(file, assumed or Assumptions(), rules)
     refs = workloads(file.scenario)
     for ref in refs:
         run.workload(ref)
     order = {rule.name: number for number, rule in enumerate(rules)}
     findings = sorted(run.findings, key=lambda f: (f.source.file, f.source.line or 0, order[f.rule]))
-    return Report(tuple(findings), (*run.untried, *_other_kinds(file)), len(refs), run.experiments)
+    untried = (*run.untried, *_shared_budgets(file, refs), *_other_kinds(file))
+    return Report(tuple(findings), untried, len(refs), run.experiments)
 
 
 class _Run:
@@ -149,8 +152,19 @@ def _place(file: Loaded, ref: Ref, path: Path = ()) -> Source:
     return Source(manifest.document.file, manifest.document.line_of(path))
 
 
+def _shared_budgets(file: Loaded, refs: Iterable[Ref]) -> Iterator[Untried]:
+    """Budgets of several workloads: each is tried alone, which would say nothing about them."""
+    shared: dict[Ref, None] = {}
+    for workload in (Workload(file.scenario, ref) for ref in refs):
+        own = {budget.name for budget in workload.own_budgets}
+        names = [budget.name for budget in workload.budgets if budget.name not in own]
+        shared.update({Ref("PodDisruptionBudget", workload.ref.namespace, name): None for name in names})
+    for ref in shared:
+        yield Untried(_place(file, ref), str(ref), "it counts pods of several workloads, and each is tried alone")
+
+
 def _other_kinds(file: Loaded) -> Iterator[Untried]:
     for manifest in file.manifests:
-        if manifest.data["kind"] in _UNTRIED:
+        if manifest.data["kind"] in _UNTRIED and not manifest.data["metadata"].get("ownerReferences"):
             ref = ref_of(manifest.data, file.scenario.namespace)
             yield Untried(manifest.source, str(ref), f"only {' and '.join(f'{k}s' for k in KINDS)} are tried")

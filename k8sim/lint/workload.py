@@ -124,6 +124,18 @@ class Workload:
         return tuple(((*POD_SPEC, "containers", i), c) for i, c in enumerate(self.pod_spec.containers))
 
     @property
+    def topology_keys(self) -> set[str]:
+        """The node labels by which its pods are kept apart, strictly or if possible."""
+        spec = self.pod_spec
+        keys = {constraint.topology_key for constraint in spec.topology_spread_constraints}
+        apart = spec.affinity.pod_anti_affinity if spec.affinity is not None else None
+        if apart is not None:
+            preferred = apart.preferred_during_scheduling_ignored_during_execution
+            keys |= {term.topology_key for term in apart.required_during_scheduling_ignored_during_execution}
+            keys |= {term.pod_affinity_term.topology_key for term in preferred}
+        return keys
+
+    @property
     def services(self) -> list[Service]:
         """The Services with an address of their own that lead to its pods."""
         found = [obj for obj in self._objects("Service") if isinstance(obj, Service)]
@@ -139,6 +151,13 @@ class Workload:
         """The PodDisruptionBudgets that count its pods."""
         found = [obj for obj in self._objects("PodDisruptionBudget") if isinstance(obj, PodDisruptionBudget)]
         return [b for b in found if selector_matches(b.spec.selector, self.labels)]
+
+    @property
+    def own_budgets(self) -> list[PodDisruptionBudget]:
+        """Those of them that count no other workload's pods."""
+        others = [ref for ref in workloads(self.scenario) if ref.namespace == self.ref.namespace and ref != self.ref]
+        labels = [Workload(self.scenario, ref).labels for ref in others]
+        return [b for b in self.budgets if not any(selector_matches(b.spec.selector, other) for other in labels)]
 
     @property
     def claims(self) -> list[PersistentVolumeClaim]:

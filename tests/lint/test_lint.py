@@ -17,7 +17,18 @@ from k8sim.lint.bench import Bench
 from k8sim.lint.fix import Edit, Fix
 from k8sim.lint.workload import Ref, workloads
 from k8sim.scenario.loader import load_with_manifests
-from tests.lint.world import BY_NAME, Lint, budget, container, deployment, pod, service, stateful_set, with_claims
+from tests.lint.world import (
+    BY_NAME,
+    Lint,
+    budget,
+    container,
+    deployment,
+    pod,
+    service,
+    stateful_set,
+    storage_class,
+    with_claims,
+)
 
 SCENARIOS = sorted((Path(__file__).parents[2] / "scenarios").glob("*.yaml"))
 TEXT = """\
@@ -79,10 +90,12 @@ def test_an_annotation_silences_a_rule(lint: Lint) -> None:
     lint.silent("budget-allows-no-eviction", stateful_set(), spoilt)
 
 
-def test_one_budget_of_two_workloads_is_told_once(lint: Lint) -> None:
-    other = deepcopy(stateful_set())
+def test_one_storage_class_of_two_workloads_is_told_once(lint: Lint) -> None:
+    made = with_claims(stateful_set())
+    made["spec"]["volumeClaimTemplates"][0]["spec"]["storageClassName"] = "fast"
+    other = deepcopy(made)
     other["metadata"]["name"] = "other"
-    lint.finding("budget-allows-no-eviction", stateful_set(), other, budget(minAvailable="100%"))
+    lint.finding("reclaim-deletes-data", storage_class(), made, other)
 
 
 def test_what_never_is_ready_cannot_be_tried(lint: Lint) -> None:
@@ -93,6 +106,57 @@ def test_what_never_is_ready_cannot_be_tried(lint: Lint) -> None:
     assert not report.findings
     [untried] = report.untried
     assert (untried.subject, "no-budget" in untried.why) == ("StatefulSet db", True)
+
+
+def test_a_budget_of_several_workloads_is_named_as_not_tried(lint: Lint) -> None:
+    """It wants four of six, which is more than either of the two has."""
+    other = stateful_set()
+    other["metadata"]["name"] = "other"
+    report = lint(stateful_set(), other, budget(minAvailable=4))
+    assert not report.findings
+    assert [(u.subject, "several" in u.why) for u in report.untried] == [("PodDisruptionBudget db", True)]
+
+
+def test_a_workload_may_want_zones_and_the_company_of_others(lint: Lint) -> None:
+    made = stateful_set()
+    pod(made)["topologySpreadConstraints"][0]["topologyKey"] = "topology.kubernetes.io/zone"
+    near = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "cache"}}}
+    pod(made)["affinity"] = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [near]}}
+    report = lint(made, rule="no-budget")
+    assert report.findings
+    assert not report.untried
+
+
+def test_an_autoscaler_says_how_many_pods_there_are(lint: Lint) -> None:
+    made = deployment()
+    del made["spec"]["replicas"]
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "db"}
+    scaler = {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "db"},
+        "spec": {"scaleTargetRef": target, "minReplicas": 2, "maxReplicas": 9},
+    }
+    assert lint(made, rule="slow-failover").findings  # one pod
+    assert "its 2 pods" in lint.finding("no-budget", made, scaler).problem
+    lint.silent("slow-failover", made, scaler)
+
+
+def test_what_a_cluster_printed_is_tried_as_if_applied(lint: Lint) -> None:
+    """``kubectl get -o yaml``: with nodes, pods and claims that controllers made."""
+    made = {**with_claims(stateful_set()), "status": {"replicas": 3, "readyReplicas": 3}}
+    node = {"apiVersion": "v1", "kind": "Node", "status": {"capacity": {"cpu": "4", "memory": "8Gi", "pods": "110"}}}
+    owner = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "db", "uid": "u0", "controller": True}
+    member = {"apiVersion": "v1", "kind": "Pod", "spec": pod(stateful_set()), "status": {"phase": "Running"}}
+    running = [{**made, "metadata": {"name": "db", "uid": "u0"}}]
+    running += [{**node, "metadata": {"name": f"node-{i}", "uid": f"n{i}"}} for i in range(3)]
+    running += [
+        {**member, "metadata": {"name": f"db-{i}", "uid": f"p{i}", "labels": {"app": "db"}, "ownerReferences": [owner]}}
+        for i in range(3)
+    ]
+    report = lint(*running, rule="no-budget")
+    assert [finding.subject for finding in report.findings] == ["StatefulSet db"]
+    assert not report.untried
 
 
 def test_bare_pods_are_named_as_not_tried(lint: Lint) -> None:

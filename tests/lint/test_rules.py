@@ -22,6 +22,7 @@ from tests.lint.world import (
     seconds,
     service,
     stateful_set,
+    storage_class,
     with_claims,
 )
 
@@ -66,17 +67,6 @@ def on_volume(made: Manifest, volume: Manifest, path: str = "/data") -> Manifest
     """A workload whose container mounts a volume called data."""
     with_container(made, volumeMounts=[{"name": "data", "mountPath": path}])
     return with_pod(made, volumes=[{"name": "data", **volume}])
-
-
-def storage_class(**fields: Any) -> Manifest:
-    return {
-        "apiVersion": "storage.k8s.io/v1",
-        "kind": "StorageClass",
-        "metadata": {"name": "fast"},
-        "provisioner": "ebs.csi.aws.com",
-        "volumeBindingMode": "WaitForFirstConsumer",
-        **fields,
-    }
 
 
 def of_class(made: Manifest) -> Manifest:

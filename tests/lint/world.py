@@ -90,6 +90,17 @@ def claim(name: str = "data", mode: str = "ReadWriteOnce") -> Manifest:
     return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": spec}
 
 
+def storage_class(**fields: Any) -> Manifest:
+    return {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": "fast"},
+        "provisioner": "ebs.csi.aws.com",
+        "volumeBindingMode": "WaitForFirstConsumer",
+        **fields,
+    }
+
+
 def with_claims(manifest: Manifest) -> Manifest:
     """A StatefulSet each of whose pods has a volume."""
     manifest["spec"]["volumeClaimTemplates"] = [{k: v for k, v in claim().items() if k in ("metadata", "spec")}]

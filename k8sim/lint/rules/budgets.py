@@ -59,7 +59,7 @@ class BudgetAllowsNothing(Rule):
     def suspects(self, bench: Bench, assumed: Assumptions) -> Iterator[Suspect]:
         """Yield budgets that want all pods."""
         workload = bench.workload
-        for budget in workload.budgets:
+        for budget in workload.own_budgets:
             if allowed(budget, workload) > 0:
                 continue
             field = "minAvailable" if budget.spec.min_available is not None else "maxUnavailable"
@@ -131,7 +131,7 @@ class BudgetGuardsCrashLoop(Rule):
 
     def suspects(self, bench: Bench, assumed: Assumptions) -> Iterator[Suspect]:
         """Yield budgets that hold up the repair."""
-        for budget in bench.workload.budgets:
+        for budget in bench.workload.own_budgets:
             if budget.spec.unhealthy_pod_eviction_policy == "AlwaysAllow" or allowed(budget, bench.workload) <= 0:
                 continue
             ref = _ref(budget, bench.workload)

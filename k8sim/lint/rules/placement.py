@@ -65,13 +65,7 @@ class _Together(Rule):
         return places
 
     def _is_spread(self, bench: Bench) -> bool:
-        spec = bench.workload.pod_spec
-        apart = spec.affinity.pod_anti_affinity if spec.affinity is not None else None
-        keys = {constraint.topology_key for constraint in spec.topology_spread_constraints}
-        if apart is not None:
-            preferred = apart.preferred_during_scheduling_ignored_during_execution
-            keys |= {term.topology_key for term in apart.required_during_scheduling_ignored_during_execution}
-            keys |= {term.pod_affinity_term.topology_key for term in preferred}
+        keys = bench.workload.topology_keys
         return self.label in keys or (self.label == HOSTNAME_LABEL and ZONE_LABEL in keys)
 
     def _lose(self, bench: Bench) -> Harm:
