@@ -160,7 +160,7 @@ def test_a_timeout_is_noticed_when_it_is_over():
 
 
 def test_answers_slower_than_the_period_follow_each_other_at_once():
-    """Period 1 s, timeout 5 s, answers after 2.5 s: an attempt every 2.5 s, one missed tick is kept, the rest is not."""
+    """Period 1 s, timeout 5 s, answers after 2.5 s: an attempt every 2.5 s; one missed tick is kept, others are not."""
     bench = Bench(image(answer=2.5))
     bench.pod("app", {"readinessProbe": {**READY, "timeoutSeconds": 5, "successThreshold": 4}})
     bench.run(20)

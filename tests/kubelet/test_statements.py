@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from k8sim.api.core import Pod
-from k8sim.api.meta import Condition, set_condition
+from k8sim.api.core import ConfigMap, Pod
+from k8sim.api.feature_gates import FEATURE_GATES
+from k8sim.api.meta import Condition, ObjectMeta, set_condition
 from k8sim.api.struct import replace
 from tests.kubelet.bench import READY, Bench, image, seconds
 
@@ -30,6 +31,23 @@ def when(bench: Bench, event: str, kind: str = "Container", **detail: Any) -> li
 
 def slept(seconds_: float) -> dict[str, Any]:
     return {"exec": {"command": ["sleep", str(seconds_)]}}
+
+
+# ---- 0 gates --------------------------------------------------------------------------------------------------------
+
+
+def test_0_1_gates_have_the_defaults_of_1_36():
+    on = {
+        "PLEGOnDemandRelist", "KubeletCrashLoopBackOffMax", "ContainerRestartRules", "SidecarContainers",
+        "RestartAllContainersOnContainerExits", "PodLifecycleSleepAction", "PodReadyToStartContainersCondition",
+    }  # fmt: skip
+    off = {
+        "EventedPLEG", "ReduceDefaultCrashLoopBackOffDecay", "ContainerStopSignals",
+        "ChangeContainerStatusOnKubeletRestart", "MaxUnavailableStatefulSet",
+    }  # fmt: skip
+    assert {name: FEATURE_GATES[name].default for name in on | off} == dict.fromkeys(on, True) | dict.fromkeys(
+        off, False
+    )
 
 
 # ---- 1.13 pods ----------------------------------------------------------------------------------------------------
@@ -272,6 +290,22 @@ def test_6_4_6_a_deletion_ends_the_wait_for_a_volume_at_once():
     bench.delete_at(30)
     bench.run(40)
     assert 30 <= bench.time("Deleted") <= 32
+
+
+def test_6_4_9_three_volumes_take_as_long_as_the_slowest():
+    """Each is tried at its own intervals, which double from 0.5 s, so all are there once the last one is."""
+    bench = Bench()
+    names = ("a", "b", "c")
+    bench.pod(
+        "app",
+        {"volumeMounts": [{"name": n, "mountPath": f"/{n}"} for n in names]},
+        volumes=[{"name": n, "configMap": {"name": n}} for n in names],
+    )
+    for at, name in zip((3, 12, 7), names, strict=True):
+        made = ConfigMap(metadata=ObjectMeta(name=name, namespace="default"))
+        bench.at(at, lambda made=made: bench.server.create(made))
+    bench.run(30)
+    assert when(bench, "Started") == pytest.approx([15.6], abs=0.4)
 
 
 def test_11_8_not_ready_of_the_node_controller_is_overwritten():
