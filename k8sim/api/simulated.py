@@ -20,7 +20,10 @@ from k8sim.api.struct import Struct
 NOT_YET_KINDS: Final = frozenset(("ConfigMap", "Secret"))
 
 #: Declared fields that nothing reads yet: kind and path as fnmatch patterns, `[]` for any item.
-NOT_YET_FIELDS: Final[tuple[tuple[str, str], ...]] = ()
+NOT_YET_FIELDS: Final[tuple[tuple[str, str], ...]] = (
+    ("*", "*.emptyDir.sizeLimit"),  # what a pod writes there is not measured
+    ("Service", "spec.externalTrafficPolicy"),  # clients come from inside
+)
 
 #: Fields without effect that need no mention: another part of the scenario stands for them, or they only describe.
 UNREMARKABLE: Final = (
