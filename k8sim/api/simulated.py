@@ -21,7 +21,6 @@ NOT_YET_KINDS: Final = frozenset(("ConfigMap", "Secret"))
 
 #: Declared fields that nothing reads yet: kind and path as fnmatch patterns, `[]` for any item.
 NOT_YET_FIELDS: Final[tuple[tuple[str, str], ...]] = (
-    ("*", "*.emptyDir.sizeLimit"),  # what a pod writes there is not measured
     ("Service", "spec.externalTrafficPolicy"),  # clients come from inside
 )
 
