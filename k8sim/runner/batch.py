@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -153,6 +154,18 @@ class Batch:
     def judgements(self) -> list[Judgement]:
         """Return a verdict for each objective of each variant."""
         return [_judged(result, objective) for result in self.results for objective in result.objectives]
+
+    def _repr_html_(self) -> str:
+        """Show in Jupyter: what was run, its verdicts, its numbers."""
+        import pandas as pd
+
+        head = f"<p><b>{escape(self.name)}</b>: {self.replicates} replicates of {len(self.results)} variants"
+        head += f", seed {self.seed}{'' if self.complete else ', interrupted'}</p>"
+        verdicts = [
+            {"variant": j.variant, "objective": j.objective.text, "verdict": j.verdict} for j in self.judgements()
+        ]
+        tables = [pd.DataFrame(verdicts)] if verdicts else []
+        return head + "".join(t.to_html(index=False, float_format="{:.4g}".format) for t in [*tables, self.estimates()])
 
 
 def _judged(result: VariantResults, objective: Objective) -> Judgement:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +19,7 @@ from k8sim.runner.experiment import Progress, Until, experiment
 from k8sim.runner.shards import Shard, shards_of
 from k8sim.runner.store import Store, StoreProblem
 from k8sim.scenario.loader import loads_variants
+from k8sim.scenario.objectives import parse_objective
 from k8sim.scenario.sweep import Variant
 
 SCENARIO = """
@@ -63,6 +65,15 @@ def test_results_are_the_same_for_any_number_of_workers(variants: list[Variant],
     pd.testing.assert_frame_equal(experiment(variants, 6, jobs=2).frame, expected)
     with ThreadPoolExecutor(3) as pool:
         pd.testing.assert_frame_equal(experiment(variants, 6, jobs=3, executor=pool).frame, expected)
+
+
+def test_a_batch_shows_itself_in_jupyter(variants: list[Variant]) -> None:
+    [first, *_] = variants
+    promising = replace(first.scenario, objectives=(parse_objective("web.restarts <= 0"),))
+    page = experiment([replace(first, scenario=promising)], replicates=2)._repr_html_()
+    assert "<b>small</b>: 2 replicates of 1 variants" in page
+    assert "web.restarts &lt;= 0" in page
+    assert "<td>web.availability</td>" in page
 
 
 def test_variants_see_the_same_chance(variants: list[Variant]) -> None:
