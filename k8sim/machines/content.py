@@ -131,8 +131,8 @@ class Snapshot:
     """A moment of a volume, kept by the storage.
 
     ``quiesced``: the application had been brought to rest, so nothing of its own was missing (application-consistent);
-    else it is what a power loss would have left (crash-consistent), and lacks what was ``cached``. ``tied``: it is lost
-    with its volume.
+    else it is what a power loss would have left (crash-consistent), and lacks what was ``cached``. ``in_use``: a pod
+    had the volume. ``tied``: it is lost with its volume.
     """
 
     name: str
@@ -145,6 +145,7 @@ class Snapshot:
     quiesced: bool = False
     tied: bool = False
     cached: int = 0
+    in_use: bool = False
     filesystem: str = ""
     deleted: bool = False
     deleted_ns: int = 0

@@ -167,9 +167,10 @@ class Storage(StorageCalls):
         source, snapshot = self.disks.get(line), self.snapshots.get(disk.made_from)
         if snapshot is not None and snapshot.cached:
             self._note(disk.name, "Torn", disk.row, path="L29", snapshot=snapshot.name, amount=snapshot.cached)
-        if source is None or source.durable <= position:
+        reached = source.content[-1][1] if source is not None else 0
+        if source is None or reached <= position:
             return
-        detail: dict[str, object] = {"behind": source.durable - position, "source": line, "source_lost": source.lost}
+        detail: dict[str, object] = {"behind": reached - position, "source": line, "source_lost": source.lost}
         if snapshot is not None:
             detail["rpo"] = (source.lost_ns or self.sim.clock.now) - snapshot.cut_ns
         self._note(disk.name, "Behind", disk.row, path="L28", **detail)
@@ -445,7 +446,7 @@ class Storage(StorageCalls):
         cached = disk.written - disk.durable
         snapshot = Snapshot(
             name, disk.driver, source, content, disk.size, now, now + ready_after_ns, quiesced, tied, cached,
-            disk.filesystem,
+            in_use=bool(disk.mounts), filesystem=disk.filesystem,
         )  # fmt: skip
         self.snapshots[name] = snapshot
         self._keep_track(snapshot)

@@ -81,6 +81,13 @@ DEFINITIONS: Final = (
     Definition("volumes.losses", "path, why", "", "row of k8sim.machines.losses or a fault's name; in words"),
     Definition("volumes.losses", "bytes", "bytes", "that nothing else holds, or that are concerned; 0 where no "
                "writer is simulated"),
+    Definition("losspaths.loss_paths", "path, act", "", "row of k8sim.machines.losses, all of them, and faults that "
+               "lose content; in words"),
+    Definition("losspaths.loss_paths", "fate", "", "the worst that this path does to content"),
+    Definition("losspaths.loss_paths", "times", "", "how often it happened"),
+    Definition("losspaths.loss_paths", "bytes", "bytes", "of volumes: as in volumes.losses"),
+    Definition("losspaths.loss_paths", "writes", "writes", "of applications, lost"),
+    Definition("losspaths.loss_paths", "away_s", "s", "for how long content was out of reach, over all volumes"),
     Definition("volumes.inaccessibility", "volume, path, why", "", "whose content was intact and out of reach"),
     Definition("volumes.inaccessibility", "ended_by", "", "Accessible; Inaccessible for another reason, Destroyed, "
                "Orphaned"),
@@ -96,5 +103,5 @@ DEFINITIONS: Final = (
     Definition("storagecost.storage_cost", "gib_hours", "GiB h", "what it has cost"),
     *(Definition("figures", f"{f.of.upper()}.{f.name}", f.unit, f.meaning) for f in FIGURES),
 )  # fmt: skip
-"""``frame``: of `k8sim.metrics.Metrics`; ``volumes.…``, ``storagecost.…``: function of the module; ``figures``:
-numbers of `k8sim.metrics.figures.figures`, one for each application or stream."""
+"""``frame``: of `k8sim.metrics.Metrics`; ``volumes.…``, ``storagecost.…``, ``losspaths.…``: function of the module;
+``figures``: numbers of `k8sim.metrics.figures.figures`, one for each application or stream."""

@@ -34,6 +34,7 @@ applications:
     retained: 5000               # writes that are kept for who was away; more: a full copy
     rewind: true                 # a copy that diverged is cut back instead of copied in full
     reads: any                   # any copy in sync, or leader
+tornRestores: 0.1            # of volumes from snapshots taken under a process that wrote, without a journal
     # how it starts, grows, is saved
     startup: {peers: majority, environment: [DB_SERVICE_HOST], retry: 1s, giveUp: 30s}
     membership: {join: start, leave: preStop, leaveAfter: 1s, cleanAfter: 20s, removed: crash}
@@ -211,6 +212,7 @@ _RULES: Final[Mapping[str, tuple[str, Callable[[Part, Path], Any]]]] = {
     "retained": ("retained", lambda part, folder: part.integer(0, 10**12) * UNIT),
     "rewind": ("rewind", lambda part, folder: part.flag()),
     "reads": ("reads", _choice("leader", "any")),
+    "tornRestores": ("torn_restore", lambda part, folder: part.number(0.0, 1.0)),
 }
 """Key -> (field of `Rules`, how it is read)."""
 

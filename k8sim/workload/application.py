@@ -33,7 +33,7 @@ from k8sim.workload.group import Group
 from k8sim.workload.marks import Marks
 from k8sim.workload.members import Members
 from k8sim.workload.model import Application as Spec
-from k8sim.workload.places import data_location, is_layer
+from k8sim.workload.places import data_directory, data_location, is_layer
 from k8sim.workload.startup import Boot
 
 SIGKILLED = 137
@@ -146,7 +146,7 @@ class Application:
             return
         machine, member = occurrence.machine, self.member_of(pod)
         location = data_location(self._server, pod, spec, container.record.id, self.spec.volume)
-        place = f"{location}#{member}"
+        place = f"{location}{data_directory(pod, spec, self.spec.volume)}#{member}"
         self._places.setdefault(location, {})[place] = None
         process = Process(member, container.record.id, machine.name, place, self._clock.now)
         running = Running(process, pod, machine, container, location, container.answers.ready_from)

@@ -9,7 +9,7 @@ from k8sim.sim.trace import NO_CAUSE
 from k8sim.workload.amounts import whole
 from k8sim.workload.copies import Replica
 from k8sim.workload.history import Content
-from k8sim.workload.losses import cause_of_promotion
+from k8sim.workload.losses import PATH_OF_ORIGIN, cause_of_promotion
 from k8sim.workload.rules import Standing, best, candidates
 
 if TYPE_CHECKING:
@@ -139,8 +139,9 @@ class Leadership:
         lost, back = group.path.offset - kept, content.offset - kept
         group.followers.forget(replica)
         if lost:
-            cause = cause_of_promotion(replica.store.origin, content.offset == 0, name == self.last)
-            group.lose(lost, cause, "", name, leader_row)
+            origin = replica.store.origin
+            cause = cause_of_promotion(origin, content.offset == 0, name == self.last)
+            group.lose(lost, cause, PATH_OF_ORIGIN.get(origin, ""), name, leader_row)
         if back:  # writes that had been given up: this copy has them
             group.lost -= back
             group.note("Found", leader_row, writes=whole(back), member=name)

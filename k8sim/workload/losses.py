@@ -20,6 +20,7 @@ CAUSES: Final[Mapping[str, str]] = {
     "empty-primary": "the leader came back without data and kept its role, and the others followed it",
     "empty-majority": "members without data formed a majority",
     "old-snapshot": "the leader's volume was restored from a snapshot older than the last write (L28)",
+    "torn-snapshot": "what the leader's volume was restored from cannot be read: the process was writing (L29)",
     "split-brain": "a leader that was cut off went on, with clients on its side, after another had been elected",
     "two-writers": "a second process under the same identity was writing; what it wrote was not kept (L20, L27)",
 }
@@ -32,6 +33,9 @@ _PATHS: Final[Mapping[str, str]] = {
     "L4": "ephemeral-volume",
     "L5": "ephemeral-volume",
 }
+
+PATH_OF_ORIGIN: Final[Mapping[str, str]] = {"restored": "L28", "torn": "L29"}
+"""Whose content lacks writes because of where it comes from."""
 
 
 def cause_of_path(path: str, copies: int) -> str:
@@ -52,14 +56,15 @@ def cause_of_promotion(origin: str, empty: bool, same_member: bool) -> str:
     Parameters
     ----------
     origin
-        Where its volume's content comes from: "" (it has been a copy since the beginning), "new" or "restored".
+        Where its volume's content comes from: "" (it has been a copy since the beginning), "new", "restored" or
+        "torn".
     empty
         It has nothing at all.
     same_member
         It is the member that was leader before.
     """
-    if origin == "restored":
-        return "old-snapshot"
+    if origin in PATH_OF_ORIGIN:
+        return "old-snapshot" if origin == "restored" else "torn-snapshot"
     if empty:
         return "empty-primary" if same_member else "empty-majority"
     return "failover"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from k8sim.machines.content import Disk
 from k8sim.machines.disks import Storage
 from k8sim.workload.amounts import UNIT
 from k8sim.workload.group import Group
@@ -34,14 +35,23 @@ class Marks:
         disk.written = max(disk.written, 1)
 
     def origin(self, location: str) -> tuple[str, Contents | None]:
-        """Return what a volume begins with: ("new", None), or ("restored", the contents of its source then)."""
+        """Return what a volume begins with: ("new", None), or ("restored", the contents of its source then).
+
+        It is ("torn", None) if its snapshot was taken under a process that wrote, and cannot be read.
+        """
         disk = self._storage.disk(location)
         if disk.born_from:
             line, position = disk.born_from[-1]
             contents = self._marks.get(line, {}).get(position)
             if contents is not None:
-                return "restored", contents
+                return ("torn", None) if self._is_torn(disk) else ("restored", contents)
         return "new", None
+
+    def _is_torn(self, disk: Disk) -> bool:
+        snapshot, chance = self._storage.snapshots.get(disk.made_from), self._groups[0].rules.torn_restore
+        if snapshot is None or snapshot.quiesced or not snapshot.in_use:
+            return False
+        return self._storage.sim.streams.uniform(disk.name, "torn restore") < chance
 
     def _gauge(self, location: str, place: str) -> int:
         contents = tuple(group.on_disk(place) for group in self._groups)

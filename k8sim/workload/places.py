@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from k8sim.api.core import Container, PersistentVolume, PersistentVolumeClaim, Pod, Volume
 from k8sim.apiserver.server import APIServer
-from k8sim.kubelet.volumespecs import claim_of, empty_dir_location
+from k8sim.kubelet.volumespecs import claim_of, directory_of, empty_dir_location
 from k8sim.machines.disks import location
 
 
@@ -27,6 +27,14 @@ def data_volume(pod: Pod, container: Container, wanted: str = "") -> Volume | No
     claims = [v for v in volumes if claim_of(pod, v) is not None]
     others = [v for v in volumes if v.empty_dir is not None or v.host_path is not None]
     return next(iter([*claims, *others]), None)
+
+
+def data_directory(pod: Pod, container: Container, wanted: str = "") -> str:
+    """Return the directory of its volume in which a container has its data (subPath), "" for the whole."""
+    volume = data_volume(pod, container, wanted)
+    mounts = (m for m in container.volume_mounts if volume is not None and m.name == volume.name)
+    directory = next((directory_of(m, container, pod) for m in mounts), "")
+    return f"/{directory}" if directory else ""
 
 
 def data_location(server: APIServer, pod: Pod, container: Container, identity: str, wanted: str = "") -> str:

@@ -60,6 +60,9 @@ class Rules:
         How many writes (in units) a leader keeps for those who were away; longer absences need a full copy. 0: all.
     rewind
         Whether a copy that has diverged is cut back to what it has in common; otherwise it is copied in full.
+    torn_restore
+        Probability that a volume cannot be read which was restored from a snapshot that was taken while a process had
+        it, not at rest: 0 for what has a journal.
     reads
         ``leader``: needs a leader that can write or has not lost its majority; ``any``: any copy that is in sync.
     """
@@ -86,6 +89,7 @@ class Rules:
     retained: int = 0
     rewind: bool = True
     reads: Literal["leader", "any"] = "leader"
+    torn_restore: float = 0.0
 
     @property
     def memory_ns(self) -> int:

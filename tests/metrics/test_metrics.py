@@ -11,6 +11,7 @@ import pytest
 from k8sim.cluster import Cluster
 from k8sim.metrics import Metrics
 from k8sim.metrics.intervals import share_above
+from k8sim.metrics.losspaths import loss_paths
 from k8sim.metrics.pods import disruption_cause
 from k8sim.metrics.storagecost import leaked_storage, storage_cost
 from k8sim.metrics.table import DEFINITIONS
@@ -54,6 +55,7 @@ def test_who_asks_decides_what_a_disruption_is() -> None:
 
 FRAMES = [name for name, value in vars(Metrics).items() if isinstance(value, cached_property) and name[0] != "_"]
 OF_VOLUMES = {
+    "losspaths.loss_paths": loss_paths,
     "volumes.losses": losses,
     "volumes.inaccessibility": inaccessibility,
     "storagecost.leaked_storage": leaked_storage,

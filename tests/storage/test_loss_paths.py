@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import pytest
 
+from k8sim.machines.losses import LOSS_PATHS
 from tests.storage.losspaths import capacity, ephemeral, fencing, node_bound, process, reclaim, snapshots
+from tests.storage.losspaths.page import PAGE, page
 from tests.storage.losspaths.pair import Pair, expected, told
 
 PAIRS = tuple(
@@ -30,3 +32,12 @@ def test_near_miss(pair: Pair) -> None:
     seen = told(pair.near())
     assert seen == expected(pair.harmless), pair.spared
     assert all(key.startswith(("away", "back", "turned")) or not amount for key, amount in seen.items())
+
+
+def test_every_path_has_its_pair() -> None:
+    assert list(dict.fromkeys(pair.path for pair in PAIRS)) == list(LOSS_PATHS)
+    assert len(set(NAMES)) == len(NAMES)
+
+
+def test_the_page_is_up_to_date() -> None:
+    assert PAGE.read_text() == page(PAIRS), "run python tools/loss_paths.py"

@@ -9,6 +9,7 @@ from tests.storage.losspaths.scenes import (
     applied,
     claim,
     csi,
+    deployment,
     pod,
     static_volume,
     storage_class,
@@ -63,6 +64,19 @@ def written_at(found: Scene, *times: float, synced: bool = True, until: float = 
     for t in times:
         write(found.run(t), synced, "data", "app")
     return found.run(until)
+
+
+def application_restored(torn: str, ended: bool = False) -> Scene:
+    """A database of 100 writes/s that is given a volume from a snapshot which was taken two minutes before."""
+    application = (
+        "applications: [{name: db, deployment: app, preset: single, writes: 100/s, start: 30s, tornRestores: TORN}]"
+    )
+    moved = deployment(strategy="{type: Recreate}").replace("claimName: data", "claimName: new-data")
+    end = ("at: 50s, kubectl: scale deployment/app --replicas=0",) if ended else ()
+    new = claim("new-data", more=restored_from("VolumeSnapshot", "data"))
+    steps = (*end, snapshot(60), applied(180, new), applied(180, moved))
+    documents = (storage_class(), snapshot_class(), claim(), deployment(strategy="{type: Recreate}"))
+    return world(*documents, steps=steps, spec=application.replace("TORN", torn)).run(400)
 
 
 def skewed(quiesced: bool) -> Scene:
@@ -125,6 +139,24 @@ PAIRS = (
         "nothing was written after the snapshot, so the snapshot has all that the disk had",
         harmless="lost disk-loss 0",
         variant="after a loss",
+    ),
+    Pair(
+        "L28",
+        "bytes acked after creationTime of the snapshot are absent in the restored volume",
+        lambda: application_restored("0"),
+        "inaccessible L28 ~12000000; writes L28 ~12000",
+        lambda: application_restored("0", ended=True),
+        "the application had ended before the snapshot",
+        variant="of an application",
+    ),
+    Pair(
+        "L29",
+        "apps without journaling: restored state corrupt with probability p_app",
+        lambda: application_restored("1"),
+        "inaccessible L28 ~12000000; writes L29 ~15000",
+        lambda: application_restored("1", ended=True),
+        "the application had ended before the snapshot",
+        variant="of an application",
     ),
     Pair(
         "L29",
