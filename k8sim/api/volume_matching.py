@@ -171,6 +171,16 @@ def find_matching_volume(
     return best
 
 
+def candidates(claim: PersistentVolumeClaim, volumes: Iterable[PersistentVolume]) -> list[PersistentVolume]:
+    """Return the volumes that `find_matching_volume` would take on a node that can reach them, the best first.
+
+    Volumes that point at the claim are not among them.
+    """
+    free = (v for v in volumes if v.spec.claim_ref is None and access_modes_fit(claim, v))
+    fitting = [v for v in free if find_matching_volume(claim, (v,)) is not None]
+    return sorted(fitting, key=lambda v: (storage_capacity(v), v.name))
+
+
 def claim_reference(claim: PersistentVolumeClaim) -> ObjectReference:
     """Return a full reference to a claim."""
     return ObjectReference(

@@ -113,14 +113,18 @@ class Caches:
         """See `Listers`."""
         return self.volumes.get("", name)
 
-    def volumes_for(self, claim: PersistentVolumeClaim, host: str) -> Iterable[PersistentVolume]:
+    def free_volumes(self, claim: PersistentVolumeClaim, host: str) -> Iterable[PersistentVolume]:
+        """See `Listers`."""
+        return self._assumed(self._volumes.by_index("place", (claim_class(claim), host)))
+
+    def volumes_of(self, claim: PersistentVolumeClaim) -> Iterable[PersistentVolume]:
         """See `Listers`."""
         name = claim_class(claim)
-        found: dict[str, None] = {}
-        for index, value in (("place", (name, host)), ("place", (name, "")), ("claim", claim.key)):
-            found.update(dict.fromkeys(v.name for v in self._volumes.by_index(index, value)))
-        volumes = (self.volumes.get("", v) for v in found)
-        return [v for v in volumes if v is not None and volume_class(v) == name]
+        return [v for v in self._assumed(self._volumes.by_index("claim", claim.key)) if volume_class(v) == name]
+
+    def _assumed(self, volumes: Iterable[PersistentVolume]) -> list[PersistentVolume]:
+        assumed = (self.volumes.get("", volume.name) for volume in volumes)
+        return [volume for volume in assumed if volume is not None]
 
     def has_volumes_for(self, claim: PersistentVolumeClaim) -> bool:
         """See `Listers`."""

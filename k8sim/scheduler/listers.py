@@ -20,14 +20,14 @@ class Listers(Protocol):
     def volume(self, name: str) -> PersistentVolume | None:
         """Return a volume."""
 
-    def volumes_for(self, claim: PersistentVolumeClaim, host: str) -> Iterable[PersistentVolume]:
-        """Return the volumes of the claim's class, save those that can only be reached from other hosts.
+    def free_volumes(self, claim: PersistentVolumeClaim, host: str) -> Iterable[PersistentVolume]:
+        """Return the volumes of the claim's class that name a host; "": those that name none."""
 
-        Volumes that point at the claim are among them, wherever they are.
-        """
+    def volumes_of(self, claim: PersistentVolumeClaim) -> Iterable[PersistentVolume]:
+        """Return the volumes of the claim's class that point at it."""
 
     def has_volumes_for(self, claim: PersistentVolumeClaim) -> bool:
-        """Tell whether `volumes_for` has any volume for some host."""
+        """Tell whether any volume of the claim's class is free, or points at the claim."""
 
     def storage_class(self, name: str) -> StorageClass | None:
         """Return a storage class."""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import islice
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +20,13 @@ from k8sim.api.core import (
 )
 from k8sim.api.meta import LabelSelector, LabelSelectorRequirement, ObjectMeta
 from k8sim.api.struct import Time, replace
-from k8sim.api.volume_matching import VolumeIndex, find_matching_volume, is_volume_bound_to_claim
+from k8sim.api.volume_matching import (
+    VolumeIndex,
+    candidates,
+    find_matching_volume,
+    is_volume_bound_to_claim,
+    node_affinity_fits,
+)
 
 MODES = ["ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany"]
 modes = st.lists(st.sampled_from(MODES), min_size=1, unique=True).map(tuple)
@@ -105,18 +113,30 @@ def test_the_index_finds_what_the_search_through_all_groups_finds(
 
 @given(st.lists(volumes(), max_size=8, unique_by=lambda v: v.name), claims())
 def test_the_schedulers_choice_fits_the_claim_and_the_node(
-    candidates: list[PersistentVolume], claim: PersistentVolumeClaim
+    offered: list[PersistentVolume], claim: PersistentVolumeClaim
 ) -> None:
     node = Node(metadata=ObjectMeta(name="n1", labels={"kubernetes.io/hostname": "n1"}))
-    found = find_matching_volume(claim, candidates, node=node, delay_binding=True)
+    found = find_matching_volume(claim, offered, node=node, delay_binding=True)
     if found is None:
         return
     assert found.spec.node_affinity in (None, affinity("n1"))
     if not is_volume_bound_to_claim(found, claim):
         assert found.status.phase == "Available"
         assert set(claim.spec.access_modes) <= set(found.spec.access_modes)
-        excluded = find_matching_volume(claim, candidates, node=node, excluded={found.name}, delay_binding=True)
+        excluded = find_matching_volume(claim, offered, node=node, excluded={found.name}, delay_binding=True)
         assert excluded is None or excluded.name != found.name
+
+
+@given(st.lists(volumes(), max_size=8, unique_by=lambda v: v.name), claims(), st.sets(st.sampled_from("abcdefgh")))
+def test_the_first_candidate_in_reach_is_the_schedulers_choice(
+    offered: list[PersistentVolume], claim: PersistentVolumeClaim, taken: set[str]
+) -> None:
+    node = Node(metadata=ObjectMeta(name="n1", labels={"kubernetes.io/hostname": "n1"}))
+    pointing = [v for v in offered if is_volume_bound_to_claim(v, claim)]
+    in_reach = (v for v in candidates(claim, offered) if v.name not in taken and node_affinity_fits(v, node))
+    short = [*pointing, *islice(in_reach, 1)]
+    chosen = find_matching_volume(claim, short, node=node, excluded=taken)
+    assert chosen == find_matching_volume(claim, [*pointing, *offered], node=node, excluded=taken)
 
 
 def test_a_pre_bound_volume_out_of_the_nodes_reach_means_no_match() -> None:

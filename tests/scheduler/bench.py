@@ -15,7 +15,7 @@ from k8sim.api.policy import PodDisruptionBudget
 from k8sim.api.selectors import labels_match
 from k8sim.api.storage import CSIDriver, CSINode, CSIStorageCapacity, StorageClass, VolumeAttachment
 from k8sim.api.struct import replace
-from k8sim.api.volume_matching import claim_class, volume_class
+from k8sim.api.volume_matching import claim_class, is_volume_bound_to_claim, volume_class
 from k8sim.scheduler.algorithm import Algorithm, _first_rejection
 from k8sim.scheduler.framework import SKIP, Cycle, Plugin, Status
 from k8sim.scheduler.nodes import NodeTable
@@ -41,11 +41,14 @@ class FakeListers:
     def volume(self, name: str) -> PersistentVolume | None:
         return self.volumes.get(name)
 
-    def volumes_for(self, claim: PersistentVolumeClaim, host: str) -> Iterable[PersistentVolume]:
-        return [v for v in self.volumes.values() if volume_class(v) == claim_class(claim)]
+    def free_volumes(self, claim: PersistentVolumeClaim, host: str) -> Iterable[PersistentVolume]:
+        return [v for v in self.volumes.values() if not host and volume_class(v) == claim_class(claim)]
+
+    def volumes_of(self, claim: PersistentVolumeClaim) -> Iterable[PersistentVolume]:
+        return [v for v in self.volumes.values() if is_volume_bound_to_claim(v, claim)]
 
     def has_volumes_for(self, claim: PersistentVolumeClaim) -> bool:
-        return bool(list(self.volumes_for(claim, "")))
+        return bool([*self.free_volumes(claim, ""), *self.volumes_of(claim)])
 
     def storage_class(self, name: str) -> StorageClass | None:
         return self.classes.get(name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final, NamedTuple
 
 import msgspec
@@ -23,6 +24,7 @@ from k8sim.api.storage import CSIDriver, CSIStorageCapacity, StorageClass, Topol
 from k8sim.api.volume_matching import (
     SELECTED_NODE,
     bind_volume_to_claim,
+    candidates,
     claim_class,
     find_matching_volume,
     is_claim_bound,
@@ -84,6 +86,8 @@ class PodClaims:
     delayed: list[PersistentVolumeClaim] = field(default_factory=list)
     by_node: dict[str, PodVolumes] = field(default_factory=dict)
     alike: bool = False
+    anywhere: dict[str, list[PersistentVolume]] = field(default_factory=dict)
+    """By claim: the volumes that name no host and would do on a node that can reach them, the best first."""
 
     def found_for(self, node: str) -> PodVolumes:
         """Return what would be done on a node that has passed."""
@@ -126,6 +130,8 @@ def sort_claims(pod: Pod, listers: Listers) -> PodClaims | Status:
             return rejected(UNBOUND_IMMEDIATE)
     claims.delayed.sort(key=lambda c: (SELECTED_NODE not in c.metadata.annotations, storage_request(c)))
     claims.alike = not any(_depends_on_node(c, listers) for c in claims.delayed)
+    if not claims.alike:
+        claims.anywhere = {c.name: candidates(c, listers.free_volumes(c, "")) for c in claims.delayed}
     return claims
 
 
@@ -141,11 +147,11 @@ def _depends_on_node(claim: PersistentVolumeClaim, listers: Listers) -> bool:
 # ---- one node -------------------------------------------------------------------------------------------------------
 
 
-def find_delayed_volumes(claims: Sequence[PersistentVolumeClaim], node: Node, listers: Listers) -> PodVolumes | Status:
+def find_delayed_volumes(claims: PodClaims, node: Node, listers: Listers) -> PodVolumes | Status:
     """Find volumes, or the means to make them, for claims that wait for a node (FindPodVolumes, unbound part)."""
     to_match = []
     to_provision = []
-    for claim in claims:
+    for claim in claims.delayed:
         selected = claim.metadata.annotations.get(SELECTED_NODE)
         if selected is None:
             to_match.append(claim)
@@ -156,8 +162,10 @@ def find_delayed_volumes(claims: Sequence[PersistentVolumeClaim], node: Node, li
     static = []
     taken: set[str] = set()
     for claim in to_match:
-        candidates = listers.volumes_for(claim, node.metadata.labels.get(HOSTNAME, ""))
-        volume = find_matching_volume(claim, candidates, node=node, excluded=taken)
+        host = node.metadata.labels.get(HOSTNAME, "")
+        here = [*listers.volumes_of(claim), *(listers.free_volumes(claim, host) if host else ())]
+        best = (v for v in claims.anywhere[claim.name] if v.name not in taken and node_affinity_fits(v, node))
+        volume = find_matching_volume(claim, [*here, *islice(best, 1)], node=node, excluded=taken)
         if volume is None:
             to_provision.append(claim)
         else:
@@ -374,7 +382,7 @@ class VolumeBinding(Plugin):
         """Judge a node by the claims that wait for one."""
         claims: PodClaims = cycle.state[NAME]
         assert info.node is not None
-        found = find_delayed_volumes(claims.delayed, info.node, cycle.listers)
+        found = find_delayed_volumes(claims, info.node, cycle.listers)
         if isinstance(found, Status):
             return found
         claims.by_node[info.name] = found
