@@ -20,7 +20,8 @@ from k8sim.result import Result
 from k8sim.runner.measures import measure
 from k8sim.scenario.model import Scenario, Step
 from k8sim.scenario.objectives import Objective
-from k8sim.search.space import BROKEN_IMAGES, DURATIONS, GAPS, Chooser, Space, moved
+from k8sim.search.shrink import smaller_histories, smaller_scenarios
+from k8sim.search.space import BROKEN_IMAGES, GAPS, Chooser, Space, moved
 from k8sim.sim.units import MINUTE, SECOND
 
 TAIL: Final = PATIENCE + 10 * MINUTE
@@ -133,15 +134,9 @@ class _Search:
 
     # ---- runs -------------------------------------------------------------------------------------------------------
 
-    def variant(self, steps: tuple[Step, ...]) -> Scenario:
-        """Return the scenario with more steps, long enough for their consequences."""
-        last = max((s.at_ns + (s.arguments.get("for") or 0) for s in (*self.base.timeline, *steps)), default=0)
-        duration = max(last, SETTLE) + TAIL
-        return replace(self.base, timeline=(*self.base.timeline, *steps), duration_ns=duration)
-
-    def attempt(self, steps: tuple[Step, ...]) -> tuple[Result, dict[Signature, Finding]]:
-        """Run a history and return what it breaks."""
-        result = Cluster(self.variant(steps)).run()
+    def attempt(self, steps: tuple[Step, ...], base: Scenario | None = None) -> tuple[Result, dict[Signature, Finding]]:
+        """Run a history, of the scenario or of a smaller one, and return what it breaks."""
+        result = Cluster(with_history(base or self.base, steps)).run()
         found: dict[Signature, Finding] = {}
         for finding in check(result).findings:
             signature = Signature(finding.guarantee.name, finding.excuse)
@@ -236,49 +231,36 @@ class _Search:
     # ---- shrinking --------------------------------------------------------------------------------------------------
 
     def _shrink(self, signature: Signature, steps: tuple[Step, ...]) -> None:
-        """Take the smallest of ever smaller histories that still break the same."""
+        """Take the smallest of ever smaller histories, then of ever smaller scenarios, that still break the same."""
+        base, changed = self.base, True
+        while changed:
+            changed = False
+            for smaller in smaller_histories(steps):
+                if self._breaks(signature, smaller, base):
+                    steps, changed = smaller, True
+                    break
         changed = True
         while changed:
             changed = False
-            for smaller in _smaller(steps):
-                self.report.shrinking += 1
-                if signature in self.attempt(smaller)[1]:
-                    steps, changed = smaller, True
+            for fewer in smaller_scenarios(base):
+                if self._breaks(signature, steps, fewer) and (not steps or not self._breaks(signature, (), fewer)):
+                    base, changed = fewer, True
                     break
-        result, found = self.attempt(steps)
+        result, found = self.attempt(steps, base)
         self.report.shrinking += 1
-        scenario = without_unused(self.variant(steps))
+        scenario = without_unused(with_history(base, steps))
         self.report.counterexamples.append(Counterexample(signature, scenario, found[signature], result))
 
-
-def _smaller(steps: tuple[Step, ...]) -> Iterator[tuple[Step, ...]]:
-    """Yield simpler histories: fewer steps, shorter faults, fewer pods in a delete, closer together."""
-    for i in range(len(steps)):
-        yield steps[:i] + steps[i + 1 :]
-    for i, step in enumerate(steps):
-        for simpler in _simpler(step):
-            yield (*steps[:i], simpler, *steps[i + 1 :])
-    for i in range(1, len(steps)):
-        gap = steps[i].at_ns - steps[i - 1].at_ns
-        for less in GAPS:
-            if less < gap:
-                closer = tuple(moved(s, s.at_ns - (gap - less)) for s in steps[i:])
-                yield (*steps[:i], *closer)
+    def _breaks(self, signature: Signature, steps: tuple[Step, ...], base: Scenario) -> bool:
+        self.report.shrinking += 1
+        return signature in self.attempt(steps, base)[1]
 
 
-def _simpler(step: Step) -> Iterator[Step]:
-    words = step.command.split()
-    if words[:2] == ["set", "image"]:
-        yield replace(step, command=f"rollout undo {words[2]}")
-    if words[:2] == ["delete", "pod"]:
-        pods = [w for w in words[2:] if not w.startswith("-")]
-        if len(pods) > 1:
-            for pod in pods:
-                yield replace(step, command=" ".join(w for w in words if w != pod))
-    lasts = step.arguments.get("for", 0)
-    for shorter in DURATIONS[:3]:
-        if "for" in step.arguments and (lasts is None or shorter < lasts):
-            yield replace(step, arguments={**step.arguments, "for": shorter})
+def with_history(base: Scenario, steps: tuple[Step, ...]) -> Scenario:
+    """Return the scenario with more steps, long enough for their consequences."""
+    last = max((s.at_ns + (s.arguments.get("for") or 0) for s in (*base.timeline, *steps)), default=0)
+    duration = max(last, SETTLE) + TAIL
+    return replace(base, timeline=(*base.timeline, *steps), duration_ns=duration)
 
 
 def without_unused(scenario: Scenario) -> Scenario:

@@ -37,9 +37,20 @@ def scenario_file(example: Counterexample, original: str) -> str:
     if used:
         spec["images"] = {**used, **(spec.get("images") or {})}
     spec["timeline"] = [_step(s) for s in scenario.timeline]
+    _keep_what_is_left(spec, scenario)
     top = {"apiVersion": head["apiVersion"], "kind": "Scenario", "metadata": {"name": name}, "spec": spec}
     parts = [top, *(dict(m) for m in scenario.manifests)]
     return "---\n".join(yaml.safe_dump(_plain(p), sort_keys=False, width=120) for p in parts)
+
+
+def _keep_what_is_left(spec: dict[str, Any], scenario: Scenario) -> None:
+    """Take from the scenario's settings the nodes and applications that shrinking has found to be needless."""
+    counts = {group.name: group.count for group in scenario.nodes}
+    if "nodes" in spec:
+        spec["nodes"] = [{**group, "count": counts.get(group["name"], 1)} for group in spec["nodes"]]
+    left = {application.name for application in scenario.applications}
+    if "applications" in spec:
+        spec["applications"] = [a for a in spec["applications"] if a["name"] in left]
 
 
 def _plain(value: Any) -> Any:

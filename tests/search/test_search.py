@@ -10,35 +10,36 @@ from k8sim.cluster import Cluster
 from k8sim.guarantees import check
 from k8sim.scenario import load, loads
 from k8sim.search import Space, scenario_file, search, timeline_lines, why
+from tools.stories import CASES, PAGE, STORIES, Story, nodes_of, replicas_of
 
-CASES = Path(__file__).parent / "cases"
-# (file, guarantee and reason, runs that are enough, most steps of the smallest history)
-KNOWN = [
-    ("database", "drain-ends:budget", 150, 2),
-    ("database", "rollback-rolls-back:order", 300, 2),
-    ("database", "unique-identity:forced deletion on a silent node", 100, 2),
-    ("parallel", "majority-stays-ready:a rolling update", 100, 2),
-    ("zonal-spread", "settles:unschedulable", 150, 1),
-    ("cold-start", "settles:never ready", 1, 0),
-    ("single-writer", "acknowledged-writes-kept:unflushed", 60, 1),
-]
 QUICK = {"cold-start", "single-writer"}
 
 
 @pytest.mark.parametrize(
-    ("name", "wanted", "budget", "steps"),
-    [pytest.param(*k, id=f"{k[0]}, {k[1]}", marks=[] if k[0] in QUICK else [pytest.mark.slow]) for k in KNOWN],
+    "story", [pytest.param(s, id=s.title, marks=[] if s.file in QUICK else [pytest.mark.slow]) for s in STORIES]
 )
-def test_rediscovers(name: str, wanted: str, budget: int, steps: int) -> None:
-    path = CASES / f"{name}.yaml"
-    report = search(load(path), budget, wanted=[wanted])
-    assert [c.signature.names[1] for c in report.counterexamples] == [wanted], f"{report.runs} runs"
+def test_rediscovers(story: Story) -> None:
+    path = CASES / f"{story.file}.yaml"
+    report = search(load(path), story.budget, wanted=[story.wanted])
+    assert [c.signature.names[1] for c in report.counterexamples] == [story.wanted], f"{report.runs} runs"
     example = report.counterexamples[0]
-    assert len(example.scenario.timeline) <= steps, timeline_lines(example.scenario)
+    assert len(example.scenario.timeline) <= story.steps, timeline_lines(example.scenario)
+    assert (replicas_of(example.scenario), nodes_of(example.scenario)) <= (story.replicas, story.nodes)
     assert any(example.finding.subject in line for line in why(example))
     text = scenario_file(example, path.read_text())
-    findings = check(Cluster(loads(text, folder=CASES)).run()).findings
-    assert wanted in {f"{f.guarantee.name}:{f.excuse}" for f in findings}, text
+    replayed = loads(text, folder=CASES)
+    assert (replicas_of(replayed), nodes_of(replayed)) <= (story.replicas, story.nodes)
+    findings = check(Cluster(replayed).run()).findings
+    assert story.wanted in {f"{f.guarantee.name}:{f.excuse}" for f in findings}, text
+
+
+def test_the_page_has_a_row_for_each_story() -> None:
+    """Run tools/stories.py when the search has become another one."""
+    rows = [line.split(" | ") for line in PAGE.read_text().splitlines() if line.startswith("| ") and "`" in line]
+    assert [(r[0].removeprefix("| "), r[1], r[2]) for r in rows] == [
+        (s.title, f"`{s.file}`", f"`{s.wanted}`") for s in STORIES
+    ]
+    assert all(int(r[3]) <= s.budget for r, s in zip(rows, STORIES, strict=True))
 
 
 def test_says_how_much_it_tried_when_it_finds_nothing() -> None:
