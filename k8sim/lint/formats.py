@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from k8sim import __version__
+from k8sim.lint.evidence import several
 from k8sim.lint.linter import Finding, Report
 from k8sim.lint.rule import Rule
 from k8sim.lint.rules import RULES
@@ -26,8 +27,8 @@ def as_text(reports: Iterable[Report], paint: Paint = lambda text, style: text) 
         findings += len(report.findings)
         workloads += report.workloads
         experiments += report.experiments
-    found = f"{findings} finding{'' if findings == 1 else 's'}" if findings else "nothing found"
-    tried = f"{workloads} workload{'' if workloads == 1 else 's'}, {experiments} experiments"
+    found = several(findings, "finding") if findings else "nothing found"
+    tried = f"{several(workloads, 'workload')}, {several(experiments, 'experiment')}"
     return "\n\n".join([*blocks, f"{found} ({tried})"]) + "\n"
 
 

@@ -74,7 +74,18 @@ def of_class(made: Manifest) -> Manifest:
     return made
 
 
+def apart(made: Manifest) -> Manifest:
+    """A workload no two of whose pods may share a node."""
+    term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "db"}}}
+    return with_pod(
+        made,
+        affinity={"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}},
+        topologySpreadConstraints=[],
+    )
+
+
 DEAF = {"shop/*": {"started": "10m", "ready": "10m", "alive": "10m", "stop": "never"}}
+THREE = [{"name": "node", "count": 3}]
 ZONES = [{"name": "node", "count": 6, "zones": ["a", "b", "c"]}]
 NEVER_LEAVES = [{"operator": "Exists"}]
 CLAIM = {"persistentVolumeClaim": {"claimName": "data"}}
@@ -169,6 +180,14 @@ def check_volume(found: Finding) -> None:
     assert found.fixed.amount == 0
 
 
+def check_no_room(found: Finding) -> None:
+    """The same, for want of a fourth node."""
+    assert 595 <= found.as_is.amount <= 605
+    assert "the new pod is Pending (FailedScheduling)" in found.as_is.text
+    assert found.fix[0].endswith("strategy: {type: RollingUpdate, rollingUpdate: {maxUnavailable: 1, maxSurge: 0}}")
+    assert found.fixed.amount == 0
+
+
 def check_registry(found: Finding) -> None:
     """The rest of twenty minutes of outage, and up to the longest back-off of a pull, 300s to 331s."""
     assert 20 * 60 - 10 <= found.as_is.amount <= 20 * 60 + 331
@@ -250,6 +269,7 @@ FOUND: dict[str, tuple[list[Manifest], dict[str, str], Callable[[Finding], None]
         check_short(0, 3, 1),
     ),
     "volume-blocks-rolling-update": ([on_volume(deployment(1), CLAIM), claim()], {}, check_volume),
+    "anti-affinity-blocks-rolling-update": ([scenario(nodes=THREE), apart(deployment())], {}, check_no_room),
     "restart-needs-registry": ([with_container(deployment(), image="shop/app")], {}, check_registry),
     "one-node-takes-all": ([with_pod(stateful_set(), **UNSPREAD)], {}, check_node),
     "one-zone-takes-all": ([scenario(nodes=ZONES), stateful_set()], {}, check_zone),
@@ -333,6 +353,17 @@ NEAR: dict[str, list[Case]] = {
     "volume-blocks-rolling-update": [
         ([on_volume(deployment(1), CLAIM), claim(mode="ReadWriteMany")], {}),
         ([with_spec(on_volume(deployment(1), CLAIM), strategy={"type": "Recreate"}), claim()], {}),
+    ],
+    "anti-affinity-blocks-rolling-update": [
+        ([scenario(nodes=[{"name": "node", "count": 4}]), apart(deployment())], {}),
+        (
+            [
+                scenario(nodes=THREE),
+                with_spec(apart(deployment()), strategy={"rollingUpdate": {"maxUnavailable": 1}}),
+            ],
+            {},
+        ),
+        ([scenario(nodes=THREE), deployment()], {}),
     ],
     "restart-needs-registry": [([deployment()], {})],
     "one-node-takes-all": [([stateful_set()], {}), ([with_pod(stateful_set(1), **UNSPREAD)], {})],

@@ -9,13 +9,13 @@ from k8sim.lint.rules.placement import OneNode, OneZone, SlowFailover
 from k8sim.lint.rules.probes import DependencyKills, KillWaits, NoReadiness, Overload, SlowStart
 from k8sim.lint.rules.shutdown import GraceTooShort, HookTakesGrace, NoPreStop
 from k8sim.lint.rules.storage import DataInPod, ReclaimDeletes, ScalingDeletes
-from k8sim.lint.rules.updates import ParallelUpdate, UpdateTakesAll, VolumeHoldsUpdate
+from k8sim.lint.rules.updates import NoRoomForUpdate, ParallelUpdate, UpdateTakesAll, VolumeHoldsUpdate
 
 RULES: Final[tuple[Rule, ...]] = (
     SlowStart(), DependencyKills(), Overload(), KillWaits(), NoReadiness(),
     GraceTooShort(), HookTakesGrace(), NoPreStop(),
     BudgetAllowsNothing(), NoBudget(), BudgetGuardsCrashLoop(),
-    ParallelUpdate(), UpdateTakesAll(), VolumeHoldsUpdate(),
+    ParallelUpdate(), UpdateTakesAll(), VolumeHoldsUpdate(), NoRoomForUpdate(),
     RegistryNeeded(),
     OneNode(), OneZone(), SlowFailover(),
     ScalingDeletes(), ReclaimDeletes(), DataInPod(),

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from k8sim.api.apps import Deployment
 from k8sim.controllers.deployment.rounding import resolve_fenceposts
 from k8sim.lint.bench import Bench
-from k8sim.lint.evidence import Harm, about, command, rows, shortage
+from k8sim.lint.evidence import Harm, about, command, rows, several, shortage
 from k8sim.lint.fix import Edit, Fix
 from k8sim.lint.rule import Assumptions, Rule, Suspect
+from k8sim.lint.workload import POD_SPEC
 from k8sim.scenario.model import Step
 from k8sim.sim.units import MINUTE, SECOND
 
@@ -83,10 +84,9 @@ class UpdateTakesAll(Rule):
         strategy, replicas = found.spec.strategy, found.spec.replicas
         if strategy.type == "Recreate":
             return ("spec", "strategy", "type"), None if bench.workload.claims else replicas
-        rolling = strategy.rolling_update
-        if rolling is None:
+        if strategy.rolling_update is None:
             return ("spec", "strategy"), None
-        _, unavailable = resolve_fenceposts(rolling.max_surge, rolling.max_unavailable, replicas)
+        _, unavailable = surge_and_unavailable(found)
         return ("spec", "strategy", "rollingUpdate", "maxUnavailable"), min(unavailable, replicas)
 
     def _of_set(self, bench: Bench) -> tuple[tuple[str, ...], int | None]:
@@ -98,6 +98,31 @@ class UpdateTakesAll(Rule):
             return path, None
         _, unavailable = resolve_fenceposts(0, rolling.max_unavailable, bench.workload.replicas)
         return path, min(unavailable, bench.workload.replicas)
+
+
+def surge_and_unavailable(found: Deployment) -> tuple[int, int]:
+    """How many pods more, and how many fewer, a rolling update of a Deployment may have."""
+    rolling = found.spec.strategy.rolling_update
+    surge, unavailable = (rolling.max_surge, rolling.max_unavailable) if rolling is not None else (None, None)
+    return resolve_fenceposts(surge, unavailable, found.spec.replicas)
+
+
+def _rollout(bench: Bench, event: str, what: str, *before: Step) -> Harm:
+    """Restart a Deployment and see whether that ever ends; an event and words say what may hold it up."""
+    begin = bench.begin_ns
+    result = bench.run(
+        begin + 20 * MINUTE,
+        bench.kubectl(begin, "rollout restart"),
+        bench.kubectl(begin + SECOND, "rollout status", "--timeout=15m"),
+        *before,
+    )
+    status = command(result, 1)
+    took = status.took_ns(result.scenario.duration_ns)
+    if status.worked:
+        return Harm(0, f"the rollout is done after {about(took)}")
+    held = next(rows(result, "Event", event, begin), None)
+    why = "" if held is None else f": {what} ({event})"
+    return Harm(took / SECOND, f"the rollout has not finished after {about(took)}{why}")
 
 
 class VolumeHoldsUpdate(Rule):
@@ -114,14 +139,9 @@ class VolumeHoldsUpdate(Rule):
         found = bench.workload.deployment
         if found is None or found.spec.strategy.type != "RollingUpdate":
             return
-        rolling = found.spec.strategy.rolling_update
-        surge, _ = resolve_fenceposts(
-            *(rolling.max_surge, rolling.max_unavailable) if rolling else (None, None), found.spec.replicas
-        )
-        single = [
-            c.name for c in bench.workload.claims if not {"ReadWriteMany", "ReadOnlyMany"} & set(c.spec.access_modes)
-        ]
-        if not single or surge == 0:
+        shared = {"ReadWriteMany", "ReadOnlyMany"}
+        single = [claim.name for claim in bench.workload.claims if not shared & set(claim.spec.access_modes)]
+        if not single or surge_and_unavailable(found)[0] == 0:
             return
         yield Suspect(
             bench.ref,
@@ -133,17 +153,38 @@ class VolumeHoldsUpdate(Rule):
         )
 
     def _update(self, bench: Bench) -> Harm:
-        begin = bench.begin_ns
-        result = bench.run(
-            begin + 20 * MINUTE,
-            bench.kubectl(begin, "rollout restart"),
-            bench.kubectl(begin + SECOND, "rollout status", "--timeout=15m"),
-            Step.kubectl(begin - SECOND, f"cordon {bench.settled.pods[0].node}"),
+        cordon = Step.kubectl(bench.begin_ns - SECOND, f"cordon {bench.settled.pods[0].node}")
+        return _rollout(bench, "FailedAttachVolume", "the new pod waits in ContainerCreating", cordon)
+
+
+class NoRoomForUpdate(Rule):
+    """The new pod of an update finds no node without an old one, and no old one may go before it is Ready."""
+
+    name = "anti-affinity-blocks-rolling-update"
+    level = "error"
+    looks_for = "a Deployment with required anti-affinity whose rolling updates may not have a pod less"
+    tries = "a rolling restart"
+    source = (
+        "https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/#inter-pod-affinity-and-anti-affinity"
+    )
+
+    def suspects(self, bench: Bench, assumed: Assumptions) -> Iterator[Suspect]:
+        """Yield Deployments that need a node more than they have pods."""
+        found, affinity = bench.workload.deployment, bench.workload.pod_spec.affinity
+        apart = affinity.pod_anti_affinity if affinity is not None else None
+        if found is None or apart is None or not apart.required_during_scheduling_ignored_during_execution:
+            return
+        if found.spec.strategy.type != "RollingUpdate" or surge_and_unavailable(found)[1] > 0:
+            return
+        one_less = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}}
+        yield Suspect(
+            bench.ref,
+            (*POD_SPEC, "affinity", "podAntiAffinity"),
+            "no two of its pods may share a node, and an update has to find one for a new pod before an old one goes",
+            f"a rolling restart on {several(len(bench.calm.node_manifests()), 'node')}",
+            self._update,
+            Fix((Edit(bench.ref, ("spec", "strategy"), one_less),)),
         )
-        status = command(result, 1)
-        took = status.took_ns(result.scenario.duration_ns)
-        if status.worked:
-            return Harm(0, f"the rollout is done after {about(took)}")
-        held = next(rows(result, "Event", "FailedAttachVolume", begin), None)
-        why = "" if held is None else ": the new pod waits in ContainerCreating (FailedAttachVolume)"
-        return Harm(took / SECOND, f"the rollout has not finished after {about(took)}{why}")
+
+    def _update(self, bench: Bench) -> Harm:
+        return _rollout(bench, "FailedScheduling", "the new pod is Pending")
