@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from k8sim.api.core import Node, Pod, Taint, Toleration
 from k8sim.api.resources import PODS, amounts, pod_requests
 from k8sim.api.selectors import labels_match, node_selector_matches
+from k8sim.kubelet.qos import is_critical
 
 
 @dataclass(frozen=True)
 class Rejection:
-    """Why a pod is not taken: it becomes Failed with this reason."""
+    """Why a pod is not taken: it becomes Failed with this reason.
+
+    ``lacking`` says how much of each resource is missing, if that is the only obstacle.
+    """
 
     reason: str
     message: str
+    lacking: Mapping[str, int] = field(default_factory=dict)
 
 
 def admit(pod: Pod, node: Node, others: Iterable[Pod]) -> Rejection | None:
@@ -26,31 +31,34 @@ def admit(pod: Pod, node: Node, others: Iterable[Pod]) -> Rejection | None:
     others
         The pods that the kubelet has not terminated yet.
     """
-    others = list(others)
-    return _fits(pod, node, others) or _right_node(pod, node) or _taints(pod, node)
+    wrong = _right_node(pod, node) or _taints(pod, node)
+    short = _fits(pod, node, list(others))
+    if short is not None and wrong is not None:
+        # A critical pod has nothing but the rest against it; others hear of what is short first.
+        return wrong if is_critical(pod) else replace(short, lacking={})
+    return short or wrong
 
 
 def _fits(pod: Pod, node: Node, others: list[Pod]) -> Rejection | None:
     allocatable = amounts(node.status.allocatable)
-    if PODS in allocatable and len(others) + 1 > allocatable[PODS]:
-        return _out_of(PODS, 1, len(others), allocatable[PODS])
     wanted = {name: amount for name, amount in pod_requests(pod).items() if amount > 0}
-    if not wanted:
+    used: dict[str, int] = {PODS: len(others)}
+    if PODS in allocatable:
+        wanted = {PODS: 1, **wanted}
+    if wanted.keys() - {PODS}:
+        for other in others:
+            for name, amount in pod_requests(other).items():
+                used[name] = used.get(name, 0) + amount
+    short = {n: a - (allocatable.get(n, 0) - used.get(n, 0)) for n, a in wanted.items()}
+    lacking = {name: amount for name, amount in short.items() if amount > 0}
+    if not lacking:
         return None
-    used: dict[str, int] = {}
-    for other in others:
-        for name, amount in pod_requests(other).items():
-            used[name] = used.get(name, 0) + amount
-    for name, amount in wanted.items():
-        free = allocatable.get(name, 0) - used.get(name, 0)
-        if amount > free:
-            return _out_of(name, amount, used.get(name, 0), allocatable.get(name, 0))
-    return None
-
-
-def _out_of(name: str, requested: int, used: int, capacity: int) -> Rejection:
-    message = f"Node didn't have enough resource: {name}, requested: {requested}, used: {used}, capacity: {capacity}"
-    return Rejection(f"OutOf{name}", message)
+    first = next(iter(lacking))
+    message = (
+        f"Node didn't have enough resource: {first}, requested: {wanted[first]}, used: {used.get(first, 0)}, "
+        f"capacity: {allocatable.get(first, 0)}"
+    )
+    return Rejection(f"OutOf{first}", message, lacking)
 
 
 def _right_node(pod: Pod, node: Node) -> Rejection | None:

@@ -78,6 +78,7 @@ class PodWorker:
     last_sync_ns: int = LONG_AGO
     synced_ns: int = LONG_AGO
     resync_pending: bool = False
+    on_stopped: Event | None = None
     on_finished: Event | None = None
 
     @property
@@ -158,6 +159,15 @@ class PodWorkers:
         if worker.on_finished is None:
             worker.on_finished = self._clock.event()
         return worker.on_finished
+
+    def stopped(self, uid: str) -> Event | None:
+        """Return an event of the moment when all containers of a pod have been stopped, or None if they have been."""
+        worker = self._workers.get(uid)
+        if worker is None or worker.stage in ("terminated", "finished"):
+            return None
+        if worker.on_stopped is None:
+            worker.on_stopped = self._clock.event()
+        return worker.on_stopped
 
     def forget(self, uid: str) -> None:
         """Drop the worker of a pod that is finished and gone."""
@@ -260,6 +270,8 @@ class PodWorkers:
             worker.stage = "terminating"
         elif stage == "terminating":
             worker.stage = "terminated"
+            if worker.on_stopped is not None:
+                self._clock.fire(worker.on_stopped, None, self._rank)
         elif stage == "terminated":
             worker.stage = "finished"
             if worker.on_finished is not None:

@@ -26,11 +26,15 @@ from k8sim.kubelet.nodestatus import NodeStatus
 from k8sim.kubelet.pleg import PLEG, EventType
 from k8sim.kubelet.podsync import PodSync
 from k8sim.kubelet.podworkers import PodWorkers, Update
+from k8sim.kubelet.preemption import MESSAGE, REASON, patience, pods_to_preempt, preempted
 from k8sim.kubelet.prober import ProbeManager, Result
+from k8sim.kubelet.qos import is_critical
 from k8sim.kubelet.runtime import RuntimeManager
 from k8sim.kubelet.settings import RELIST_PERIOD, STATUS_RECONCILE_PERIOD, SYNC_TICK, KubeletSettings
 from k8sim.kubelet.status import StatusManager
+from k8sim.kubelet.syncloop import SyncLoop
 from k8sim.kubelet.volumes import VolumeManager
+from k8sim.kubelet.waiting import first_of
 from k8sim.machines.answers import ProbeKind
 from k8sim.machines.disks import Storage
 from k8sim.machines.machine import Machine
@@ -38,6 +42,12 @@ from k8sim.machines.records import EXITED
 from k8sim.sim.clock import Event, Steps, Task
 from k8sim.sim.simulation import Simulation
 from k8sim.sim.trace import NO_CAUSE
+
+NO_VICTIMS = Rejection(
+    "UnexpectedAdmissionError",
+    "Unexpected error while attempting to recover from admission failure: preemption: error finding a set of pods to "
+    "preempt: no set of running pods found to reclaim resources",
+)
 
 
 class KubeletProcess:
@@ -75,6 +85,7 @@ class KubeletProcess:
         self._tasks: dict[int, Task] = {}
         self._task_number = 0
         self._removed: set[str] = set()
+        self._loop = SyncLoop()
         self._unhealthy: dict[str, int] = {}
         self.node = node
         self.pods: dict[str, Pod] = {}
@@ -161,7 +172,11 @@ class KubeletProcess:
     # ---- pods of the watch --------------------------------------------------------------------------------------
 
     def on_pod(self, change: Change) -> None:
-        """Turn a change of the watch into an operation on the pod's worker (config.go, HandlePod*)."""
+        """Turn a change of the watch into an operation on the pod's worker, when its turn has come."""
+        self._loop.take(self._handle_pod, change)
+
+    def _handle_pod(self, change: Change) -> None:
+        """Find out what has happened to a pod (config.go, HandlePod*)."""
         pod = change.new
         assert isinstance(pod, Pod)
         if change.type == "DELETED":
@@ -181,11 +196,36 @@ class KubeletProcess:
     def _pod_added(self, pod: Pod, cause: int) -> None:
         if not pod.deleting and not is_pod_terminal(pod):
             rejection = self._admit(pod)
+            if rejection is not None and rejection.lacking and is_critical(pod):
+                victims = pods_to_preempt(pod, self.active_pods(), rejection.lacking)
+                if victims is not None:
+                    self.spawn(self._preempt(pod, victims, cause))
+                    return
+                rejection = NO_VICTIMS
             if rejection is not None:
                 self._reject(pod, rejection, cause)
                 return
+        self._take_in(pod, cause)
+
+    def _take_in(self, pod: Pod, cause: int) -> None:
         self.workers.update_pod(Update("create", pod, cause))
         self._watch_deadline(pod)
+
+    def _preempt(self, pod: Pod, victims: list[Pod], cause: int) -> Steps:
+        """End pods with their whole grace, one after the other; the sync loop waits for them (evictPodsToFreeRequests).
+
+        Pod workers go on meanwhile, and so do their retries.
+        """
+        self._loop.hold()
+        for victim in victims:
+            self.client.cause = cause
+            self.client.event(victim, "Warning", REASON, MESSAGE)
+            self.workers.update_pod(Update("kill", victim, cause, status_function=preempted))
+            stopped = self.workers.stopped(victim.uid)
+            if stopped is not None:
+                yield first_of(self._clock, self._rank, stopped, until_ns=self._clock.now + patience(victim))
+        self._take_in(pod, cause)
+        self._loop.go_on()
 
     def _watch_deadline(self, pod: Pod) -> None:
         """Sync the pod on the first tick after its deadline."""
@@ -239,6 +279,9 @@ class KubeletProcess:
 
     def _on_pleg(self, uid: str, events: list[EventType]) -> None:
         """Sync the pod for each event; tidy up after a container that has ended."""
+        self._loop.take(self._handle_pleg, uid, events)
+
+    def _handle_pleg(self, uid: str, events: list[EventType]) -> None:
         worthy = [e for e in events if e != "ContainerRemoved"]
         for _ in worthy[:2]:  # more than two leave the same: one sync under way, one pending
             self.sync(uid, self.machine.last_row(uid))
@@ -259,6 +302,9 @@ class KubeletProcess:
             self.pleg.changed(uid)
 
     def _on_probe_result(self, uid: str, kind: ProbeKind, container_id: str, result: Result) -> None:
+        self._loop.take(self._handle_probe_result, uid, kind, container_id, result)
+
+    def _handle_probe_result(self, uid: str, kind: ProbeKind, container_id: str, result: Result) -> None:
         pod = self.pods.get(uid)
         if pod is None:
             return
