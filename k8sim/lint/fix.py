@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -41,7 +40,7 @@ class Fix:
         objects = []
         for manifest in scenario.objects:
             mine = [edit for edit in self.edits if edit.ref.names(manifest, scenario.namespace)]
-            corrected = deepcopy(manifest) if mine else manifest
+            corrected = _copy(manifest) if mine else manifest
             for edit in mine:
                 _set(corrected, edit.path, edit.value)
             objects.append(corrected)
@@ -56,6 +55,13 @@ def flow(value: Any) -> str:
     """Return a value as YAML in one line."""
     text: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000)
     return text.removesuffix("...\n").strip()
+
+
+def _copy(value: Any) -> Any:
+    """Copy a manifest; what a YAML alias repeats becomes a part of its own."""
+    if isinstance(value, Mapping):
+        return {key: _copy(item) for key, item in value.items()}
+    return [_copy(item) for item in value] if isinstance(value, list) else value
 
 
 def _set(place: Any, path: Path, value: Any) -> None:

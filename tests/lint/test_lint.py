@@ -201,6 +201,21 @@ def test_a_fix_edits_what_is_there_and_makes_what_is_not(lint: Lint) -> None:
     ]
 
 
+def test_a_fix_of_what_an_alias_repeats_leaves_the_other_alone(tmp_path: Path) -> None:
+    path = tmp_path / "db.yaml"
+    probe = """
+          livenessProbe: &probe {exec: {command: [pg_isready]}}
+          readinessProbe: *probe
+"""
+    path.write_text(TEXT + probe.lstrip("\n"))
+    [loaded] = load_with_manifests([path])
+    container = ("spec", "template", "spec", "containers", 0)
+    edit = Edit(Ref("StatefulSet", "shop", "db"), (*container, "livenessProbe", "timeoutSeconds"), 6)
+    made = Fix((edit,)).apply(loaded.scenario).objects[0]["spec"]["template"]["spec"]["containers"][0]
+    assert made["livenessProbe"]["timeoutSeconds"] == 6
+    assert made["readinessProbe"] == {"exec": {"command": ["pg_isready"]}}
+
+
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
 def test_a_fix_is_something_that_the_api_server_takes(path: Path) -> None:
     """For every suspicion about the scenarios that ship; none of them is tried, so this is quick."""

@@ -72,7 +72,7 @@ class GraceTooShort(Rule):
         grace = bench.workload.pod_spec.termination_grace_period_seconds
         for _, container in bench.workload.containers:
             needs, hook = assumed.shutdown(bench, container), pre_stop_ns(bench, container)
-            if needs is None or hook >= grace * SECOND or hook + needs.ns <= grace * SECOND:
+            if needs is None or (hook and hook >= grace * SECOND) or hook + needs.ns <= grace * SECOND:
                 continue
             after = f" after {about(hook)} of preStop hook" if hook else ""
             yield Suspect(
