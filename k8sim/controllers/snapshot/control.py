@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from k8sim.api.core import PersistentVolume, PersistentVolumeClaim
 from k8sim.api.meta import ObjectMeta
+from k8sim.api.quantity import format_quantity
 from k8sim.api.snapshots import GROUP, content_name
 from k8sim.api.storage import (
     SnapshotReference,
@@ -61,7 +62,9 @@ def new_content(
 def copied_status(snapshot: VolumeSnapshot, content: VolumeSnapshotContent) -> VolumeSnapshotStatus:
     """Return a snapshot's status as its content tells it."""
     told = content.status
-    size = str(told.restore_size) if told.restore_size is not None else snapshot.status.restore_size
+    size = snapshot.status.restore_size
+    if told.restore_size is not None:
+        size = format_quantity(told.restore_size, binary=True)
     return replace(
         snapshot.status,
         bound_volume_snapshot_content_name=content.name,

@@ -29,7 +29,9 @@ MODE_WIDE = ("VolumeMode",)
 CLASS_COLUMNS = ("Name", "Provisioner", "ReclaimPolicy", "VolumeBindingMode", "AllowVolumeExpansion", "Age")
 ATTRIBUTES_CLASS_COLUMNS = ("Name", "DriverName", "Age")
 ATTACHMENT_COLUMNS = ("Name", "Attacher", "PV", "Node", "Attached", "Age")
-CSI_DRIVER_COLUMNS = ("Name", "AttachRequired", "StorageCapacity", "Age")
+CSI_DRIVER_COLUMNS = (
+    "Name", "AttachRequired", "PodInfoOnMount", "StorageCapacity", "TokenRequests", "RequiresRepublish", "Modes", "Age",
+)  # fmt: skip
 CSI_NODE_COLUMNS = ("Name", "Drivers", "Age")
 CAPACITY_COLUMNS = ("Name", "StorageClassName", "Capacity")
 SNAPSHOT_COLUMNS = (
@@ -120,12 +122,16 @@ def attachment_row(obj: VolumeAttachment, now_ns: int) -> list[str]:
 
 
 def csi_driver_row(obj: CSIDriver, now_ns: int) -> list[str]:
-    """Return the cells of a CSIDriver."""
-    spec = obj.spec
+    """Return the cells of a CSIDriver; fields without effect on the simulation have what the manifest says."""
+    spec, others = obj.spec, obj.spec.extra or {}
     return [
         obj.name,
         _bool(spec.attach_required),
+        _bool(others.get("podInfoOnMount", False)),
         _bool(spec.storage_capacity),
+        ",".join(request.get("audience", "") for request in others.get("tokenRequests", ())) or "<unset>",
+        _bool(others.get("requiresRepublish", False)),
+        ",".join(others.get("volumeLifecycleModes", ("Persistent",))),
         age(obj.metadata.creation_timestamp, now_ns),
     ]
 

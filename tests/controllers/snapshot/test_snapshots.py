@@ -90,7 +90,7 @@ def test_1_the_claim_is_held_from_before_the_content_until_the_snapshot_is_ready
     world.server.watch(VolumeSnapshotContent, lambda c: order.append("content") if c.type == "ADDED" else None)
     taken = world.take()
     assert order == ["held", "content", "free"]
-    assert taken.status.restore_size == str(2**30)
+    assert taken.status.restore_size == "1Gi"
     assert world.reasons("s") == ["CreatingSnapshot", "SnapshotCreated", "SnapshotReady"]
 
 
