@@ -1,7 +1,11 @@
 """The campaign model, thousands of replicates in lock-step: `reference` rule by rule, on arrays.
 
-Each step handles the next event of every replicate. A rule gets *which* entities, and *k*, the replicates (columns)
-they are in; rules are named and ordered as in `reference`, which says what they mean.
+Each step handles the next event of every replicate. Replicates are columns; whatever there is several of (pods, nodes,
+zones, timers) are rows. Rows lie one after the other in flat arrays, for NumPy is ten times as fast with one index as
+with two: what belongs to pod p in column k is at *q* = p * width + k, and to node n at *a* = n * width + k. A rule gets
+these places and *k*, the columns they are in; rules are named and ordered as in `reference`, which says what they mean.
+
+What the reference counts anew each time (pods that serve, wait, copies, places taken) is counted along here.
 """
 
 from __future__ import annotations
@@ -26,7 +30,6 @@ from k8sim.lockstep.campaign import (
     FORCE_DETACH,
     HEARTBEAT,
     IDLE,
-    LONGEST,
     MAINTENANCE,
     MONITOR_GRACE,
     MONITOR_PERIOD,
@@ -38,22 +41,23 @@ from k8sim.lockstep.campaign import (
     TERMINATING,
     Campaign,
 )
-from k8sim.sim.distributions import Constant, Distribution
-from k8sim.sim.streams import RoundKeys, address, round_keys, uniforms, uniforms_of
+from k8sim.lockstep.delays import DelaysOf
+from k8sim.sim.distributions import Distribution
+from k8sim.sim.streams import uniforms
 
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 CHUNK: Final = 10_000
 """Replicates stepped together: more gain little and need more memory, about 2 kB each."""
-AHEAD: Final = 8
-"""How many delays of each address are drawn ahead."""
-_BLOCK: Final = 1 << 13
-_COMPACT: Final = 0.25
-_PER_COLUMN: Final = (
-    "timers", "now", "replicates", "place", "accounted", "down_since", "rolling", "monitor", "zone_up", "node_up",
-    "alive", "detected", "heartbeat", "drain", "drain_began", "state", "node", "attached", "released", "pin", "data",
-    "backoff", "serving_since", "updated",
+_COMPACT: Final = 0.75
+"""Columns that are done are taken out when fewer than this share is left."""
+_BY_ROW: Final = (
+    "timers", "zone_up", "node_up", "alive", "detected", "heartbeat", "drain", "drain_began", "there", "in_zone",
+    "state", "node", "attached", "pin", "released", "backoff", "serving_since", "data", "updated",
+)  # fmt: skip
+_BY_COLUMN: Final = (
+    "place", "monitor", "rolling", "was_down", "serving", "waiting", "draining", "copies", "now", "down_since",
 )  # fmt: skip
 
 
@@ -76,473 +80,486 @@ class Outcome:
     outage_of: Ints
 
 
-class _Delays:
-    """Delays of one purpose, by entity and replicate, drawn ahead: a few large draws cost less than many small ones.
-
-    A ring of `AHEAD` delays for each. When one is empty, all are filled up.
-    """
-
-    def __init__(self, keys: RoundKeys, law: Distribution, names: list[str], purpose: str, replicates: Ints) -> None:
-        self._keys, self._law = keys, law
-        words = np.array([address(name, purpose) for name in names], dtype=np.uint64)
-        self._h0, self._h1 = words[:, 0].copy(), words[:, 1].copy()
-        shape = (len(names), len(replicates))
-        self._ring = np.empty((*shape, AHEAD), dtype=np.int64)
-        self._used, self._made = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-
-    def draw(self, which: Ints, k: Ints, replicates: Ints) -> Ints:
-        """Return the next delay of some entities."""
-        used = self._used[which, k]
-        if (used >= self._made[which, k]).any():
-            self._fill(replicates)
-        self._used[which, k] = used + 1
-        return self._ring[which, k, used % AHEAD]
-
-    def _fill(self, replicates: Ints) -> None:
-        wanted = self._used + AHEAD - self._made
-        which, k = np.nonzero(wanted)
-        count = wanted[which, k]
-        ends = np.cumsum(count)
-        which, k = np.repeat(which, count), np.repeat(k, count)
-        occurrence = np.arange(ends[-1]) - np.repeat(ends - count, count) + self._made[which, k]
-        for first in range(0, len(which), _BLOCK):
-            e, c, n = (array[first : first + _BLOCK] for array in (which, k, occurrence))
-            u = uniforms_of(self._keys, replicates[c].astype(np.uint64), self._h0[e], self._h1[e], n.astype(np.uint64))
-            self._ring[e, c, n % AHEAD] = np.minimum(self._law.quantiles(u), LONGEST)
-        self._made = self._used + AHEAD
-
-    def keep(self, columns: Ints) -> None:
-        """Leave only some columns."""
-        self._ring, self._used, self._made = self._ring[:, columns], self._used[:, columns], self._made[:, columns]
-
-
 class Lockstep:
-    """A range of replicates of a campaign: pods, nodes and zones are rows, replicates columns (timers: in turn)."""
+    """A range of replicates of a campaign."""
 
     def __init__(self, campaign: Campaign, seed: int, replicates: Ints) -> None:
         c = self.c = campaign
         r, zones, nodes, pods = len(replicates), c.zones, len(c.node_zone), c.replicas
-        self.replicates, self.place = replicates.astype(np.int64), np.arange(r)
-        self.keys: RoundKeys = round_keys(seed)
-        self.delays: dict[tuple[str, str], _Delays] = {}
+        self.width, self.place = r, np.arange(r)
+        self.rows = {"zone": zones, "node": nodes, "pod": pods, "rollout": 1}
         self.first_node, self.first_pod = zones, zones + nodes
         self.first_drain, self.first_disk = zones + nodes + pods, zones + 2 * nodes + pods
         self.rollout = self.first_disk + pods
         self.zone_of = np.array(c.node_zone)
-        self.timers = np.full((r, self.rollout + 1), NEVER, dtype=np.int64)
-        self.zone_up, self.node_up, self.alive = (np.ones((n, r), dtype=bool) for n in (zones, nodes, nodes))
-        self.detected = np.full((nodes, r), NEVER, dtype=np.int64)
+        self.delays = DelaysOf(seed, replicates.astype(np.int64))
+        self.timers = np.full((self.rollout + 1) * r, NEVER, dtype=np.int64)
+        self.zone_up, self.node_up, self.alive = (np.ones(n * r, dtype=bool) for n in (zones, nodes, nodes))
+        self.detected = np.full(nodes * r, NEVER, dtype=np.int64)
         beats = [uniforms(seed, replicates, f"node-{n}", "heartbeat", 0) for n in range(nodes)]
-        self.heartbeat = (np.stack(beats) * HEARTBEAT).astype(np.int64)
+        self.heartbeat = (np.concatenate(beats) * HEARTBEAT).astype(np.int64)
         self.monitor = (uniforms(seed, replicates, "controller", "monitor", 0) * MONITOR_PERIOD).astype(np.int64)
-        self.drain, self.drain_began = np.full((nodes, r), IDLE, dtype=np.int8), np.zeros((nodes, r), dtype=np.int64)
-        self.state = np.full((pods, r), ABSENT, dtype=np.int8)
-        self.node, self.attached, self.pin = (np.full((pods, r), -1, dtype=np.int64) for _ in range(3))
-        self.released, self.backoff, self.serving_since = (np.zeros((pods, r), dtype=np.int64) for _ in range(3))
-        self.data, self.updated = np.ones((pods, r), dtype=bool), np.ones((pods, r), dtype=bool)
-        self.rolling = np.zeros(r, dtype=bool)
-        self.now, self.accounted = np.zeros(r, dtype=np.int64), np.zeros(r, dtype=np.int64)
-        self.down_since = np.full(r, NEVER, dtype=np.int64)
+        self.drain, self.drain_began = np.full(nodes * r, IDLE, dtype=np.int8), np.zeros(nodes * r, dtype=np.int64)
+        self.there = np.zeros(nodes * r, dtype=np.int64)  # pods on each node
+        self.in_zone = np.zeros(zones * r, dtype=np.int64)
+        self.state = np.full(pods * r, ABSENT, dtype=np.int8)
+        self.node, self.attached, self.pin = (np.full(pods * r, -1, dtype=np.int64) for _ in range(3))
+        self.released, self.backoff, self.serving_since = (np.zeros(pods * r, dtype=np.int64) for _ in range(3))
+        self.data, self.updated = np.ones(pods * r, dtype=bool), np.ones(pods * r, dtype=bool)
+        self.rolling, self.was_down = np.zeros(r, dtype=bool), np.zeros(r, dtype=bool)
+        self.serving, self.waiting, self.draining = (np.zeros(r, dtype=np.int64) for _ in range(3))
+        self.copies = np.full(r, pods, dtype=np.int64)
+        self.now, self.down_since = np.zeros(r, dtype=np.int64), np.zeros(r, dtype=np.int64)
         self.figures = {name: np.zeros(r, dtype=np.int64) for name in FIGURES}
         self.figures["first_loss_ns"][:] = NEVER
+        self.results = {name: np.zeros(r, dtype=np.int64) for name in FIGURES}
         self.outages: list[tuple[Ints, Ints]] = []
 
     # ---- draws and timers -----------------------------------------------------------------------------------
 
-    def draw(self, law: Distribution, kind: str, purpose: str, which: Ints, k: Ints) -> Ints:
-        if isinstance(law, Constant):
-            return np.full(len(k), min(law.ns, LONGEST), dtype=np.int64)
-        delays = self.delays.get((kind, purpose))
-        if delays is None:
-            size = {"zone": self.c.zones, "node": len(self.c.node_zone), "pod": self.c.replicas, "rollout": 0}[kind]
-            names = [f"{kind}-{i}" for i in range(size)] or [kind]
-            delays = self.delays[kind, purpose] = _Delays(self.keys, law, names, purpose, self.replicates)
-        return delays.draw(which, k, self.replicates)
+    def draw(self, law: Distribution, kind: str, purpose: str, at: Ints) -> Ints:
+        return self.delays.draw(law, kind, purpose, self.rows[kind], at)
 
-    def next(self, law: Distribution | None, kind: str, purpose: str, which: Ints, k: Ints) -> Ints:
+    def next(self, law: Distribution | None, kind: str, purpose: str, at: Ints, k: Ints) -> Ints:
         if law is None:
             return np.full(len(k), NEVER, dtype=np.int64)
-        return self.now[k] + self.draw(law, kind, purpose, which, k)
+        return self.now[k] + self.draw(law, kind, purpose, at)
+
+    def arm_pod(self, q: Ints, when: Ints | int) -> None:
+        self.timers[q + self.first_pod * self.width] = when
+
+    def arm_drain(self, a: Ints, when: Ints) -> None:
+        self.timers[a + self.first_drain * self.width] = when
 
     def count(self, name: str, k: Ints) -> None:
-        self.figures[name][self.place[k]] += 1
+        np.add.at(self.figures[name], k, 1)  # a column may be there more than once
 
     # ---- accounting -----------------------------------------------------------------------------------------
 
-    def serving(self, k: Ints) -> Ints:
-        count: Ints = (self.state[:, k] == SERVING).sum(axis=0)
-        return count
+    def account(self, to: Ints) -> None:
+        elapsed = to - self.now
+        self.figures["short_ns"] += elapsed * (self.serving < self.c.replicas)
+        self.figures["down_ns"] += elapsed * self.was_down
+        self.now = to
 
-    def account(self, k: Ints) -> None:
-        elapsed, serving = self.now[k] - self.accounted[k], self.serving(k)
-        self.accounted[k] = self.now[k]
-        place = self.place[k]
-        self.figures["short_ns"][place] += np.where(serving < self.c.replicas, elapsed, 0)
-        self.figures["down_ns"][place] += np.where(serving < self.c.quorum, elapsed, 0)
-
-    def watch_quorum(self, k: Ints) -> None:
-        down, since = self.serving(k) < self.c.quorum, self.down_since[k]
-        begins = k[down & (since == NEVER)]
-        self.down_since[begins] = self.now[begins]
-        self.outage_ends(k[~down & (since != NEVER)])
+    def watch_quorum(self) -> None:
+        down = self.serving < self.c.quorum
+        changed = np.flatnonzero(down != self.was_down)
+        if len(changed):
+            begins = down[changed]
+            self.down_since[changed[begins]] = self.now[changed[begins]]
+            self.outage_ends(changed[~begins])
+            self.was_down = down
 
     def outage_ends(self, k: Ints) -> None:
         length = self.now[k] - self.down_since[k]
-        self.down_since[k] = NEVER
         k, length = k[length > 0], length[length > 0]
         if len(k):
-            place = self.place[k]
-            self.outages.append((length, place))
-            self.figures["outages"][place] += 1
-            self.figures["longest_ns"][place] = np.maximum(self.figures["longest_ns"][place], length)
+            self.outages.append((length, self.place[k]))
+            self.figures["outages"][k] += 1
+            self.figures["longest_ns"][k] = np.maximum(self.figures["longest_ns"][k], length)
 
     # ---- machines -------------------------------------------------------------------------------------------
 
     def zone_event(self, z: Ints, k: Ints) -> None:
-        up = ~self.zone_up[z, k]
-        self.zone_up[z, k] = up
-        self.timers[k[up], z[up]] = self.next(self.c.zone_life, "zone", "life", z[up], k[up])
-        self.timers[k[~up], z[~up]] = self.next(self.c.zone_outage, "zone", "outage", z[~up], k[~up])
+        at = z * self.width + k
+        up = ~self.zone_up[at]
+        self.zone_up[at] = up
+        for law, purpose, some in ((self.c.zone_life, "life", up), (self.c.zone_outage, "outage", ~up)):
+            self.timers[at[some]] = self.next(law, "zone", purpose, at[some], k[some])
         for n, zone in enumerate(self.c.node_zone):
-            there = k[z == zone]
-            if len(there):
-                self.power_changed(np.full(len(there), n), there)
+            here = k[z == zone]
+            if len(here):
+                self.power_changed(np.full(len(here), n), here)
 
     def node_event(self, n: Ints, k: Ints) -> None:
-        up = ~self.node_up[n, k]
-        self.node_up[n, k] = up
-        timer = self.first_node + n
-        self.timers[k[up], timer[up]] = self.next(self.c.node_life, "node", "life", n[up], k[up])
-        self.timers[k[~up], timer[~up]] = self.next(self.c.node_outage, "node", "outage", n[~up], k[~up])
+        a = n * self.width + k
+        up = ~self.node_up[a]
+        self.node_up[a] = up
+        timer = a + self.first_node * self.width
+        for law, purpose, some in ((self.c.node_life, "life", up), (self.c.node_outage, "outage", ~up)):
+            self.timers[timer[some]] = self.next(law, "node", purpose, a[some], k[some])
         self.power_changed(n, k)
 
     def power_changed(self, n: Ints, k: Ints) -> None:
-        alive = self.node_up[n, k] & self.zone_up[self.zone_of[n], k] & (self.drain[n, k] != MAINTENANCE)
-        changed = alive != self.alive[n, k]
-        n, k, alive = n[changed], k[changed], alive[changed]
-        if not len(k):
+        a = n * self.width + k
+        powered = self.zone_up[self.zone_of[n] * self.width + k]
+        alive = self.node_up[a] & powered & (self.drain[a] != MAINTENANCE)
+        changed = np.flatnonzero(alive != self.alive[a])
+        if not len(changed):
             return
-        self.alive[n, k] = alive
+        n, k, a, alive = n[changed], k[changed], a[changed], alive[changed]
+        self.alive[a] = alive
         now = self.now[k]
-        stale = now - (now - self.heartbeat[n, k]) % HEARTBEAT + MONITOR_GRACE
-        self.detected[n, k] = np.where(alive, NEVER, stale + (self.monitor[k] - stale) % MONITOR_PERIOD)
-        for p in range(self.c.replicas):
-            there = self.node[p, k] == n
-            if there.any():
-                self.node_returned(p, k[there & alive])
-                self.node_died(p, k[there & ~alive])
+        stale = now - (now - self.heartbeat[a]) % HEARTBEAT + MONITOR_GRACE
+        self.detected[a] = np.where(alive, NEVER, stale + (self.monitor[k] - stale) % MONITOR_PERIOD)
+        rows, columns = np.nonzero(self.node.reshape(-1, self.width).take(k, axis=1) == n)
+        k, alive = k[columns], alive[columns]
+        q = rows * self.width + k
+        state = self.state[q]
+        self.nodes_died(q[~alive], k[~alive], state[~alive])
+        self.nodes_returned(q[alive], k[alive], state[alive])
 
-    def node_died(self, p: int, k: Ints) -> None:
-        state = self.state[p, k]
-        for rule, concerned in (
-            (self.dead, k[(state == SERVING) | (state == STARTING)]),
-            (self.terminating, k[state == STOPPING]),
-        ):
-            if len(concerned):
-                rule(np.full(len(concerned), p), concerned)
+    def nodes_died(self, q: Ints, k: Ints, state: npt.NDArray[np.int8]) -> None:
+        ran, stopped = (state == SERVING) | (state == STARTING), state == STOPPING
+        if ran.any():
+            np.subtract.at(self.serving, k[state == SERVING], 1)
+            self.dead(q[ran], k[ran])
+        if stopped.any():
+            self.terminating(q[stopped], k[stopped])
 
-    def node_returned(self, p: int, k: Ints) -> None:
-        state = self.state[p, k]
-        starts, confirmed = k[state == DEAD], k[state == TERMINATING]
-        if len(starts):
-            self.count("resumed", starts)
-            self.start(np.full(len(starts), p), starts, np.zeros(len(starts), dtype=np.int64))
-        if len(confirmed):
-            self.state[p, confirmed] = STOPPING
-            self.timers[confirmed, self.first_pod + p] = self.now[confirmed] + CLEANUP
+    def nodes_returned(self, q: Ints, k: Ints, state: npt.NDArray[np.int8]) -> None:
+        starts, confirmed = state == DEAD, state == TERMINATING
+        if starts.any():
+            self.count("resumed", k[starts])
+            self.start(q[starts], k[starts], 0)
+        if confirmed.any():
+            self.state[q[confirmed]] = STOPPING
+            self.arm_pod(q[confirmed], self.now[k[confirmed]] + CLEANUP)
 
     # ---- pods -----------------------------------------------------------------------------------------------
 
-    def pod_event(self, p: Ints, k: Ints) -> None:
-        state = self.state[p, k]
-        crashed, started, dead = state == SERVING, state == STARTING, state == DEAD
-        forced, diskless = state == TERMINATING, state == DISKLESS
-        if crashed.any():
-            self.crash(p[crashed], k[crashed])
-        if started.any():
-            q, kk = p[started], k[started]
-            self.state[q, kk] = SERVING
-            self.data[q, kk] = True
-            self.serving_since[q, kk] = self.now[kk]
-            self.timers[kk, self.first_pod + q] = self.next(self.c.crash, "pod", "crash", q, kk)
-        if dead.any():
-            self.count("evicted", k[dead])
-            self.terminating(p[dead], k[dead])
-        if forced.any():
-            self.count("forced", k[forced])
-        if diskless.any():
-            q, kk = p[diskless], k[diskless]
-            self.attached[q, kk] = self.pin[q, kk] = -1
-        gone = ~(crashed | started | dead)
-        if gone.any():
-            self.gone(p[gone], k[gone])
-        self.wake_drains(k[~(crashed | dead)])
+    def pod_event(self, q: Ints, k: Ints) -> None:
+        state = self.state[q]
+        rules = (
+            (SERVING, self.crash), (STARTING, self.serves), (DEAD, self.evicted), (TERMINATING, self.forced),
+            (STOPPING, self.gone), (DISKLESS, self.disk_replaced),
+        )  # fmt: skip
+        for number, rule in rules:
+            concerned = np.flatnonzero(state == number)
+            if len(concerned):
+                rule(q[concerned], k[concerned])
+        self.wake_drains(k[(state != SERVING) & (state != DEAD)])
 
-    def crash(self, p: Ints, k: Ints) -> None:
+    def serves(self, q: Ints, k: Ints) -> None:
+        self.state[q] = SERVING
+        self.serving[k] += 1
+        self.copies[k] += ~self.data[q]
+        self.data[q] = True
+        self.serving_since[q] = self.now[k]
+        self.arm_pod(q, self.next(self.c.crash, "pod", "crash", q, k))
+
+    def evicted(self, q: Ints, k: Ints) -> None:
+        self.count("evicted", k)
+        self.terminating(q, k)
+
+    def forced(self, q: Ints, k: Ints) -> None:
+        self.count("forced", k)
+        self.gone(q, k)
+
+    def disk_replaced(self, q: Ints, k: Ints) -> None:
+        self.attached[q] = self.pin[q] = -1
+        self.gone(q, k)
+
+    def crash(self, q: Ints, k: Ints) -> None:
         self.count("crashes", k)
-        calm = self.now[k] - self.serving_since[p, k] >= BACKOFF_RESET
-        backoff = np.where(calm, 0, self.backoff[p, k])
+        self.serving[k] -= 1
+        calm = self.now[k] - self.serving_since[q] >= BACKOFF_RESET
+        backoff = np.where(calm, 0, self.backoff[q])
         wait = np.where(backoff > 0, np.minimum(BACKOFF << np.maximum(backoff - 1, 0), BACKOFF_MAX), 0)
-        self.backoff[p, k] = np.minimum(backoff + 1, 7)
-        self.start(p, k, wait)
+        self.backoff[q] = np.minimum(backoff + 1, 7)
+        self.start(q, k, wait)
 
-    def start(self, p: Ints, k: Ints, delay: Ints) -> None:
-        self.state[p, k] = STARTING
-        delay = delay + self.draw(self.c.start, "pod", "start", p, k)
-        whole = self.data[p, k]
-        delay[whole] += self.draw(self.c.catch_up, "pod", "catch up", p[whole], k[whole])
-        if not whole.all():
-            delay[~whole] += self.draw(self.c.rebuild, "pod", "rebuild", p[~whole], k[~whole])
-        self.timers[k, self.first_pod + p] = self.now[k] + delay
+    def start(self, q: Ints, k: Ints, delay: Ints | int) -> None:
+        self.state[q] = STARTING
+        delay = delay + self.draw(self.c.start, "pod", "start", q)
+        whole = self.data[q]
+        if whole.all():
+            delay += self.draw(self.c.catch_up, "pod", "catch up", q)
+        else:
+            delay[whole] += self.draw(self.c.catch_up, "pod", "catch up", q[whole])
+            delay[~whole] += self.draw(self.c.rebuild, "pod", "rebuild", q[~whole])
+        self.arm_pod(q, self.now[k] + delay)
 
-    def dead(self, p: Ints, k: Ints) -> None:
-        self.state[p, k] = DEAD
-        evicted = self.detected[self.node[p, k], k] + self.c.toleration_ns
-        self.timers[k, self.first_pod + p] = np.minimum(evicted, NEVER)
+    def dead(self, q: Ints, k: Ints) -> None:
+        self.state[q] = DEAD
+        evicted = self.detected[self.node[q] * self.width + k] + self.c.toleration_ns
+        self.arm_pod(q, np.minimum(evicted, NEVER))
 
-    def terminating(self, p: Ints, k: Ints) -> None:
-        self.state[p, k] = TERMINATING
-        self.timers[k, self.first_pod + p] = self.next(self.c.force_delete, "pod", "force", p, k)
+    def terminating(self, q: Ints, k: Ints) -> None:
+        self.state[q] = TERMINATING
+        self.arm_pod(q, self.next(self.c.force_delete, "pod", "force", q, k))
 
-    def stop(self, p: Ints, k: Ints) -> None:
-        self.state[p, k] = STOPPING
-        self.timers[k, self.first_pod + p] = self.now[k] + self.draw(self.c.stop, "pod", "stop", p, k)
+    def stop(self, q: Ints, k: Ints) -> None:
+        self.serving[k] -= self.state[q] == SERVING
+        self.state[q] = STOPPING
+        self.arm_pod(q, self.now[k] + self.draw(self.c.stop, "pod", "stop", q))
 
-    def gone(self, p: Ints, k: Ints) -> None:
-        self.state[p, k] = ABSENT
-        self.node[p, k] = -1
-        self.released[p, k] = self.now[k] + FORCE_DETACH
-        self.backoff[p, k] = 0
+    def gone(self, q: Ints, k: Ints) -> None:
+        self.state[q] = ABSENT
+        self.waiting[k] += 1
+        n = self.node[q]
+        self.there[n * self.width + k] -= 1
+        self.in_zone[self.zone_of[n] * self.width + k] -= 1
+        self.node[q] = -1
+        self.released[q] = self.now[k] + FORCE_DETACH
+        self.backoff[q] = 0
         self.count("replaced", k)
-        self.timers[k, self.first_pod + p] = NEVER
+        self.arm_pod(q, NEVER)
 
     # ---- the controller and the scheduler, after every event ------------------------------------------------
 
-    def settle(self, k: Ints) -> None:
-        state = self.state[:, k]
-        waiting = ((state == ABSENT) | (state == PENDING)).any(axis=0)
-        if waiting.any():
-            self.place_waiting(k[waiting])
-        rolling = k[self.rolling[k]]
+    def settle(self, live: Flags) -> None:
+        waiting = np.flatnonzero((self.waiting > 0) & live)
+        if len(waiting):
+            self.place_waiting(waiting)
+        rolling = np.flatnonzero(self.rolling & (self.serving == self.c.replicas) & live)
         if len(rolling):
             self.roll(rolling)
 
     def place_waiting(self, k: Ints) -> None:
         lower = np.ones(len(k), dtype=bool)  # all lower ordinals serve
         for p in range(self.c.replicas):
-            state = self.state[p, k]
-            made = k[(state == ABSENT) & lower] if self.c.ordered else k[state == ABSENT]
-            self.state[p, made] = PENDING
-            pending = k[self.state[p, k] == PENDING]
-            if len(pending):
-                self.place_pod(p, pending)
+            q = p * self.width + k
+            state = self.state[q]
+            wanted = (state == ABSENT) & lower if self.c.ordered else state == ABSENT
+            wanted |= state == PENDING
+            if wanted.any():
+                self.state[q[wanted]] = PENDING
+                self.place_pod(q[wanted], k[wanted])
             lower &= state == SERVING
 
-    def place_pod(self, p: int, k: Ints) -> None:
-        n = self.choose(p, k)
-        k, n = k[n >= 0], n[n >= 0]
+    def place_pod(self, q: Ints, k: Ints) -> None:
+        n = self.choose(q, k)
+        taken = n >= 0
+        q, k, n = q[taken], k[taken], n[taken]
         if not len(k):
             return
-        self.node[p, k] = n
-        if self.c.pinning != "none":
-            pin = n if self.c.pinning == "node" else self.zone_of[n]
-            self.pin[p, k] = np.where(self.pin[p, k] < 0, pin, self.pin[p, k])
-        alive = self.alive[n, k]
+        self.take_place(q, k, n)
+        self.waiting[k] -= 1
+        alive = self.alive[n * self.width + k]
         if not alive.all():
-            self.dead(np.full(int((~alive).sum()), p), k[~alive])
-            k, n = k[alive], n[alive]
+            self.dead(q[~alive], k[~alive])
+            q, k, n = q[alive], k[alive], n[alive]
             if not len(k):
                 return
-        pods = np.full(len(k), p)
-        old, delay = self.attached[p, k], np.zeros(len(k), dtype=np.int64)
-        moves, known = old != n, old >= 0
-        there = self.alive[np.maximum(old, 0), k]
-        detached, forced = moves & known & there, moves & known & ~there
-        if detached.any():
-            delay[detached] += self.draw(self.c.detach, "pod", "detach", pods[detached], k[detached])
-        delay[forced] += np.maximum(self.released[p, k[forced]] - self.now[k[forced]], 0)
-        if moves.any():
-            delay[moves] += self.draw(self.c.attach, "pod", "attach", pods[moves], k[moves])
-        self.attached[p, k] = n
-        self.start(pods, k, delay)
+        self.start(q, k, self.volume_follows(q, k, n))
 
-    def choose(self, p: int, k: Ints) -> Ints:
+    def take_place(self, q: Ints, k: Ints, n: Ints) -> None:
+        """Put pods on nodes, which binds their volumes if nothing has yet."""
+        self.node[q] = n
+        zone = self.zone_of[n]
+        self.there[n * self.width + k] += 1
+        self.in_zone[zone * self.width + k] += 1
+        if self.c.pinning != "none":
+            pin = self.pin[q]
+            self.pin[q] = np.where(pin < 0, n if self.c.pinning == "node" else zone, pin)
+
+    def volume_follows(self, q: Ints, k: Ints, n: Ints) -> Ints:
+        """Return how long it takes until volumes are where their pods are."""
+        old, delay = self.attached[q], np.zeros(len(k), dtype=np.int64)
+        moves = old != n
+        if moves.any():
+            known = moves & (old >= 0)
+            there = self.alive[np.maximum(old, 0) * self.width + k]
+            detached, forced = known & there, known & ~there
+            if detached.any():
+                delay[detached] += self.draw(self.c.detach, "pod", "detach", q[detached])
+            delay[forced] += np.maximum(self.released[q[forced]] - self.now[k[forced]], 0)
+            delay[moves] += self.draw(self.c.attach, "pod", "attach", q[moves])
+            self.attached[q] = n
+        return delay
+
+    def choose(self, q: Ints, k: Ints) -> Ints:
         c, nodes = self.c, len(self.c.node_zone)
-        node = self.node[:, k]
-        there = np.stack([(node == n).sum(axis=0) for n in range(nodes)])
-        in_zone = np.stack([there[self.zone_of == z].sum(axis=0) for z in range(c.zones)])[self.zone_of]
-        known_dead = ~self.alive[:, k] & (self.detected[:, k] <= self.now[k])
-        pin = self.pin[p, k]
-        wanted = np.arange(nodes)[:, None] if c.pinning == "node" else self.zone_of[:, None]
-        refused = known_dead | (self.drain[:, k] != IDLE) | (there >= c.per_node) | ((pin >= 0) & (pin != wanted))
-        score = np.where(refused, NEVER, (in_zone * (c.replicas + 1) + there) * nodes + np.arange(nodes)[:, None])
-        best = np.argmin(score, axis=0)
-        return np.where(refused[best, np.arange(len(k))], -1, best)
+        there, alive, detected, drain = (
+            rows.reshape(nodes, self.width).take(k, axis=1)
+            for rows in (self.there, self.alive, self.detected, self.drain)
+        )
+        in_zone = self.in_zone.reshape(-1, self.width).take(k, axis=1)[self.zone_of]
+        refused = (~alive & (detected <= self.now[k])) | (drain != IDLE) | (there >= c.per_node)
+        number = np.arange(nodes)[:, None]
+        if c.pinning != "none":
+            pin = self.pin[q]
+            refused |= (pin >= 0) & (pin != (number if c.pinning == "node" else self.zone_of[:, None]))
+        score = (in_zone * (c.replicas + 1) + there) * nodes + number
+        score[refused] = NEVER
+        lowest = score.min(axis=0)
+        return np.where(lowest == NEVER, -1, lowest % nodes)
 
     def roll(self, k: Ints) -> None:
-        k = k[self.serving(k) == self.c.replicas]
-        if not len(k):
-            return
-        left = ~self.updated[:, k]
+        left = ~self.updated.reshape(-1, self.width).take(k, axis=1)
         some = left.any(axis=0)
         highest = self.c.replicas - 1 - np.argmax(left[::-1], axis=0)
-        p, updates, done = highest[some], k[some], k[~some]
+        updates, done = k[some], k[~some]
         if len(updates):
-            self.updated[p, updates] = True
+            q = highest[some] * self.width + updates
+            self.updated[q] = True
             self.count("updated", updates)
-            self.stop(p, updates)
-        self.rolling[done] = False
-        none = np.zeros(len(done), dtype=np.int64)
-        self.timers[done, self.rollout] = self.next(self.c.rollout_every, "rollout", "every", none, done)
+            self.stop(q, updates)
+        if len(done):
+            self.rolling[done] = False
+            again = self.next(self.c.rollout_every, "rollout", "every", done, done)
+            self.timers[done + self.rollout * self.width] = again
+
+    def rollout_begins(self, k: Ints) -> None:
+        self.rolling[k] = True
+        self.updated.reshape(-1, self.width)[:, k] = False
 
     # ---- drains ---------------------------------------------------------------------------------------------
 
     def drain_event(self, n: Ints, k: Ints) -> None:
-        timer, phase = self.first_drain + n, self.drain[n, k]
+        a = n * self.width + k
+        phase = self.drain[a]
         ends = phase == MAINTENANCE
         if ends.any():
-            self.drain[n[ends], k[ends]] = IDLE
+            self.drain[a[ends]] = IDLE
             self.power_changed(n[ends], k[ends])
-        put_off = (phase == IDLE) & ~self.alive[n, k]
+        put_off = (phase == IDLE) & ~self.alive[a]
         again = ends | put_off
         if again.any():
-            self.timers[k[again], timer[again]] = self.next(self.c.drain_every, "node", "drain", n[again], k[again])
+            self.arm_drain(a[again], self.next(self.c.drain_every, "node", "drain", a[again], k[again]))
         begins = (phase == IDLE) & ~put_off
-        self.drain[n[begins], k[begins]] = DRAINING
-        self.drain_began[n[begins], k[begins]] = self.now[k[begins]]
-        n, k, timer = n[~again], k[~again], timer[~again]
+        self.drain[a[begins]] = DRAINING
+        self.draining[k[begins]] += 1
+        self.drain_began[a[begins]] = self.now[k[begins]]
+        n, k, a = n[~again], k[~again], a[~again]
         if not len(k):
             return
         for p in range(self.c.replicas):
-            state = self.state[p, k]
-            concerned = k[(self.node[p, k] == n) & ((state == SERVING) | (state == STARTING))]
-            if len(concerned):
-                self.evict(p, concerned)
-        empty = (self.node[:, k] != n).all(axis=0)
-        n, k, timer = n[empty], k[empty], timer[empty]
+            self.evict(p, n, k)
+        empty = self.there[a] == 0
+        n, k, a = n[empty], k[empty], a[empty]
         if len(k):
             self.count("drained", k)
-            self.drain[n, k] = MAINTENANCE
+            self.drain[a] = MAINTENANCE
+            self.draining[k] -= 1
             self.power_changed(n, k)
-            self.timers[k, timer] = self.next(self.c.maintenance, "node", "maintenance", n, k)
+            self.arm_drain(a, self.next(self.c.maintenance, "node", "maintenance", a, k))
 
-    def evict(self, p: int, k: Ints) -> None:
-        spare = self.serving(k) - (self.state[p, k] == SERVING)
-        k = k[spare >= self.c.healthy]
-        if len(k):
-            self.stop(np.full(len(k), p), k)
+    def evict(self, p: int, n: Ints, k: Ints) -> None:
+        q = p * self.width + k
+        state = self.state[q]
+        spare = self.serving[k] - (state == SERVING)
+        runs = (state == SERVING) | (state == STARTING)
+        concerned = np.flatnonzero((self.node[q] == n) & runs & (spare >= self.c.healthy))
+        if len(concerned):
+            self.stop(q[concerned], k[concerned])
 
     def wake_drains(self, k: Ints) -> None:
-        n, at = np.nonzero(self.drain[:, k] == DRAINING)
-        if len(n):
-            k = k[at]
-            now = self.now[k]
-            self.timers[k, self.first_drain + n] = now + 1 + (self.drain_began[n, k] - now - 1) % EVICTION_RETRY
+        k = k[self.draining[k] > 0]
+        if not len(k):
+            return
+        rows, columns = np.nonzero(self.drain.reshape(-1, self.width).take(k, axis=1) == DRAINING)
+        k = k[columns]
+        a, now = rows * self.width + k, self.now[k]
+        self.arm_drain(a, now + 1 + (self.drain_began[a] - now - 1) % EVICTION_RETRY)
 
     # ---- disks ----------------------------------------------------------------------------------------------
 
-    def disk_lost(self, p: Ints, k: Ints) -> None:
-        self.timers[k, self.first_disk + p] = self.next(self.c.disk_life, "pod", "disk", p, k)
-        self.data[p, k] = False
-        loss: Flags = ~np.any(self.data[:, k], axis=0)
+    def disk_lost(self, q: Ints, k: Ints) -> None:
+        self.timers[q + self.first_disk * self.width] = self.next(self.c.disk_life, "pod", "disk", q, k)
+        self.copies[k] -= self.data[q]
+        self.data[q] = False
+        loss: Flags = self.copies[k] == 0
         lost = k[loss]
         if len(lost):
             self.count("losses", lost)
             first = self.figures["first_loss_ns"]
-            first[self.place[lost]] = np.minimum(first[self.place[lost]], self.now[lost])
-            self.data[:, lost] = True
-        state = self.state[p, k]
+            first[lost] = np.minimum(first[lost], self.now[lost])
+            self.data.reshape(-1, self.width)[:, lost] = True
+            self.copies[lost] = self.c.replicas
+        state = self.state[q]
         nowhere = (state == ABSENT) | (state == PENDING)
-        self.attached[p[nowhere], k[nowhere]] = self.pin[p[nowhere], k[nowhere]] = -1
-        p, k, loss = p[~nowhere], k[~nowhere], loss[~nowhere]
-        self.state[p, k] = DISKLESS
-        for law, purpose, concerned in ((self.c.restore, "restore", loss), (self.c.replace, "replace", ~loss)):
-            if concerned.any():
-                wait = self.draw(law, "pod", purpose, p[concerned], k[concerned])
-                self.timers[k[concerned], self.first_pod + p[concerned]] = self.now[k[concerned]] + wait
+        self.attached[q[nowhere]] = self.pin[q[nowhere]] = -1
+        self.serving[k] -= state == SERVING
+        q, k, loss = q[~nowhere], k[~nowhere], loss[~nowhere]
+        self.state[q] = DISKLESS
+        for law, purpose, some in ((self.c.restore, "restore", loss), (self.c.replace, "replace", ~loss)):
+            if some.any():
+                self.arm_pod(q[some], self.now[k[some]] + self.draw(law, "pod", purpose, q[some]))
 
     # ---- the whole ------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
         """Let all pods serve, each with a volume where it is."""
-        c, k = self.c, np.arange(len(self.now))
-        pods, nodes = c.replicas, len(c.node_zone)
-        for p in range(pods):
-            self.state[p] = SERVING
-            chosen = self.choose(p, k)
-            self.node[p] = self.attached[p] = chosen
-            if c.pinning != "none":
-                self.pin[p] = chosen if c.pinning == "node" else self.zone_of[chosen]
+        c, k = self.c, np.arange(self.width)
+        for p in range(c.replicas):
+            q = p * self.width + k
+            n = self.choose(q, k)
+            self.take_place(q, k, n)
+            self.state[q], self.attached[q] = SERVING, n
+            self.arm_pod(q, self.next(c.crash, "pod", "crash", q, k))
+            self.timers[q + self.first_disk * self.width] = self.next(c.disk_life, "pod", "disk", q, k)
+        self.serving[:] = c.replicas
         for z in range(c.zones):
-            self.timers[:, z] = self.next(c.zone_life, "zone", "life", np.full(len(k), z), k)
-        for n in range(nodes):
-            one = np.full(len(k), n)
-            self.timers[:, self.first_node + n] = self.next(c.node_life, "node", "life", one, k)
-            self.timers[:, self.first_drain + n] = self.next(c.drain_every, "node", "drain", one, k)
-        for p in range(pods):
-            one = np.full(len(k), p)
-            self.timers[:, self.first_pod + p] = self.next(c.crash, "pod", "crash", one, k)
-            self.timers[:, self.first_disk + p] = self.next(c.disk_life, "pod", "disk", one, k)
-        self.timers[:, self.rollout] = self.next(
-            c.rollout_every, "rollout", "every", np.zeros(len(k), dtype=np.int64), k
-        )
+            at = z * self.width + k
+            self.timers[at] = self.next(c.zone_life, "zone", "life", at, k)
+        for number in range(len(c.node_zone)):
+            a = number * self.width + k
+            self.timers[a + self.first_node * self.width] = self.next(c.node_life, "node", "life", a, k)
+            self.arm_drain(a, self.next(c.drain_every, "node", "drain", a, k))
+        self.timers[k + self.rollout * self.width] = self.next(c.rollout_every, "rollout", "every", k, k)
 
     def step(self) -> bool:
         """Handle one event of each replicate that has one left; tell whether any had."""
-        columns = np.arange(len(self.now))
-        entity = np.argmin(self.timers, axis=1)
-        when = self.timers[columns, entity]
-        k = np.flatnonzero(when < self.c.horizon_ns)
-        if not len(k):
-            return False
-        if len(k) < (1 - _COMPACT) * len(columns):
-            self.finish(np.flatnonzero(when >= self.c.horizon_ns))
-            self.keep(k)
-            entity, when, k = entity[k], when[k], np.arange(len(k))
-        else:
-            entity, when = entity[k], when[k]
-        self.now[k] = when
-        self.account(k)
-        self.timers[k, entity] = NEVER
-        place = self.place[k]
-        self.figures["events"][place] += 1
-        self.figures["fingerprint"][place] += when
-        edges = (0, self.first_node, self.first_pod, self.first_drain, self.first_disk, self.rollout)
-        rules = (self.zone_event, self.node_event, self.pod_event, self.drain_event, self.disk_lost)
-        for first, end, rule in zip(edges, edges[1:], rules, strict=False):
-            concerned = (entity >= first) & (entity < end)
-            if concerned.any():
-                rule(entity[concerned] - first, k[concerned])
-        begins = k[entity == self.rollout]
-        self.rolling[begins] = True
-        self.updated[:, begins] = False
-        self.settle(k)
-        self.watch_quorum(k)
+        timers = self.timers.reshape(-1, self.width)
+        when = timers.min(axis=0)
+        live = when < self.c.horizon_ns
+        left = int(np.count_nonzero(live))
+        self.account(np.minimum(when, self.c.horizon_ns))
+        if left < _COMPACT * self.width:
+            self.leave(np.flatnonzero(~live))
+            if not left:
+                return False
+            self.keep(np.flatnonzero(live))
+            timers, when, live = self.timers.reshape(-1, self.width), when[live], live[live]
+        hits = np.flatnonzero(timers == np.where(live, when, -1))
+        if len(hits) > left:  # of timers that end at the same time the first counts
+            _, first = np.unique(hits % self.width, return_index=True)
+            hits = np.sort(hits[first])
+        self.figures["events"] += live
+        self.figures["fingerprint"] += when * live
+        self.timers[hits] = NEVER
+        self.fire(hits)
+        self.settle(live)
+        self.watch_quorum()
         return True
 
-    def finish(self, k: Ints) -> None:
-        """Account for the time up to the horizon."""
-        self.now[k] = self.c.horizon_ns
-        self.account(k)
-        self.outage_ends(k[self.down_since[k] != NEVER])
+    def fire(self, hits: Ints) -> None:
+        """Apply the rules of timers that have ended; they are in order, so those of one rule are together."""
+        width = self.width
+        firsts = (0, self.first_node, self.first_pod, self.first_drain, self.first_disk, self.rollout, self.rollout + 1)
+        edges = np.searchsorted(hits, np.array(firsts) * width).tolist()
+        zones, nodes, pods, drains, disks, rollouts = (
+            hits[low:high] - first * width for first, low, high in zip(firsts[:-1], edges[:-1], edges[1:], strict=True)
+        )
+        for rule, at in ((self.zone_event, zones), (self.node_event, nodes)):
+            if len(at):
+                rule(*np.divmod(at, width))
+        if len(pods):
+            self.pod_event(pods, pods % width)
+        if len(drains):
+            self.drain_event(*np.divmod(drains, width))
+        if len(disks):
+            self.disk_lost(disks, disks % width)
+        if len(rollouts):
+            self.rollout_begins(rollouts)
+
+    def leave(self, k: Ints) -> None:
+        """Take down the results of columns that have come to the horizon."""
+        self.outage_ends(k[self.was_down[k]])
+        for name, values in self.results.items():
+            values[self.place[k]] = self.figures[name][k]
 
     def keep(self, k: Ints) -> None:
         """Leave only some columns."""
-        for name in _PER_COLUMN:
-            array = getattr(self, name)
-            setattr(self, name, array[k] if name == "timers" else array[..., k])
-        for delays in self.delays.values():
-            delays.keep(k)
+        for name in _BY_ROW:
+            setattr(self, name, getattr(self, name).reshape(-1, self.width).take(k, axis=1).ravel())
+        for name in _BY_COLUMN:
+            setattr(self, name, getattr(self, name)[k])
+        self.figures = {name: values[k] for name, values in self.figures.items()}
+        self.delays.keep(k)
+        self.width = len(k)
 
     def run(self) -> Outcome:
         """Run to the horizon."""
         self.begin()
         while self.step():
             pass
-        self.finish(np.arange(len(self.now)))
         none = (np.empty(0, dtype=np.int64),) * 2
         lengths, places = (np.concatenate(parts) for parts in zip(none, *self.outages, strict=True))
-        return Outcome(self.figures, lengths, places)
+        return Outcome(self.results, lengths, places)
 
 
 def run_lockstep(campaign: Campaign, seed: int, replicates: Ints) -> Outcome:

@@ -122,13 +122,8 @@ def uniforms(
 def uniforms_of(
     keys: RoundKeys, replicates: UInt64Array, h0: UInt64Array, h1: UInt64Array, occurrences: UInt64Array
 ) -> Float64Array:
-    """`uniforms` in which each number has an `address` of its own; all arrays of one length, of 32-bit words."""
-    even, odd = np.stack([occurrences, h0]), np.stack([replicates, h1])
-    even, odd = philox4x32_array(even, odd, keys)
-    bits = (even[0] << np.uint64(21)) | (odd[0] >> np.uint64(11)) | np.uint64(1)
-    numbers: Float64Array = bits.astype(np.float64)
-    numbers *= _ULP
-    return numbers
+    """`uniforms` in which each number has an `address` of its own; the arrays, of 32-bit words, broadcast."""
+    return _uniforms(keys, occurrences, replicates, h0, h1)
 
 
 class Stream:
@@ -240,7 +235,11 @@ def _words(values: npt.ArrayLike) -> UInt64Array:
 
 
 def _uniforms(
-    keys: RoundKeys, occurrence: UInt64Array, replicate: UInt64Array | np.uint64, h0: int, h1: int
+    keys: RoundKeys,
+    occurrence: UInt64Array,
+    replicate: UInt64Array | np.uint64,
+    h0: UInt64Array | int,
+    h1: UInt64Array | int,
 ) -> Float64Array:
     shape = np.broadcast_shapes(occurrence.shape, replicate.shape)
     even = np.empty((2, *shape), dtype=np.uint64)
