@@ -12,7 +12,7 @@ the affinity to them would have the workload's own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,6 +22,7 @@ from k8sim.api.core import PersistentVolumeClaim
 from k8sim.api.scheme import kind_class
 from k8sim.api.storage_classes import IS_DEFAULT
 from k8sim.cluster import Cluster
+from k8sim.lint.evidence import ready_pods, rows
 from k8sim.lint.fix import Fix
 from k8sim.lint.workload import Ref, Workload, ref_of
 from k8sim.machines.image import ImageBehaviour, Images, with_tag
@@ -78,6 +79,7 @@ class Bench:
     def __init__(self, scenario: Scenario, ref: Ref, bare: bool) -> None:
         self._file = scenario
         self._bare = bare
+        self._assumes_nodes = bare and bool(scenario.nodes)  # those that the loader assumed
         self.ref = ref
 
     @cached_property
@@ -95,10 +97,13 @@ class Bench:
         file, workload = self._file, self.workload
         shared = {b.name for b in workload.budgets} - {b.name for b in workload.own_budgets}
         mine = [m for m in file.objects if _belongs(m, self.ref, file.namespace) and not _is_budget(m, shared)]
-        objects = [_prepared(m, self._bare) if self.ref.names(m, file.namespace) else m for m in mine]
+        priorities = {m["metadata"]["name"] for m in mine if m.get("kind") == "PriorityClass"}
+        objects = [
+            _prepared(m, priorities, self._assumes_nodes) if self.ref.names(m, file.namespace) else m for m in mine
+        ]
         return replace(
             file,
-            nodes=_nodes(workload) if self._bare else file.nodes,
+            nodes=_nodes(workload) if self._assumes_nodes else file.nodes,
             images=tuple(_healthy(image, file.images) for image in _images(workload)),
             namespace=self.ref.namespace,
             objects=(*_missing_classes(workload), *objects),
@@ -122,20 +127,10 @@ class Bench:
             It does not, within `PATIENCE_NS`.
         """
         result = self.run(PATIENCE_NS)
-        ready: dict[str, int] = {}
-        nodes: dict[str, str] = {}
-        for row in result.log:
-            if row.kind != "Pod":
-                continue
-            if row.event == "Scheduled":
-                nodes[row.name] = row.detail["node"]
-            elif row.event == "Ready":
-                ready[row.name] = row.t
-            elif row.event in ("NotReady", "Deleted"):
-                ready.pop(row.name, None)
+        nodes = {row.name: row.detail["node"] for row in rows(result, "Pod", "Scheduled")}
+        for since, ready in ready_pods(result):
             if len(ready) == self.workload.replicas:
-                pods = tuple(Placed(pod, node) for pod, node in nodes.items() if pod in ready)
-                return Settled(row.t, pods)
+                return Settled(since, tuple(Placed(pod, node) for pod, node in nodes.items() if pod in ready))
         raise NeverReady
 
     @property
@@ -216,7 +211,7 @@ def _healthy(image: str, known: tuple[ImageBehaviour, ...]) -> ImageBehaviour:
     )
 
 
-def _prepared(manifest: Mapping[str, Any], bare: bool) -> dict[str, Any]:
+def _prepared(manifest: Mapping[str, Any], priorities: Container[str], any_node: bool) -> dict[str, Any]:
     """Return a workload without what its pods would wait for that has nothing to do with the experiment."""
     prepared: dict[str, Any] = deepcopy(dict(manifest))
     spec = prepared["spec"]["template"]["spec"]
@@ -224,8 +219,9 @@ def _prepared(manifest: Mapping[str, Any], bare: bool) -> dict[str, Any]:
     affinity.pop("podAffinity", None)
     spec.pop("readinessGates", None)
     spec.pop("schedulerName", None)
-    if bare:
+    if any_node:
         affinity.pop("nodeAffinity", None)
+    if spec.get("priorityClassName") not in priorities:
         spec.pop("priorityClassName", None)
     spec["initContainers"] = [c for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"]
     for container in (*spec["initContainers"], *spec["containers"]):

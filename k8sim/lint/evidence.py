@@ -63,40 +63,33 @@ class Shortage:
         return f"{self.least} of {several(of, 'pod')} Ready at worst, for {how_long} fewer than the {needed} it needs"
 
 
+def ready_pods(result: Result) -> Iterator[tuple[int, frozenset[str]]]:
+    """Yield which pods are Ready, and from when on, after each change."""
+    ready: frozenset[str] = frozenset()
+    for row in result.log:
+        if row.kind == "Pod" and row.event in ("Ready", "NotReady", "Deleted"):
+            ready = ready | {row.name} if row.event == "Ready" else ready - {row.name}
+            yield row.t, ready
+
+
 def shortage(result: Result, needed: int, since_ns: int) -> Shortage:
     """Measure when too few pods were Ready, from a moment on."""
-    ready: set[str] = set()
-    short_ns, since, least = 0, None, None
-    for row in result.log:
-        if row.kind != "Pod" or row.event not in ("Ready", "NotReady", "Deleted"):
-            continue
-        if row.t >= since_ns:
-            least = len(ready) if least is None else least
-            since = since_ns if since is None and len(ready) < needed else since
-        ready = ready | {row.name} if row.event == "Ready" else ready - {row.name}
-        if row.t < since_ns:
-            continue
-        least = min(least or 0, len(ready))
-        if len(ready) < needed and since is None:
-            since = row.t
-        elif len(ready) >= needed and since is not None:
-            short_ns, since = short_ns + row.t - since, None
-    if since is not None:
-        short_ns += result.scenario.duration_ns - since
-    return Shortage(short_ns, len(ready) if least is None else least, since is None)
+    steps = [(0, 0), *((t, len(ready)) for t, ready in ready_pods(result))]
+    _, before = [step for step in steps if step[0] <= since_ns][-1]
+    steps = [(since_ns, before), *(step for step in steps if step[0] > since_ns)]
+    end = (result.scenario.duration_ns, 0)
+    short_ns = sum(later - t for (t, ready), (later, _) in pairwise([*steps, end]) if ready < needed)
+    return Shortage(short_ns, min(ready for _, ready in steps), steps[-1][1] >= needed)
 
 
 def ready_again_ns(result: Result, pods: int, since_ns: int) -> int | None:
     """Return how long after a moment so many pods were Ready, and from then on; None: they never were."""
-    ready: set[str] = set()
     when: int | None = None
-    for row in result.log:
-        if row.kind == "Pod" and row.event in ("Ready", "NotReady", "Deleted"):
-            ready = ready | {row.name} if row.event == "Ready" else ready - {row.name}
-            if len(ready) < pods:
-                when = None
-            elif when is None:
-                when = row.t
+    for t, ready in ready_pods(result):
+        if len(ready) < pods:
+            when = None
+        elif when is None:
+            when = t
     return None if when is None else max(0, when - since_ns)
 
 

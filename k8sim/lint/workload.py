@@ -137,7 +137,9 @@ class Workload:
 
     @property
     def services(self) -> list[Service]:
-        """The Services with an address of their own that lead to its pods."""
+        """The Services with an address of their own that lead to its pods, whose clients can be simulated."""
+        if self.pod_spec.host_network:
+            return []  # requests to nodes' addresses are not
         found = [obj for obj in self._objects("Service") if isinstance(obj, Service)]
         return [s for s in found if s.spec.cluster_ip != "None" and s.spec.selector and self._selected(s.spec.selector)]
 

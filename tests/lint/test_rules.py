@@ -333,6 +333,8 @@ NEAR: dict[str, list[Case]] = {
     "no-prestop-behind-service": [
         ([with_container(deployment(), lifecycle=None)], {}),
         ([scenario(**SERVES_ON), with_container(deployment(), lifecycle=None), service()], {}),
+        # its clients cannot be simulated
+        ([with_pod(with_container(deployment(), lifecycle=None), hostNetwork=True), service()], {}),
     ],
     "budget-allows-no-eviction": [([stateful_set(), budget(minAvailable=2)], {})],
     "no-budget": [
