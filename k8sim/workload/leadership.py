@@ -140,7 +140,8 @@ class Leadership:
         group.followers.forget(replica)
         if lost:
             origin = replica.store.origin
-            cause = cause_of_promotion(origin, content.offset == 0, name == self.last)
+            kept_role = name == self.last and self._rules.election != "majority"
+            cause = cause_of_promotion(origin, content.offset == 0, kept_role)
             group.lose(lost, cause, PATH_OF_ORIGIN.get(origin, ""), name, leader_row)
         if back:  # writes that had been given up: this copy has them
             group.lost -= back

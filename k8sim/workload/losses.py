@@ -50,7 +50,7 @@ def cause_of_path(path: str, copies: int) -> str:
     return "all-copies-gone" if copies > 1 and cause not in ("unflushed", "unsynced") else cause
 
 
-def cause_of_promotion(origin: str, empty: bool, same_member: bool) -> str:
+def cause_of_promotion(origin: str, empty: bool, kept_role: bool) -> str:
     """Return why a new leader's content lacks acknowledged writes.
 
     Parameters
@@ -60,11 +60,11 @@ def cause_of_promotion(origin: str, empty: bool, same_member: bool) -> str:
         "torn".
     empty
         It has nothing at all.
-    same_member
-        It is the member that was leader before.
+    kept_role
+        It is the member that was leader before, and no majority has elected it.
     """
     if origin in PATH_OF_ORIGIN:
         return "old-snapshot" if origin == "restored" else "torn-snapshot"
     if empty:
-        return "empty-primary" if same_member else "empty-majority"
+        return "empty-primary" if kept_role else "empty-majority"
     return "failover"

@@ -107,3 +107,52 @@ def test_clients_that_keep_an_address_call_nobody_after_the_pod_has_moved() -> N
     assert last.loc["asks", "no-endpoint"] > 10
     total = last[["served", "refused", "no-endpoint", "stale-address", "unanswered", "cut", "in-flight"]].sum(axis=1)
     assert list(total) == pytest.approx([10 * 1170] * 2)
+
+
+def test_a_lost_disk_costs_what_was_written_since_the_last_backup_and_the_time_to_bring_it_back() -> None:
+    application = SINGLE.replace("start: 60s", "start: 60s, backup: {every: 1m, keep: 3, restore: 20s}")
+    rows, metrics = run(application + "  timeline: [{at: 200s, fault: disk-loss, claim: data-db-0}]\n")
+    ((writes, cause, _),) = losses(metrics)
+    assert (writes, cause) == (pytest.approx(100 * 20), "volume-gone")
+    ((restoring, *_),) = of(rows, "Application", "Restoring")
+    outage = metrics.outages[(metrics.outages.what == "writes") & (metrics.outages.start_s > 60)].iloc[0]
+    assert outage.duration_s == pytest.approx(20, abs=0.1)
+    assert outage.start_s == pytest.approx(restoring)
+    assert outage.chain.startswith("Step disk-loss Begins")
+
+
+def test_near_miss_another_member_has_everything_and_no_backup_is_needed() -> None:
+    application = f"  applications: [{{name: db, statefulSet: db, {RAFT}, backup: {{every: 1m, restore: 20s}}}}]\n"
+    rows, metrics = run(application + "  timeline: [{at: 200s, fault: disk-loss, claim: data-db-1}]\n", replicas=3)
+    assert losses(metrics) == []
+    assert of(rows, "Application", "Restoring") == []
+
+
+SNAPSHOT = """
+---
+apiVersion: snapshot.storage.k8s.io/v1
+kind: VolumeSnapshotClass
+metadata: {name: snaps, annotations: {snapshot.storage.kubernetes.io/is-default-class: "true"}}
+driver: ebs.csi.aws.com
+deletionPolicy: Delete
+"""
+
+
+def test_a_claim_made_from_a_snapshot_has_what_was_on_disk_when_it_was_cut() -> None:
+    """Snapshot at 2 min; at 4 min the set is scaled away, its claim made anew from the snapshot, and scaled back."""
+    steps = """\
+  timeline:
+    - {at: 2m, apply: {apiVersion: snapshot.storage.k8s.io/v1, kind: VolumeSnapshot, metadata: {name: snap},
+                       spec: {source: {persistentVolumeClaimName: data-db-0}}}}
+    - {at: 4m, kubectl: scale statefulset/db --replicas=0}
+    - {at: 5m, kubectl: delete pvc data-db-0}
+    - {at: 6m, apply: {apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: data-db-0, labels: {app: db}},
+                       spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}},
+                              dataSource: {apiGroup: snapshot.storage.k8s.io, kind: VolumeSnapshot, name: snap}}}}
+    - {at: 7m, kubectl: scale statefulset/db --replicas=1}
+"""
+    rows, metrics = run(SINGLE + steps, more=SNAPSHOT)
+    (gone, back) = losses(metrics)
+    assert gone == (pytest.approx(100 * (241 - 60), rel=0.01), "volume-gone", "L10")
+    assert back[:2] == (pytest.approx(-100 * (120.6 - 60), rel=0.02), "found again")
+    assert of(rows, "Application", "Counts")[-1][3]["lost"] == pytest.approx(gone[0] + back[0])
