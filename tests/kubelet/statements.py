@@ -6,16 +6,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-
-class Statement(NamedTuple):
-    """What is to be so, the tests that show it, and why there are none."""
-
-    says: str
-    tests: tuple[str, ...] = ()
-    left_out: str = ""
-
+from tests.statementindex import Statement
 
 SECTIONS = {
     "0": ("timers and gates", "pkg/features/kube_features.go, pkg/kubelet/apis/config/v1beta1/defaults.go", 6),
