@@ -13,7 +13,7 @@ from functools import partial
 
 from k8sim.api.apps import ReplicaSet, StatefulSet
 from k8sim.api.core import Container as ContainerSpec
-from k8sim.api.core import Pod, Service
+from k8sim.api.core import Pod
 from k8sim.api.meta import controller_of
 from k8sim.api.pods import is_pod_terminal
 from k8sim.apiserver.server import APIServer
@@ -24,8 +24,9 @@ from k8sim.machines.disks import Storage
 from k8sim.machines.fleet import Fleet
 from k8sim.machines.machine import Machine
 from k8sim.machines.occurrence import Occurrence
-from k8sim.network.control import Name, service_variables
+from k8sim.network.control import Name
 from k8sim.network.dns import DNS
+from k8sim.network.environment import ServiceEnvironments
 from k8sim.sim.clock import rank
 from k8sim.sim.trace import NO_CAUSE
 from k8sim.workload.copies import Process
@@ -56,12 +57,21 @@ class Running:
 class Application:
     """One application."""
 
-    def __init__(self, server: APIServer, machines: Fleet, storage: Storage, dns: DNS, spec: Spec) -> None:
+    def __init__(
+        self,
+        server: APIServer,
+        machines: Fleet,
+        storage: Storage,
+        dns: DNS,
+        environments: ServiceEnvironments | None,
+        spec: Spec,
+    ) -> None:
         self.spec = spec
         self.sim = server.sim
         self._server = server
         self._storage = storage
         self._dns = dns
+        self._environments = environments
         self._clock = server.sim.clock
         self._rank = rank("application", spec.name)
         self._running: dict[str, Running] = {}
@@ -166,7 +176,7 @@ class Application:
         startup, pod = self.spec.startup, running.pod
         running.boot = Boot(
             startup,
-            self._environment(pod, spec) if startup.environment else {},
+            self._environment(pod, spec),
             running.process.member,
             running.machine.name,
             self._peer_names(running) if startup.peers is not None else {},
@@ -181,10 +191,9 @@ class Application:
         self._look_again(row)
 
     def _environment(self, pod: Pod, spec: ContainerSpec) -> dict[str, str]:
-        """Return what the container was given: services that existed, and what its spec sets."""
-        services = self._server.list(Service, pod.namespace)
-        own = {str(e.get("name")): "" for e in spec.env}
-        return {**service_variables(services, pod.namespace, pod.spec.enable_service_links), **own}
+        """Return what the container was given: services that its kubelet knew of, and what its spec sets."""
+        services = self._environments.variables(pod.spec.node_name, pod) if self._environments is not None else {}
+        return {**services, **{str(e.get("name")): "" for e in spec.env}}
 
     def _peer_names(self, running: Running) -> Mapping[str, Name]:
         found = self._server.find(StatefulSet, self.spec.namespace, self.spec.workload)

@@ -8,6 +8,7 @@ from k8sim.apiserver.server import APIServer
 from k8sim.machines.disks import Storage
 from k8sim.machines.fleet import Fleet
 from k8sim.network.dns import DNS
+from k8sim.network.environment import ServiceEnvironments
 from k8sim.network.hosts import Hosts
 from k8sim.network.proxy import Proxy
 from k8sim.network.settings import NetworkSettings
@@ -43,7 +44,11 @@ class Workload:
         if traffic:
             self.traffic = Traffic(server, self.hosts, self.dns, self.proxy, traffic)
 
-        self.applications = [Application(server, machines, storage, self.dns, spec) for spec in applications]
+        asked = any(spec.startup.environment for spec in applications)
+        environments = ServiceEnvironments(server, machines) if asked else None
+        self.applications = [
+            Application(server, machines, storage, self.dns, environments, spec) for spec in applications
+        ]
 
     def proxy(self, node: str) -> Proxy:
         """Return the proxy of a node, made when it is first asked for; "" is outside the nodes."""
