@@ -11,7 +11,7 @@ import typing
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -213,22 +213,44 @@ def decode_part(cls: type[Struct], value: Any, path: str = "") -> Any:
     return _struct_decoder(cls)(value, path)
 
 
+class _Field(NamedTuple):
+    """How a field of a struct is written."""
+
+    wire: str
+    attribute: str
+    hint: Any
+    is_text: bool
+    """Whether an empty text is left out."""
+    is_optional: bool
+    """Whether an empty struct is kept, because it differs from none."""
+
+
+@cache
+def _written(cls: type[Struct]) -> tuple[_Field, ...]:
+    return tuple(
+        _Field(wire, attribute, hint, hint is str, type(None) in typing.get_args(hint))
+        for wire, (attribute, hint) in _fields(cls).items()
+    )
+
+
 def _encode(value: Any, hint: Any, time: Callable[[int], Any]) -> Any:
     if isinstance(value, Struct):
         out: dict[str, Any] = {}
-        for wire, (attribute, inner) in _fields(type(value)).items():
-            v = getattr(value, attribute)
-            if v is None or (v == "" and inner is str) or v == () or (isinstance(v, Mapping) and not v):
+        for field in _written(type(value)):
+            v = getattr(value, field.attribute)
+            if not v and (v is None or isinstance(v, tuple | dict) or (field.is_text and v == "")):
                 continue
-            encoded = _encode(v, inner, time)
-            if encoded != {} or not isinstance(v, Struct) or type(None) in typing.get_args(inner):
-                out[wire] = encoded
+            encoded = _encode(v, field.hint, time)
+            if encoded or encoded != {} or field.is_optional or not isinstance(v, Struct):
+                out[field.wire] = encoded
         out.update(value.extra or {})
         return _metadata(out) if isinstance(value, ObjectMeta) else out
+    if isinstance(value, str):
+        return value
     if isinstance(value, tuple | list):
         item = next(iter(typing.get_args(hint)), Any)
         return [_encode(v, item, time) for v in value]
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         item = (typing.get_args(hint) or (str, Any))[-1]
         return {k: _encode(v, item, time) for k, v in value.items()}
     if hint is Time or (isinstance(value, int) and Time in typing.get_args(hint)):
