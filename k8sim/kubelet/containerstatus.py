@@ -18,6 +18,7 @@ from k8sim.api.core import (
 )
 from k8sim.api.struct import Time, replace
 from k8sim.kubelet.restart import should_container_be_restarted
+from k8sim.machines.image import digest
 from k8sim.machines.records import CREATED, EXITED, RUNNING, ContainerRecord, RuntimePodStatus
 
 Truncate = Callable[[int], int]
@@ -77,6 +78,7 @@ def _seen(records: Sequence[ContainerRecord], old: ContainerStatus | None, trunc
     return ContainerStatus(
         name=newest.name,
         image=newest.image,
+        image_id=digest(newest.content) if newest.content else "",
         restart_count=newest.restart_count,
         container_id=newest.id,
         state=_state(newest, old, truncate),

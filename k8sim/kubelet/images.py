@@ -133,8 +133,8 @@ class ImageManager:
         try:
             if not self._limit.try_accept():
                 raise PullError("ErrImagePull", "pull QPS exceeded")
-            yield from self._machine.registry.pull(self._machine.name, image, image in self._machine.images)
-            self._machine.images[image] = image
+            there = self._machine.images.values()
+            self._machine.images[image] = yield from self._machine.registry.pull(self._machine.name, image, there)
         finally:
             if self._queue:
                 self._clock.fire(self._queue.popleft())

@@ -214,7 +214,7 @@ class RuntimeManager:
         return succeeded
 
     def _assumed(self, process: Process, which: str) -> int:
-        law = self._machine.registry.behaviour(process.record.image).hooks.get(which)
+        law = self._machine.registry.behaviour(process.record.content).hooks.get(which)
         if law is None:
             return 0
         if isinstance(law, Constant):

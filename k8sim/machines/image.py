@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cache
+from hashlib import sha256
 from typing import Final
 
 from k8sim.sim.distributions import Constant, Distribution
@@ -40,6 +42,8 @@ class ImageBehaviour:
         From SIGTERM to the process' exit; None: only SIGKILL ends it.
     hooks
         Durations of hooks that are not a plain sleep, by `postStart` and `preStop`.
+    moves
+        Moments (ns) at which the registry's tag moves, in order, with the image whose content it names from then on.
     """
 
     pattern: str
@@ -56,6 +60,7 @@ class ImageBehaviour:
     exit_code: int = 0
     exit_reason: str = ""
     hooks: Mapping[str, Distribution] = field(default_factory=dict)
+    moves: tuple[tuple[int, str], ...] = ()
 
 
 _INSTANT: Final = ImageBehaviour("*")
@@ -65,6 +70,12 @@ def with_tag(image: str) -> str:
     """Return the image's name as the registry knows it: without tag and digest it is the tag ``latest``."""
     bare = "@" not in image and ":" not in image.rpartition("/")[2]
     return f"{image}:latest" if bare else image
+
+
+@cache
+def digest(content: str) -> str:
+    """Return the digest of an image's content, which is named after the image that it belongs to."""
+    return f"sha256:{sha256(with_tag(content).encode()).hexdigest()}"
 
 
 class Images:

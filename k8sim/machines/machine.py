@@ -193,8 +193,10 @@ class Machine:
         """Create and start a container in the pod's newest sandbox; returns the `Container`."""
         pod = self._pods[uid]
         entity = f"{uid}/{name}"
-        lifetime = draw_lifetime(self.registry.behaviour(image), self.sim.streams, entity, restart_count)
-        record = ContainerRecord(self._id(), name, image, CREATED, restart_count, created_ns=self._clock.now)
+        content = self.images.get(image, image)
+        lifetime = draw_lifetime(self.registry.behaviour(content), self.sim.streams, entity, restart_count)
+        now = self._clock.now
+        record = ContainerRecord(self._id(), name, image, CREATED, restart_count, created_ns=now, content=content)
         delay = self._delay("runtimeContainerStart") + lifetime.start_ns
         yield self._clock.sleep(delay, self._rank)
         container = Container(self._clock, entity, record, lifetime)
@@ -218,7 +220,8 @@ class Machine:
             name, image, count = earlier.name, earlier.image, earlier.restart_count
             entity = f"{uid}/{name}"
             lifetime = draw_lifetime(self.registry.behaviour(image), self.sim.streams, entity, count)
-            record = ContainerRecord(self._id(), name, image, RUNNING, count, created_ns=earlier.started_ns)
+            began = earlier.started_ns
+            record = ContainerRecord(self._id(), name, image, RUNNING, count, created_ns=began, content=image)
             container = Container(self._clock, entity, record, lifetime)
             container.begin(earlier.started_ns)
             if earlier.finished_ns is not None:

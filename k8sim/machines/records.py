@@ -16,7 +16,7 @@ UNKNOWN: Final = "unknown"
 
 @dataclass(frozen=True, slots=True)
 class ContainerRecord:
-    """One instance of a container. Times are exact ns."""
+    """One instance of a container. Times are exact ns; ``content`` is what the image's name stood for at its start."""
 
     id: str
     name: str
@@ -28,6 +28,7 @@ class ContainerRecord:
     finished_ns: int = 0
     exit_code: int = 0
     reason: str = ""
+    content: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from k8sim.machines.image import ImageBehaviour, Images
 from k8sim.sim.clock import Clock, Event, Steps
 from k8sim.sim.distributions import Constant, Distribution
@@ -29,22 +31,32 @@ class Registry:
         self._streams: Streams = sim.streams
         self._latencies: Latencies = sim.latencies
 
-    def behaviour(self, image: str) -> ImageBehaviour:
+    def behaviour(self, content: str) -> ImageBehaviour:
         """Return how an image's software behaves."""
-        return self.images.of(image)
+        return self.images.of(content)
 
-    def pull(self, node: str, image: str, present: bool) -> Steps:
-        """Bring an image to a node, or find that what is there is current; raises PullError."""
+    def content(self, image: str) -> str:
+        """Return what an image's name stands for now: itself, or the image that its tag has moved to."""
+        content = image
+        for moment, other in self.images.of(image).moves:
+            if moment <= self._clock.now:
+                content = other
+        return content
+
+    def pull(self, node: str, image: str, there: Collection[str]) -> Steps:
+        """Bring an image to a node that has some contents already; returns its content, or raises PullError."""
         yield self._sleep(self._latencies.draw("imageCheck", node))
         behaviour = self.images.of(image)
         if not self.available:
             raise PullError("ErrImagePull", f'failed to pull image "{image}": the registry cannot be reached')
         if behaviour.missing:
             raise PullError("ErrImagePull", f'failed to pull image "{image}": not found')
-        if not present:
-            duration = self._duration(behaviour.pull, node, image)
+        content = self.content(image)
+        if content not in there:
+            duration = self._duration(self.images.of(content).pull, node, content)
             if duration > 0:
                 yield self._sleep(duration)
+        return content
 
     def _duration(self, law: Distribution, node: str, image: str) -> int:
         if isinstance(law, Constant):

@@ -16,7 +16,7 @@ from k8sim.scenario.objectives import Objective, parse_objective
 from k8sim.scenario.part import Part, did_you_mean
 from k8sim.sim.distributions import Constant, Distribution
 from k8sim.sim.latencies import LATENCIES
-from k8sim.sim.units import DAY
+from k8sim.sim.units import DAY, parse_duration
 
 MAX_NODES: Final = 20_000
 MAX_DURATION: Final = 36_500 * DAY
@@ -132,7 +132,9 @@ def read_images(part: Part | None, folder: Path) -> tuple[ImageBehaviour, ...]:
     return tuple(_image(pattern, item, folder) for pattern, item in part.mapping().items()) if part else ()
 
 
-_IMAGE_KEYS = ("pull", "missing", "start", "started", "ready", "alive", "hang", "answer", "exit", "stop", "hooks")
+_IMAGE_KEYS = (
+    "pull", "missing", "moves", "start", "started", "ready", "alive", "hang", "answer", "exit", "stop", "hooks",
+)  # fmt: skip
 
 
 def _image(pattern: str, part: Part, folder: Path) -> ImageBehaviour:
@@ -160,6 +162,7 @@ def _image(pattern: str, part: Part, folder: Path) -> ImageBehaviour:
         exit_reason=exit_reason,
         stop=time_or_never("stop"),
         hooks=_hooks(fields["hooks"], folder) if "hooks" in fields else {},
+        moves=_moves(fields["moves"]) if "moves" in fields else (),
     )
 
 
@@ -169,6 +172,16 @@ def _exit(part: Part, folder: Path) -> tuple[Distribution, int, str]:
     reason = fields["reason"].one_of(("OOMKilled",), "reason") if "reason" in fields else ""
     usual = 137 if reason else 0
     return after, fields["code"].integer(0, 255) if "code" in fields else usual, reason
+
+
+def _moves(part: Part) -> tuple[tuple[int, str], ...]:
+    moves = []
+    for moment, image in part.mapping().items():
+        try:
+            moves.append((parse_duration(moment), image.text()))
+        except ValueError:
+            raise image.error(f"{moment!r} is not a time", "write for example moves: {10m: app:v2}") from None
+    return tuple(sorted(moves))
 
 
 def _hooks(part: Part, folder: Path) -> dict[str, Distribution]:

@@ -158,16 +158,16 @@ def test_pull_of_a_missing_image_fails_and_of_a_present_one_takes_no_time():
     runtime = Runtime(image("gone:*", missing=True), image(pull=7))
     ends: dict[str, object] = {}
 
-    def pull(name: str, present: bool) -> Steps:
+    def pull(name: str, *there: str) -> Steps:
         try:
-            yield from runtime.registry.pull("node", name, present)
+            yield from runtime.registry.pull("node", name, there)
             ends[name] = runtime.clock.now / SECOND
         except PullError as error:
             ends[name] = error.reason
 
-    runtime.clock.spawn(pull("gone:v1", False))
-    runtime.clock.spawn(pull("new:v1", False))
-    runtime.clock.spawn(pull("old:v1", True))
+    runtime.clock.spawn(pull("gone:v1"))
+    runtime.clock.spawn(pull("new:v1"))
+    runtime.clock.spawn(pull("old:v1", "old:v1"))
     runtime.clock.run(20 * SECOND)
     assert ends == {"gone:v1": "ErrImagePull", "new:v1": 7, "old:v1": 0}
 
