@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -78,6 +79,7 @@ class Batches:
         console().print(view)
         if folder is not None:
             keep_summary(folder, view, scenario, batch.seed, batch.replicates)
+            self._keep_convergence(folder, batch)
             typer.echo(f"\nwritten to {folder}/")
         self._batches.append(batch)
         if not batch.complete:
@@ -85,6 +87,18 @@ class Batches:
             hint = "the same command with --resume goes on" if batch.folder is not None else None
             say_error(f"interrupted after {done} runs, which the figures above are made of", hint)
             raise typer.Exit(INTERRUPTED)
+
+    def _keep_convergence(self, folder: Path, batch: Batch) -> None:
+        """Draw how what is asked about settled: the objectives' metrics and the stopping rule's, else the first."""
+        from k8sim.cli.files import write_whole
+
+        asked = [objective.metric for result in batch.results for objective in result.objectives]
+        asked += [self._until.metric] if self._until is not None else []
+        if find_spec("matplotlib") is None or batch.replicates < 2:
+            return
+        from k8sim.report.convergence import convergence_svg
+
+        write_whole(folder / "convergence.svg", convergence_svg(batch, asked or batch.metrics()[1:2]))
 
     def finish(self, junit: Path | None, markdown: Path | None) -> None:
         """Write the verdicts, and end with the exit code that they mean."""

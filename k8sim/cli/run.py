@@ -58,7 +58,7 @@ def run(
         typer.Option(
             "--output", "-o", metavar="DIR", show_default=False,
             help="Keep the results in DIR/NAME/: summary.txt, run.json, and trace.json; of several runs trace.R.json "
-            "for the first ten replicates, and the figures of all as Parquet files in replicates/. "
+            "for the first ten replicates, the figures of all as Parquet files in replicates/, and convergence.svg. "
             "Without it nothing is written.",
         ),
     ] = None,

@@ -229,6 +229,27 @@ def comparison(names: Sequence[str], differences: Sequence[Estimate], ax: Axes, 
     return ax
 
 
+def convergence(steps: Sequence[tuple[int, Estimate]], ax: Axes, label: str = "") -> Axes:
+    """Draw how an estimate settles with the number of runs: its value and its interval; the last value is a line.
+
+    Parameters
+    ----------
+    steps
+        As `k8sim.runner.batch.Batch.convergence` gives them; intervals that are open on a side are left out.
+    """
+    runs = np.array([n for n, _ in steps], dtype=np.float64)
+    value, low, high = (np.array([getattr(e, word) for _, e in steps]) for word in ("value", "low", "high"))
+    known = np.isfinite(low) & np.isfinite(high)
+    ax.fill_between(runs[known], low[known], high[known], color=BLUE, alpha=0.2, linewidth=0)
+    ax.plot(runs, value, "o-", color=BLUE, linewidth=1.8, markersize=4)
+    ax.axhline(value[-1], color=VERMILION, linewidth=1.0, linestyle="--")
+    ax.set_xscale("log")
+    ax.set_xlabel("runs")
+    ax.set_ylabel(label)
+    _clean(ax)
+    return ax
+
+
 def sweep_heatmap(table: pd.DataFrame, ax: Axes, label: str = "") -> Axes:
     """Draw one number over a grid of two settings: rows and columns of the table are the settings' values."""
     data = table.to_numpy(dtype=float)

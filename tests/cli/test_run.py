@@ -128,3 +128,10 @@ def test_an_engine_that_cannot_run_a_scenario_says_why(k8sim: Run, scenario: Pat
     chosen = k8sim("run", scenario, "--replicates", 2)
     assert "engine: simpy (outside the subset of lockstep: timeline" in chosen.stdout
     assert k8sim("run", scenario, "--engine", "fast").exit_code == 2
+
+
+def test_how_figures_settled_is_drawn(k8sim: Run, scenario: Path, tmp_path: Path) -> None:
+    k8sim("run", scenario, "--replicates", 12, "--until", "web.short_s=1ns", "-o", tmp_path)
+    drawn = (tmp_path / "small" / "convergence.svg").read_text()
+    assert "web.short_s" in drawn
+    assert drawn.startswith("<?xml")

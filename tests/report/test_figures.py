@@ -135,3 +135,16 @@ def test_a_heat_map_writes_its_numbers(ax: Axes) -> None:
 @pytest.mark.parametrize(("value", "words"), [(0.5, "500 ms"), (12.34, "12.3 s"), (360, "6.0 min")])
 def test_times_are_readable(value: float, words: str) -> None:
     assert figures.seconds(value) == words
+
+
+def test_an_estimate_settles(ax: Axes) -> None:
+    steps = [(n, Estimate(5 + 1 / n, 5 - 9 / n, 5 + 9 / n, 0.95, n, "test")) for n in (10, 100, 1000)]
+    steps.insert(0, (1, Estimate(7.0, -np.inf, np.inf, 0.95, 1, "none")))
+    figures.convergence(steps, ax, "db.short_s")
+    line, last = ax.lines
+    assert line.get_xdata().tolist() == [1, 10, 100, 1000]
+    assert set(last.get_ydata()) == {5.001}
+    (band,) = ax.collections
+    heights = band.get_paths()[0].vertices[:, 1]
+    assert np.isfinite(heights).all()
+    assert (heights.min(), heights.max()) == pytest.approx((4.1, 5.9))
