@@ -232,8 +232,8 @@ def check_quota(quota: ResourceQuota, obj: Object, delta: Usage) -> ResourceQuot
     if exceeded:
         raise _forbidden(
             obj,
-            f"exceeded quota: {quota.name}, requested: {_pretty(requested, exceeded)}, "
-            f"used: {_pretty(used, exceeded)}, limited: {','.join(f'{n}={hard[n]}' for n in exceeded)}",
+            f"exceeded quota: {quota.name}, requested: {_pretty(format_usage(requested, hard), exceeded)}, "
+            f"used: {_pretty(format_usage(used, hard), exceeded)}, limited: {_pretty(hard, exceeded)}",
         )
     written = {**quota.status.used, **format_usage(new, hard)}
     return replace(quota, status=replace(quota.status, used=written))
@@ -243,8 +243,8 @@ def _forbidden(obj: Object, why: str) -> Forbidden:
     return Forbidden(f'{obj.plural} "{obj.name}" is forbidden: {why}')
 
 
-def _pretty(amounts: Usage, names: Iterable[str]) -> str:
-    return ",".join(f"{name}={format_milli(amounts[name])}" for name in names)
+def _pretty(amounts: Mapping[str, str], names: Iterable[str]) -> str:
+    return ",".join(f"{name}={amounts[name]}" for name in names)
 
 
 def format_usage(amounts: Usage, like: Mapping[str, str]) -> dict[str, str]:
