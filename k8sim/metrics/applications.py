@@ -51,6 +51,8 @@ class Shard:
 class Member:
     """One member of an application: when it was in sync, when it caught up (by shard), when two had its identity.
 
+    ``waiting``: when it did not take part yet, and for what it waited.
+
     ``copies``: whether it has everything of each of its shards, at last.
     """
 
@@ -60,6 +62,7 @@ class Member:
     in_sync: list[Interval] = field(default_factory=list)
     catching_up: dict[int, list[Interval]] = field(default_factory=dict)
     doubled: list[Interval] = field(default_factory=list)
+    waiting: list[Interval] = field(default_factory=list)
     copies: dict[int, bool] = field(default_factory=dict)
 
 
@@ -161,6 +164,21 @@ def _member(member: Member, row: Row, i: int) -> None:
         _follow(member.doubled, True, row.t, i)
     elif row.event == "OneProcess":
         _end(member.doubled, row.t, i)
+    elif row.event in ("Waiting", "Joined"):
+        _end(member.waiting, row.t, i)
+        if row.event == "Waiting":
+            member.waiting.append(Interval(row.t, None, i, reason=row.detail["reason"]))
+
+
+def held_up_by(found: Applications, key: Key, outage: Interval) -> str:
+    """Return for what members waited during an outage of their application, the last reason of each."""
+    reasons = {}
+    for member in found.members.values():
+        for wait in member.waiting if (member.namespace, member.application) == key[:2] else ():
+            begins = outage.until_ns is None or wait.since_ns < outage.until_ns
+            if begins and (wait.until_ns is None or wait.until_ns > outage.since_ns):
+                reasons[member.name] = wait.reason
+    return "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
 
 
 def by_application(found: Applications) -> Iterator[tuple[tuple[str, str], list[Shard]]]:

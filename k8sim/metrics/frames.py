@@ -8,7 +8,7 @@ from functools import cached_property
 
 import pandas as pd
 
-from k8sim.metrics.applications import COUNTS, Applications, applications, by_application, service
+from k8sim.metrics.applications import COUNTS, Applications, applications, by_application, held_up_by, service
 from k8sim.metrics.intervals import Interval, causes_text, root, share_above
 from k8sim.metrics.pods import Lives, PodLife, pod_lives
 from k8sim.metrics.rollouts import commands, leaked, pulls, rollouts, storage_phases
@@ -108,9 +108,10 @@ class Metrics:
             for what, intervals in found.down.items():
                 for i in intervals:
                     times = (i.since_ns / SECOND, _s(i.until_ns), i.length_ns(self._end_ns) / SECOND)
-                    why = (i.reason, root(self._log, i.row), causes_text(self._log, i.row))
+                    waits = held_up_by(self._applications, found.key, i)
+                    why = (i.reason, root(self._log, i.row), causes_text(self._log, i.row), waits)
                     rows.append((namespace, name, shard, what, *times, *why))
-        return _frame(rows, "namespace name shard what start_s end_s duration_s reason cause chain")
+        return _frame(rows, "namespace name shard what start_s end_s duration_s reason cause chain held_up_by")
 
     @cached_property
     def disruptions(self) -> pd.DataFrame:

@@ -29,6 +29,7 @@ DEFINITIONS: Final = (
     Definition("outages", "reason", "", "what was missing at its beginning"),
     Definition("outages", "cause", "", "the step, fault or event at the far end of the chain of causes"),
     Definition("outages", "chain", "", "all causes, the first at the left"),
+    Definition("outages", "held_up_by", "", "for what members waited that did not take part yet: names, variables"),
     Definition("disruptions", "namespace, name, inc, workload", "", "which pod, and whose"),
     Definition("disruptions", "time_s", "s", "when its deletion was asked for, or its machine was lost"),
     Definition("disruptions", "type", "", "voluntary (eviction API, rollout, scaling, kubectl) or involuntary (node "
