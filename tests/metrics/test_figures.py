@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from k8sim.cluster import Cluster
+from k8sim.metrics import Metrics
 from k8sim.metrics.figures import FIGURES, Figures, figures
 from k8sim.scenario import load
 from k8sim.scenario.objectives import parse_objective
@@ -68,14 +69,50 @@ def history(*rows: tuple[float, str, str, str, dict[str, object]], namespace: st
 
 def test_shards_at_risk_count_once_and_two_writers_add_up() -> None:
     log = history(
-        (0, "Application", "db", "Copies", {"shard": 0, "full": 1, "wanted": 2, "members": ["a"]}),
-        (1, "Application", "db", "Copies", {"shard": 0, "full": 2, "wanted": 2, "members": ["a", "b"]}),
-        (1, "Application", "db", "Copies", {"shard": 1, "full": 2, "wanted": 2, "members": ["a", "b"]}),
-        (2, "Application", "db", "Copies", {"shard": 1, "full": 1, "wanted": 2, "members": ["a"]}),
-        (3, "Application", "db", "Copies", {"shard": 0, "full": 0, "wanted": 2, "members": []}),
-        (5, "Application", "db", "Copies", {"shard": 0, "full": 2, "wanted": 2, "members": ["a", "b"]}),
+        (
+            0,
+            "Application",
+            "db",
+            "Copies",
+            {"shard": 0, "full": 1, "wanted": 2, "members": ["a"], "voters": ["a", "b"]},
+        ),
+        (
+            1,
+            "Application",
+            "db",
+            "Copies",
+            {"shard": 0, "full": 2, "wanted": 2, "members": ["a", "b"], "voters": ["a", "b"]},
+        ),
+        (
+            1,
+            "Application",
+            "db",
+            "Copies",
+            {"shard": 1, "full": 2, "wanted": 2, "members": ["a", "b"], "voters": ["a", "b"]},
+        ),
+        (
+            2,
+            "Application",
+            "db",
+            "Copies",
+            {"shard": 1, "full": 1, "wanted": 2, "members": ["a"], "voters": ["a", "b"]},
+        ),
+        (3, "Application", "db", "Copies", {"shard": 0, "full": 0, "wanted": 2, "members": [], "voters": ["a", "b"]}),
+        (
+            5,
+            "Application",
+            "db",
+            "Copies",
+            {"shard": 0, "full": 2, "wanted": 2, "members": ["a", "b"], "voters": ["a", "b"]},
+        ),
         (6, "Member", "a", "TwoProcesses", {"application": "db"}),
-        (9, "Application", "db", "Copies", {"shard": 1, "full": 2, "wanted": 2, "members": ["a", "b"]}),
+        (
+            9,
+            "Application",
+            "db",
+            "Copies",
+            {"shard": 1, "full": 2, "wanted": 2, "members": ["a", "b"], "voters": ["a", "b"]},
+        ),
         (10, "Member", "a", "OneProcess", {"application": "db"}),
         (11, "Member", "b", "TwoProcesses", {"application": "db"}),
     )
@@ -96,3 +133,35 @@ def test_what_lasts_at_the_end_counts_up_to_there_and_other_namespaces_are_named
     assert found.numbers["shop/db.write_downtime_s"] == 7
     assert found.numbers["shop/db.write_availability"] == pytest.approx(0.3)
     assert found.lists["shop/db.write_outage_s"] == (7.0,)
+
+
+def test_majorities_count_from_the_first_and_shards_that_overlap_count_once() -> None:
+    log = history(
+        (0, "Application", "db", "QuorumLost", {"shard": 0, "reason": "nobody yet"}),
+        (1, "Application", "db", "Quorum", {"shard": 0}),
+        (1, "Application", "db", "Quorum", {"shard": 1}),
+        (4, "Application", "db", "QuorumLost", {"shard": 0, "reason": "no majority"}),
+        (6, "Application", "db", "QuorumLost", {"shard": 1, "reason": "no majority"}),
+        (7, "Application", "db", "Quorum", {"shard": 0}),
+        (9, "Application", "db", "Quorum", {"shard": 1}),
+        (15, "Application", "db", "QuorumLost", {"shard": 1, "reason": "no majority"}),
+        (16, "Application", "db", "TwoLeaders", {"members": ["a"]}),
+        (18, "Application", "db", "OneLeader", {"members": ["a"]}),
+    )
+    numbers = figures(log, 20 * SECOND).numbers
+    assert numbers["db.no_quorum_s"] == (9 - 4) + (20 - 15)
+    assert numbers["db.two_leaders_s"] == 2
+
+
+def test_a_member_is_in_sync_while_it_is_in_every_shard_that_it_has_a_copy_of() -> None:
+    """Shards on two of three members each: b has a copy of both, c of the second only."""
+
+    def copies(t: float, shard: int, *full: str) -> tuple[float, str, str, str, dict[str, object]]:
+        voters = [["a", "b"], ["b", "c"]][shard]
+        detail = {"shard": shard, "full": len(full), "wanted": 2, "members": list(full), "voters": voters}
+        return t, "Application", "db", "Copies", detail
+
+    log = history(copies(1, 0, "a", "b"), copies(2, 1, "b", "c"), copies(5, 1, "c"), copies(8, 1, "b", "c"))
+    clocks = Metrics(log, 20 * SECOND).clocks
+    found = {m: list(zip(g.start_s, g.end_s.fillna(20), strict=True)) for m, g in clocks.groupby("member")}
+    assert found == {"a": [(1, 20)], "b": [(1, 5), (8, 20)], "c": [(2, 20)]}
