@@ -141,7 +141,7 @@ class NodeLifecycleController(Controller):
         self._touch(node, self.sim.trace.fault)
 
     def _look_again(self, node: str) -> None:
-        self._touch(node, NO_CAUSE)
+        self._touch(node, self._cause.get(node, NO_CAUSE))
 
     def _touch(self, node: str, cause: int) -> None:
         """Let the next pass look at a node."""
