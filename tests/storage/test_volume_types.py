@@ -75,6 +75,18 @@ def scratch(limit: str, medium: str = "") -> tuple[Scene, str]:
     return told, empty_dir_location(told.node_of("app"), told.pod("app"), "scratch")
 
 
+@pytest.mark.parametrize(("image", "left"), [("registry.k8s.io/job:v1", 0), ("app:v1", 10)])
+def test_8_what_a_finished_pod_left_in_an_empty_dir_is_gone_although_its_object_is_there(image: str, left: int) -> None:
+    mounts = "volumeMounts: [{name: scratch, mountPath: /data}]"
+    manifest = pod(volumes="[{name: scratch, emptyDir: {}}]", mounts=mounts, more="  restartPolicy: Never")
+    told = world(manifest.replace("app:v1", image)).run(4)
+    place = empty_dir_location(told.node_of("app"), told.pod("app"), "scratch")
+    told.storage.write(place, 10, told.node_of("app"))
+    told.run(60)
+    assert phase(told, "app") == ("Running" if left else "Succeeded")
+    assert told.storage.disk(place).held == left
+
+
 @pytest.mark.parametrize("over", [0, 1])
 def test_9_a_pod_is_evicted_up_to_70_s_after_its_volume_has_crossed_the_limit(over: int) -> None:
     told, place = scratch("1Gi")

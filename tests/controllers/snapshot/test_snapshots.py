@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from k8sim.api.core import PersistentVolumeClaim
-from k8sim.api.meta import with_meta
+from k8sim.api.core import Namespace, PersistentVolumeClaim
+from k8sim.api.meta import ObjectMeta, with_meta
 from k8sim.api.scheme import decode
 from k8sim.api.snapshots import CLAIM_FINALIZER
 from k8sim.api.storage import VolumeSnapshot, VolumeSnapshotClass, VolumeSnapshotContent
@@ -222,6 +222,18 @@ def test_10_a_snapshot_that_a_pending_claim_names_is_not_deleted() -> None:
     assert world.find() is None
 
 
+def test_11_a_snapshot_of_another_namespace_is_never_found() -> None:
+    """The gate CrossNamespaceVolumeDataSource is off: a name means an object of the claim's own namespace."""
+    world = SnapshotWorld()
+    world.server.create(Namespace(metadata=ObjectMeta(name="other")))
+    world.take()
+    world.run(world.now + READY)
+    world.create(with_meta(restored(), namespace="other"))
+    world.run(world.now + 400)
+    assert world.server.get(PersistentVolumeClaim, "other", "copy").status.phase == "Pending"
+    assert "ProvisioningFailed" in world.reasons("copy")
+
+
 def test_12_an_unknown_kind_of_source_is_dropped_and_the_volume_is_empty() -> None:
     world = SnapshotWorld()
     world.create(claim("copy", storageClassName="rbd", dataSource={"kind": "Foo", "name": "x"}))
@@ -339,3 +351,22 @@ def test_the_request_of_a_restore_may_be_larger() -> None:
     world.run(world.now + 60)
     assert world.claim("copy").status.capacity == {"storage": "5Gi"}
     assert replace(world.get(), status=world.get().status) == world.get()
+
+
+def test_6_3_a_content_that_refers_to_another_snapshot_is_refused_and_a_missing_one_awaited() -> None:
+    world = SnapshotWorld()
+    world.create(snapshot("s", content="imported", cls=None))
+    world.run(world.now + 5)
+    assert "SnapshotContentMissing" in world.reasons("s")
+    spec = {
+        "driver": RBD,
+        "deletionPolicy": "Retain",
+        "source": {"snapshotHandle": "known-to-the-administrator"},
+        "volumeSnapshotRef": {"namespace": "default", "name": "another"},
+    }
+    head = {"apiVersion": f"{GROUP}/v1", "kind": "VolumeSnapshotContent", "metadata": {"name": "imported"}}
+    world.create(decode({**head, "spec": spec}))
+    world.run(world.now + 60)
+    assert "SnapshotContentMisbound" in world.reasons("s")
+    assert not world.get().status.ready_to_use
+    assert CLAIM_FINALIZER not in world.claim().metadata.finalizers
