@@ -9,7 +9,7 @@ import pytest
 from k8sim.api.meta import Object
 from k8sim.api.scheme import decode
 from k8sim.apiserver.watch import Change
-from k8sim.guarantees import Audit
+from k8sim.guarantees import GUARANTEES, Audit
 from k8sim.sim.trace import Trace
 
 SECOND = 1_000_000_000
@@ -139,6 +139,89 @@ HOOK = {"containers": [{"name": "app", "image": "a", "lifecycle": {"preStop": {"
 STARTUP = {"containers": [{"name": "app", "image": "a", "startupProbe": {"exec": {}}, "livenessProbe": {"exec": {}}}]}
 READINESS = {"containers": [{"name": "app", "image": "a", "readinessProbe": {"exec": {}}}]}
 INIT = {"initContainers": [{"name": "init", "image": "a"}]}
+
+
+def storage_class(mode: str) -> dict[str, Any]:
+    about = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "disk"}}
+    return {**about, "provisioner": "ebs.csi.aws.com", "volumeBindingMode": mode}
+
+
+def provisioned(phase: str = "Available", **spec: Any) -> dict[str, Any]:
+    made = volume("v", phase=phase, claimRef={"namespace": "default", "name": "a", "uid": "uid-a"}, **spec)
+    made["metadata"]["annotations"] = {"pv.kubernetes.io/provisioned-by": "ebs.csi.aws.com"}
+    return made
+
+
+def attachment(to: str, **status: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "storage.k8s.io/v1", "kind": "VolumeAttachment", "metadata": {"name": f"to-{to}"},
+        "spec": {"attacher": "ebs.csi.aws.com", "nodeName": to, "source": {"persistentVolumeName": "v"}},
+        "status": {"attached": True, **status},
+    }  # fmt: skip
+
+
+def only_from(name: str) -> dict[str, Any]:
+    there = {"key": "kubernetes.io/hostname", "operator": "In", "values": [name]}
+    return {"required": {"nodeSelectorTerms": [{"matchExpressions": [there]}]}}
+
+
+def deployment(strategy: dict[str, Any]) -> dict[str, Any]:
+    spec = {**stateful_set()["spec"], "strategy": strategy}
+    for name in ("serviceName", "updateStrategy"):
+        del spec[name]
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta("web", generation=1), "spec": spec}
+
+
+def replica_set(name: str, replicas: int) -> dict[str, Any]:
+    spec = {
+        "replicas": replicas,
+        "selector": {"matchLabels": {"app": "web"}},
+        "template": stateful_set()["spec"]["template"],
+    }
+    about = meta(name, ownerReferences=[{**OWNER, "kind": "Deployment"}])
+    return {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": about, "spec": spec}
+
+
+def pod_of(replica_set: str, name: str, **more: Any) -> dict[str, Any]:
+    made = pod(name, owner=False, **more)
+    made["metadata"]["ownerReferences"] = [
+        {**OWNER, "kind": "ReplicaSet", "name": replica_set, "uid": f"uid-{replica_set}"}
+    ]
+    return made
+
+
+def service(**selector: str) -> dict[str, Any]:
+    spec = {"selector": selector or {"app": "web"}}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": meta("web", generation=1), "spec": spec}
+
+
+def endpoint(pod: str, ready: bool = True) -> dict[str, Any]:
+    of = {"kind": "Pod", "name": pod, "uid": f"uid-{pod}", "namespace": "default"}
+    return {
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+        "metadata": meta("web-1", labels={"kubernetes.io/service-name": "web"}),
+        "endpoints": [{"conditions": {"ready": ready}, "targetRef": of}],
+    }  # fmt: skip
+
+
+ROLLING = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+SCHEDULER = "kube-scheduler"
+DEPLOYER = "deployment-controller"
+APART = {
+    "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
+        {"labelSelector": {"matchLabels": {"app": "web"}}, "topologyKey": "kubernetes.io/hostname"}
+    ]}}
+}  # fmt: skip
+GREEDY = {"containers": [{"name": "app", "image": "a", "resources": {"requests": {"cpu": "2"}}}]}
+WITH_DATA = {"volumes": [{"name": "d", "persistentVolumeClaim": {"claimName": "a"}}]}
+
+
+def placed(spec: dict[str, Any]) -> Story:
+    """A pod that the scheduler puts on node n, beside web-0."""
+    beside = Story().put(node()).put(pod("web-0", owner=False)).wait(MINUTE)
+    return beside.put(pod("p", owner=False, spec={**spec, "nodeName": ""})).put(
+        pod("p", owner=False, spec=spec), SCHEDULER
+    )
 
 
 def begun(**spec: Any) -> Story:
@@ -296,6 +379,59 @@ STORIES: dict[str, tuple[Story, str]] = {
         begun().put(pod("web-0", ready=True)).put(pod("web-1", ready=True)).wait(MINUTE).put(pod("web-1")),
         "a failing pod",  # a wish says what brought it about
     ),
+    "wait-for-first-consumer": (
+        Story().put(storage_class("WaitForFirstConsumer")).put(claim("a")).put(provisioned(storageClassName="disk")),
+        "violated",
+    ),
+    "delete-honoured": (
+        Story().put(provisioned("Released", persistentVolumeReclaimPolicy="Delete")).wait(30 * MINUTE), "violated",
+    ),
+    "single-attach": (Story().put(volume("v")).put(attachment("a")).put(attachment("b")), "violated"),
+    "volume-topology": (
+        Story().put(node()).put(claim("a", "v", "Bound")).put(volume("v", nodeAffinity=only_from("m")))
+        .put(pod("p", owner=False, spec={**WITH_DATA, "nodeName": ""}))
+        .put(pod("p", owner=False, spec=WITH_DATA), SCHEDULER),
+        "violated",
+    ),
+    "anti-affinity": (placed(APART), "violated"),
+    "resources-fit": (placed(GREEDY), "violated"),
+    "one-budget": (
+        Story().put(budget(1, 0)).put({**budget(1, 0), "metadata": meta("other")}).put(pod("web-0", ready=True))
+        .wait(MINUTE).put(pod("web-0", ready=True, deleting=True, evicted=True)),
+        "violated",
+    ),
+    "not-ready-out-of-endpoints": (
+        Story().put(node()).put(service()).put(pod("web-0", ready=True)).put(endpoint("web-0")).wait(MINUTE)
+        .put(pod("web-0")).wait(MINUTE),
+        "violated",
+    ),
+    "ready-into-endpoints": (
+        Story().put(node()).put(service()).put(pod("web-0", ready=True)).wait(MINUTE), "violated",
+    ),
+    "endpoints-selected": (
+        Story().put(service(app="other")).put(pod("web-0")).wait(MINUTE).put(endpoint("web-0"), "endpointslice"),
+        "violated",
+    ),
+    "max-surge": (
+        Story().put(deployment(ROLLING)).put(replica_set("old", 3)).wait(MINUTE).put(replica_set("new", 2), DEPLOYER),
+        "violated",
+    ),
+    "max-unavailable": (
+        Story().put(deployment(ROLLING)).put(replica_set("old", 3)).put(replica_set("new", 1))
+        .put(pod_of("old", "a", ready=True)).put(pod_of("old", "b", ready=True)).put(pod_of("old", "c", ready=True))
+        .wait(MINUTE).put(replica_set("old", 2), DEPLOYER),
+        "violated",
+    ),
+    "recreate-does-not-overlap": (
+        Story().put(deployment({"type": "Recreate"})).put(replica_set("old", 0)).put(replica_set("new", 3))
+        .put(pod_of("old", "a", deleting=True)).wait(MINUTE).put(pod_of("new", "b"), "replicaset-controller"),
+        "violated",
+    ),
+    "toleration-honoured": (
+        Story().put(node()).put(pod("p", owner=False)).wait(MINUTE)
+        .put(pod("p", owner=False, deleting=True), "tainteviction"),
+        "violated",
+    ),
     "acknowledged-writes-kept": (Story().row("Application", "db", "Lost", cause="unflushed"), "unflushed"),
 }  # fmt: skip
 
@@ -304,6 +440,22 @@ STORIES: dict[str, tuple[Story, str]] = {
 def test_is_found(name: str) -> None:
     story, verdict = STORIES[name]
     assert story.found().get(name) == verdict
+
+
+def test_every_guarantee_has_a_story() -> None:
+    assert set(STORIES) == set(GUARANTEES)
+
+
+def test_a_detach_that_failed_is_no_violation() -> None:
+    story = Story().put(volume("v")).put(attachment("a", detachError={"message": "deadline exceeded"}))
+    assert story.put(attachment("b")).found()["single-attach"] == "failed detach"
+
+
+def test_a_node_chosen_before_its_volume_was_there_may_have_changed() -> None:
+    """The scheduler chooses, then waits for the volume, and then binds."""
+    story = Story().put(claim("a")).put(pod("p", owner=False, spec={**WITH_DATA, "nodeName": ""}))
+    story.wait(20 * 366 * 24 * 60 * MINUTE).put(node(unschedulable=True)).wait(MINUTE)
+    assert "schedulable-node" not in story.put(pod("p", owner=False, spec=WITH_DATA), SCHEDULER).found()
 
 
 def test_a_forced_deletion_is_no_violation() -> None:
