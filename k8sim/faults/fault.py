@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from k8sim.sim.simulation import Simulation
 
 Key = tuple[str, str]
-ArgumentType = Literal["node", "zone", "pod", "claim", "name", "duration", "exit code", "count", "factor"]
+ArgumentType = Literal["node", "zone", "pod", "claim", "name", "duration", "exit code", "count", "factor", "amount"]
 TARGETS: tuple[ArgumentType, ...] = ("node", "zone", "pod", "claim")
 """The types of arguments that say what breaks."""
 

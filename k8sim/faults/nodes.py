@@ -111,10 +111,12 @@ class _Pressure(Fault):
     node: str
     for_ns: int | None
     evictions: int | None
+    available: int | None = None
 
     def begin(self, world: World) -> None:
         until = None if self.for_ns is None else world.sim.clock.now + self.for_ns
-        world.machine(self.node).set_pressure(self.signal, until, self.evictions, world.sim.trace.fault)
+        row = world.sim.trace.fault
+        world.machine(self.node).set_pressure(self.signal, until, self.evictions, row, self.available)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +129,7 @@ class MemoryPressure(_Pressure):
     node: str = argument("node", "the machine")
     for_ns: int | None = argument("duration", "how long; absent: for ever", required=False, name="for")
     evictions: int | None = argument("count", "evictions that relieve it; absent: none do", required=False)
+    available: int | None = argument("amount", "memory that is left; absent: too little by far", required=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,8 @@
 """Node-pressure eviction: what the kubelet does when its node runs short of memory, disk or process IDs.
 
-Every 10 s the signals are looked at; here only while a machine is under pressure, and for the 5 minutes for which the
-node's condition is held afterwards. One pod at most is evicted each time, with a grace of 1 s; its object stays,
-Failed.
+Every 10 s the signals are looked at; here only while a machine is under pressure, and for the time for which the
+node's condition is held afterwards. One pod at most is evicted each time, with a grace of 1 s (for a soft threshold
+with the longest that is configured); its object stays, Failed.
 
 Source: pkg/kubelet/eviction/{eviction_manager,helpers}.go; node.md 4.7.
 """
@@ -21,6 +21,9 @@ from k8sim.kubelet.admission import Rejection, tolerates
 from k8sim.kubelet.nodestatus import NodeStatus
 from k8sim.kubelet.podworkers import PodWorkers, Update
 from k8sim.kubelet.qos import is_critical
+from k8sim.kubelet.settings import KubeletSettings
+from k8sim.kubelet.thresholds import Threshold, Thresholds, memory_thresholds
+from k8sim.machines.answers import FOR_EVER
 from k8sim.machines.machine import Machine
 from k8sim.machines.pressure import CONDITION_OF, SIGNALS
 from k8sim.sim.clock import Clock
@@ -30,7 +33,6 @@ from k8sim.sim.units import MINUTE, SECOND
 
 PERIOD: Final = 10 * SECOND
 VOLUME_STATS_PERIOD: Final = MINUTE
-CONDITION_HELD: Final = 5 * MINUTE
 GRACE_S: Final = 1
 TAINT_OF: Final[Mapping[str, str]] = {
     "MemoryPressure": "node.kubernetes.io/memory-pressure",
@@ -107,7 +109,11 @@ class EvictionManager:
         active_pods: Callable[[], list[Pod]],
         record: Callable[[Pod, str, str, str], None],
         streams: Streams,
+        settings: KubeletSettings,
     ) -> None:
+        self._held_for = settings.eviction_pressure_transition_period_ns
+        self._max_grace_s = settings.eviction_max_pod_grace_period
+        self._memory = Thresholds(memory_thresholds(settings), settings.eviction_minimum_reclaim_bytes)
         self._streams = streams
         self._clock = clock
         self._rank = rank
@@ -138,7 +144,7 @@ class EvictionManager:
 
     def _held(self) -> list[str]:
         now = self._clock.now
-        return [c for c in TAINT_OF if c in self._last_seen and now - self._last_seen[c] < CONDITION_HELD]
+        return [c for c in TAINT_OF if c in self._last_seen and now - self._last_seen[c] < self._held_for]
 
     def _synchronize(self) -> None:
         """Update the node's conditions, and evict one pod (synchronize)."""
@@ -146,18 +152,31 @@ class EvictionManager:
         if self._stopped:
             return
         now = self._clock.now
-        signals = [s for s in SIGNALS if self._machine.pressures.active(s, now)]
+        threshold = self._memory.observe(self._available_memory(now), now)
+        pressures = self._machine.pressures
+        signals = [s for s in SIGNALS if (self._memory.any_met if s == "memory" else pressures.active(s, now))]
         for signal in signals:
             self._last_seen[CONDITION_OF[signal]] = now
         self._report(self._held())
-        if signals:
-            self._evict(signals[0])
+        for signal in signals:
+            if signal != "memory":
+                self._evict(signal)
+                break
+            if threshold is not None:
+                self._evict(signal, threshold)
+                break
         if self._last_seen:
             self._look_again(now, signals)
 
+    def _available_memory(self, now_ns: int) -> int:
+        pressures = self._machine.pressures
+        if not pressures.active("memory", now_ns):
+            return FOR_EVER
+        return pressures.available("memory", now_ns) or 0
+
     def _look_again(self, now_ns: int, signals: list[str]) -> None:
         """Come back in the next round under pressure, else when the first condition is no longer held."""
-        ends = min(self._last_seen.values()) + CONDITION_HELD
+        ends = min(self._last_seen.values()) + self._held_for
         when = now_ns + 1 if signals else max(ends, now_ns + 1)
         self._due = self._clock.next_on_grid(self._phase_ns, PERIOD, when)
         self._clock.call_at(self._due, self._synchronize, rank=self._rank)
@@ -172,20 +191,23 @@ class EvictionManager:
                 Condition(type=condition, status="True" if here else "False", reason=reason)
             )
 
-    def _evict(self, signal: str) -> None:
+    def _evict(self, signal: str, threshold: Threshold | None = None) -> None:
         for pod in rank(signal, self._active_pods(), assumed_memory):
             worker = self._workers.get(pod.uid)
             if worker is None or worker.termination_requested:
                 continue
             message = f"The node was low on resource: {SIGNALS[signal]}."
-            self._evict_pod(pod, message, self._machine.pressures.row(signal))
-            self._machine.pressures.evicted(signal)
+            grace = GRACE_S
+            if threshold is not None and not threshold.hard:
+                grace = min(self._max_grace_s, pod.spec.termination_grace_period_seconds)
+            self._evict_pod(pod, message, self._machine.pressures.row(signal), grace)
+            self._machine.pressures.evicted(signal, assumed_memory(pod))
             return
 
-    def _evict_pod(self, pod: Pod, message: str, cause: int) -> None:
+    def _evict_pod(self, pod: Pod, message: str, cause: int, grace_s: int = GRACE_S) -> None:
         self._record(pod, "Warning", "Evicted", message)
         end = partial(evicted, message=message)
-        self._workers.update_pod(Update("kill", pod, cause, grace_override=GRACE_S, status_function=end))
+        self._workers.update_pod(Update("kill", pod, cause, grace_override=grace_s, status_function=end))
 
     def volume_exceeds_limit(self, pod: Pod, message: str) -> None:
         """Evict a pod for what a volume of it holds, in the first round after that has been measured anew.

@@ -129,7 +129,7 @@ class KubeletProcess:
         )
         self.eviction = EvictionManager(
             clock, rank, machine, grid("eviction", EVICTION_PERIOD), self.workers, self.node_status, self.active_pods,
-            self.record, sim.streams,
+            self.record, sim.streams, settings,
         )  # fmt: skip
         self.shutdown = NodeShutdown(clock, rank, settings, self.workers, self.node_status, self.active_pods)
         if machine.pressures.any(clock.now):

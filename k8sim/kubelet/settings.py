@@ -29,6 +29,15 @@ class KubeletSettings:
         Pulls beyond this rate fail at once; 0: no limit.
     serialize_image_pulls, max_parallel_image_pulls
         One pull at a time, or how many.
+    eviction_hard_bytes, eviction_soft_bytes, eviction_soft_grace_period_ns
+        Memory that is to be available: below the first, pods are evicted at once; below the second (None: there is no
+        such threshold) after the grace period.
+    eviction_minimum_reclaim_bytes
+        So much more is to be available before evictions end.
+    eviction_max_pod_grace_period
+        Longest grace (s) of pods that are evicted for a soft threshold.
+    eviction_pressure_transition_period_ns
+        A node's pressure condition is held for so long after it was last observed.
     shutdown_grace_period_ns, shutdown_grace_period_critical_pods_ns
         How long a shutdown of the machine is held up, and which part of that is for critical pods; 0: not at all.
     shutdown_grace_period_by_pod_priority
@@ -44,6 +53,12 @@ class KubeletSettings:
     registry_burst: int = 10
     serialize_image_pulls: bool = True
     max_parallel_image_pulls: int | None = None
+    eviction_hard_bytes: int = 100 * 1024**2
+    eviction_soft_bytes: int | None = None
+    eviction_soft_grace_period_ns: int = 0
+    eviction_minimum_reclaim_bytes: int = 0
+    eviction_max_pod_grace_period: int = 0
+    eviction_pressure_transition_period_ns: int = 5 * MINUTE
     shutdown_grace_period_ns: int = 0
     shutdown_grace_period_critical_pods_ns: int = 0
     shutdown_grace_period_by_pod_priority: tuple[tuple[int, int], ...] = ()

@@ -355,13 +355,19 @@ class Machine:
             power_off()
 
     def set_pressure(
-        self, signal: str, until_ns: int | None = None, evictions: int | None = None, cause: int = NO_CAUSE
+        self,
+        signal: str,
+        until_ns: int | None = None,
+        evictions: int | None = None,
+        cause: int = NO_CAUSE,
+        available: int | None = None,
     ) -> None:
         """Let the machine run short of "memory", "nodefs", "imagefs" or "pid".
 
         It lasts until a moment (None: for ever), or until that many pods have been evicted (None: however many).
+        ``available`` says how much there is; else it is too little for any threshold.
         """
-        self.pressures.begin(signal, until_ns, evictions, cause)
+        self.pressures.begin(signal, until_ns, evictions, cause, available)
         if self.agent is not None:
             self.agent.pressure_changed()
 

@@ -27,11 +27,15 @@ CONDITION_OF: Final[Mapping[str, str]] = {
 
 @dataclass
 class Pressure:
-    """One shortage: it lasts until a moment, or until enough pods have gone."""
+    """One shortage: it lasts until a moment, or until enough pods have gone.
+
+    ``available`` says how much there is (None: too little in any case); what goes adds to it.
+    """
 
     until_ns: int
     evictions: int | None
     row: int
+    available: int | None = None
 
 
 class Pressures:
@@ -40,7 +44,14 @@ class Pressures:
     def __init__(self) -> None:
         self._by_signal: dict[str, Pressure] = {}
 
-    def begin(self, signal: str, until_ns: int | None, evictions: int | None, row: int = NO_CAUSE) -> None:
+    def begin(
+        self,
+        signal: str,
+        until_ns: int | None,
+        evictions: int | None,
+        row: int = NO_CAUSE,
+        available: int | None = None,
+    ) -> None:
         """Let a shortage begin.
 
         Parameters
@@ -49,10 +60,12 @@ class Pressures:
             When it ends by itself; None: never.
         evictions
             How many evictions relieve it; None: none do.
+        available
+            How much there is; the kubelet's thresholds decide what it does about it.
         """
         if signal not in SIGNALS:
             raise ValueError(f"unknown signal {signal!r}: want one of {', '.join(SIGNALS)}")
-        self._by_signal[signal] = Pressure(FOR_EVER if until_ns is None else until_ns, evictions, row)
+        self._by_signal[signal] = Pressure(FOR_EVER if until_ns is None else until_ns, evictions, row, available)
 
     def active(self, signal: str, now_ns: int) -> bool:
         """Tell whether a shortage is there."""
@@ -68,8 +81,16 @@ class Pressures:
         pressure = self._by_signal.get(signal)
         return NO_CAUSE if pressure is None else pressure.row
 
-    def evicted(self, signal: str) -> None:
-        """Note that a pod has been evicted because of it."""
+    def available(self, signal: str, now_ns: int) -> int | None:
+        """Return how much there is during a shortage that says so, else None."""
+        return self._by_signal[signal].available if self.active(signal, now_ns) else None
+
+    def evicted(self, signal: str, freed: int = 0) -> None:
+        """Note that a pod has been evicted because of it, and what it had used."""
         pressure = self._by_signal.get(signal)
-        if pressure is not None and pressure.evictions:
+        if pressure is None:
+            return
+        if pressure.evictions:
             pressure.evictions -= 1
+        if pressure.available is not None:
+            pressure.available += freed

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Any, Final, TypeVar, get_args, get_type_hints
 
+from k8sim.api.quantity import format_quantity
 from k8sim.csi.driversettings import parse_driver
 from k8sim.csi.schedulesettings import parse_schedule
 from k8sim.scenario.part import Part
@@ -65,6 +66,11 @@ class Setting:
         return self.path[-1].endswith("_ns")
 
     @property
+    def of_memory(self) -> bool:
+        """Tell whether the file gives it by eviction signal, of which only memory.available is simulated."""
+        return self.path[-1].endswith("_bytes") or self.name == "evictionSoftGracePeriod"
+
+    @property
     def in_seconds(self) -> bool:
         """Tell whether the file gives a duration as a number of seconds."""
         return self.is_duration and self.name.endswith("Seconds")
@@ -74,6 +80,9 @@ class Setting:
         """The default as a file would say it."""
         if self.default is None or self.default == ():
             return ""
+        if self.of_memory:
+            value = format_duration(self.default) if self.is_duration else format_quantity(self.default, binary=True)
+            return f"{{memory.available: {value}}}"
         if self.in_seconds:
             return str(self.default // SECOND)
         if self.is_duration:
@@ -98,7 +107,7 @@ def settings_of(defaults: Any, path: tuple[str, ...] = ()) -> Iterator[Setting]:
 def _name(field: str) -> str:
     if field in _NAMES:
         return _NAMES[field]
-    first, *rest = field.removesuffix("_ns").split("_")
+    first, *rest = field.removesuffix("_ns").removesuffix("_bytes").split("_")
     return first + "".join(_ACRONYMS.get(word, word.capitalize()) for word in rest)
 
 
@@ -141,6 +150,10 @@ def _with(settings: Any, path: tuple[str, ...], value: Any) -> Any:
 
 
 def _value(part: Part, setting: Setting) -> Any:
+    if setting.of_memory:
+        part.mapping(("memory.available",))
+        item = part.require("memory.available", "other signals are simulated with their defaults only")
+        return item.duration() if setting.is_duration else item.amount()
     if setting.in_seconds:
         return part.integer(0, MAX_COUNT) * SECOND
     if setting.is_duration:

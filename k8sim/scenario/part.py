@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from k8sim.api.fielderror import FieldPath, path_text
+from k8sim.api.quantity import parse_quantity
 from k8sim.api.schema import describe
 from k8sim.scenario.errors import ScenarioError
 from k8sim.scenario.model import Source
@@ -99,6 +100,13 @@ class Part:
         """A duration, in ns."""
         duration: int = self._read(parse_duration, 'durations are written "500ms", "1m30s", "2h", "7d", or in seconds')
         return duration
+
+    def amount(self) -> int:
+        """An amount of bytes."""
+        if not isinstance(self.value, str | int | float):
+            raise self._unexpected("an amount")
+        amount: int = self._read(parse_quantity, 'amounts are written "500Mi", "2Gi", or in bytes')
+        return amount
 
     def distribution(self, folder: Path) -> Distribution:
         """A duration or a distribution of durations; files are looked for in `folder`."""

@@ -116,6 +116,8 @@ def read_argument(part: Part, argument: Argument, nodes: Mapping[str, str]) -> A
         return part.integer(0, 255)
     if argument.type == "count":
         return part.integer(1, MAX_COUNT)
+    if argument.type == "amount":
+        return part.amount()
     if argument.type == "factor":
         return part.number(0, MAX_COUNT)
     if argument.type == "node" and part.word() not in nodes:

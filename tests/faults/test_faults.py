@@ -223,7 +223,10 @@ def test_pressure_and_slowness() -> None:
     machine.slowdown = 1.0
     apply_fault(world, "memory-pressure", {"node": "a", "for": 5 * SECOND, "evictions": 2})
     apply_fault(world, "disk-pressure", {"node": "a"})
-    assert [args for _, _, args in machine.log] == [("memory", 5 * SECOND, 2, -1), ("nodefs", None, None, -1)]
+    apply_fault(world, "memory-pressure", {"node": "a", "available": 300})
+    assert [args for _, _, args in machine.log] == [
+        ("memory", 5 * SECOND, 2, -1, None), ("nodefs", None, None, -1, None), ("memory", None, None, -1, 300),
+    ]  # fmt: skip
     apply_fault(world, "node-slow", {"node": "a", "for": 9 * SECOND, "factor": 4.0})
     apply_fault(world, "node-slow", {"node": "a", "for": 5 * SECOND})
     assert machine.slowdown == 40

@@ -197,3 +197,79 @@ def test_slow_machine_starts_containers_late():
     bench.pod()
     bench.run(5)
     assert 0.3 < bench.time("Started") < 1.5
+
+
+MIB = 1024**2
+SOFT = KubeletSettings(
+    eviction_soft_bytes=500 * MIB,
+    eviction_soft_grace_period_ns=seconds(60),
+    eviction_max_pod_grace_period=20,
+)
+
+
+def short_of_memory(
+    available: int, settings: KubeletSettings = SOFT, names: str = "abc", **window: Any
+) -> tuple[Bench, list[str]]:
+    """Pods of 100 MiB each on a node that has so much left from 15 s on; which of them are evicted by 200 s."""
+    bench = Bench(image(stop=None), settings=settings)
+    for name in names:
+        bench.pod(name, {"resources": {"requests": {"memory": "100Mi"}}}, terminationGracePeriodSeconds=30)
+    bench.at(15, lambda: bench.machine.set_pressure("memory", available=available, **window))
+    bench.run(200)
+    return bench, [n for n in names if bench.stored(n).status.reason == "Evicted"]
+
+
+def first_exit(bench: Bench, name: str) -> float:
+    return next(r.t / 1e9 for r in bench.rows("Container", name) if r.event == "Exited")
+
+
+def test_a_soft_threshold_evicts_after_its_grace_period_with_the_longest_grace_that_is_configured():
+    bench, gone = short_of_memory(450 * MIB)
+    assert len(gone) == 1  # its 100 MiB are enough
+    [ordered] = bench.times("Evicted", gone[0], kind="Event")
+    assert 75 <= ordered <= 95  # seen in a round of 10 s, due in one a minute later
+    assert first_exit(bench, gone[0]) - ordered == pytest.approx(20, abs=1.1)
+
+
+def test_the_condition_does_not_wait_for_the_grace_period():
+    bench, _ = short_of_memory(450 * MIB)
+    node = bench.server.get(Node, "", "node")
+    held = next(c for c in node.status.conditions if c.type == "MemoryPressure")
+    assert held.status == "True"
+    assert held.last_transition_time is not None
+    assert 15 <= held.last_transition_time / 1e9 <= 40
+
+
+def test_a_shortage_that_ends_within_the_grace_period_evicts_nobody():
+    _, gone = short_of_memory(450 * MIB, until_ns=seconds(60))
+    assert gone == []
+
+
+def test_a_hard_threshold_acts_at_once_whatever_the_soft_one_says():
+    bench, gone = short_of_memory(50 * MIB)
+    [ordered] = bench.times("Evicted", gone[0], kind="Event")
+    assert ordered <= 36
+    assert first_exit(bench, gone[0]) - ordered <= 3.1
+
+
+def test_enough_memory_is_no_pressure():
+    bench, gone = short_of_memory(600 * MIB)
+    assert gone == []
+    conditions = bench.server.get(Node, "", "node").status.conditions
+    assert not [c for c in conditions if c.type == "MemoryPressure" and c.status == "True"]
+
+
+def test_evictions_go_on_until_the_minimum_is_reclaimed():
+    settings = KubeletSettings(eviction_minimum_reclaim_bytes=250 * MIB)
+    assert len(short_of_memory(50 * MIB, KubeletSettings(), "abcde")[1]) == 1
+    assert len(short_of_memory(50 * MIB, settings, "abcde")[1]) == 3  # 50 + 3 x 100 are 350 at least
+
+
+def test_the_condition_is_held_as_long_as_configured():
+    settings = KubeletSettings(eviction_pressure_transition_period_ns=seconds(30))
+    bench = Bench(image(stop=0.1), settings=settings)
+    bench.pod()
+    bench.at(15, lambda: bench.machine.set_pressure("memory", seconds(20)))
+    bench.run(80)
+    [condition] = [c for c in bench.server.get(Node, "", "node").status.conditions if c.type == "MemoryPressure"]
+    assert condition.status == "False"

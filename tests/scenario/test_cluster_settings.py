@@ -41,6 +41,8 @@ DEFAULTS = {
     "kubelet": {
         "nodeStatusUpdateFrequency": "10s", "nodeLeaseDurationSeconds": "40", "syncFrequency": "1m",
         "registryPullQPS": "5", "maxParallelImagePulls": "",
+        "evictionHard": "{memory.available: 100Mi}", "evictionSoft": "", "evictionMaxPodGracePeriod": "0",
+        "evictionPressureTransitionPeriod": "5m",
     },
     "watches": {"lateShare": "0.0", "lateBy": "1s", "repeatedShare": "0.0", "brokenShare": "0.0"},
 }  # fmt: skip
@@ -65,6 +67,8 @@ def test_every_setting_can_be_set_and_none_changes_another(component: str) -> No
         text = "true" if setting.default is False else "false" if setting.default is True else "1"
         if setting.default == ():
             text = "[{priority: 5, shutdownGracePeriodSeconds: 9}]"
+        if setting.of_memory:
+            text = "{memory.available: 1}"
         changed = getattr(settings(f"{component}: {{{setting.name}: {text}}}"), COMPONENTS[component])
         different = [
             a.name for a, b in zip(settings_of(defaults), settings_of(changed), strict=True) if a.default != b.default
@@ -98,6 +102,10 @@ def test_values_have_their_types() -> None:
         ("kubeControllerManager: {concurrentGCSyncs: 1.5}", "expected an integer", ""),
         ("kubeScheduler: {podMaxBackoffSeconds: 10s}", "expected an integer", ""),
         ("kubelet: 5", "expected a mapping", ""),
+        ("kubelet: {evictionHard: {nodefs.available: 10}}", "unknown key", "known keys here: memory.available"),
+        ("kubelet: {evictionHard: {memory.available: [1]}}", "expected an amount", ""),
+        ("kubelet: {evictionSoft: {memory.available: 1Gb}}", "quantities must match", "amounts are written"),
+        ("kubelet: {evictionSoftGracePeriod: {}}", "memory.available is missing", "other signals"),
         ("storageDrivers: [{name: d, volumesPerNode: many}]", "volumesPerNode: expected int", ""),
         ("storageDrivers: [{like: zonal-disk}]", "name: missing", ""),
         ("snapshotSchedules: [{name: s, every: 1h, kep: 3}]", "unknown field", ""),
