@@ -117,7 +117,7 @@ class Bench:
             objectives=(),
         )
 
-    @cached_property
+    @property
     def settled(self) -> Settled:
         """When it has started, and where.
 
@@ -126,12 +126,18 @@ class Bench:
         NeverReady
             It does not, within `PATIENCE_NS`.
         """
+        if self._start is None:
+            raise NeverReady
+        return self._start
+
+    @cached_property
+    def _start(self) -> Settled | None:
         result = self.run(PATIENCE_NS)
         nodes = {row.name: row.detail["node"] for row in rows(result, "Pod", "Scheduled")}
         for since, ready in ready_pods(result):
             if len(ready) == self.workload.replicas:
                 return Settled(since, tuple(Placed(pod, node) for pod, node in nodes.items() if pod in ready))
-        raise NeverReady
+        return None
 
     @property
     def begin_ns(self) -> int:

@@ -96,6 +96,7 @@ class _Run:
         self._rules = rules
         self.findings: list[Finding] = []
         self.untried: list[Untried] = []
+        self._told: set[tuple[str, Ref, Path]] = set()
         self.experiments = 0
 
     def workload(self, ref: Ref) -> None:
@@ -104,15 +105,18 @@ class _Run:
         skipped = []
         for rule in self._rules:
             for suspect in rule.suspects(bench, self._assumed):
-                if rule.name in self._ignored(suspect.ref) | self._ignored(ref) or self._is_known(rule, suspect):
+                if rule.name in self._ignored(suspect.ref) | self._ignored(ref):
+                    continue
+                if (rule.name, suspect.ref, suspect.path) in self._told:  # a storage class of several workloads
                     continue
                 try:
                     self._try(rule, suspect, bench)
                 except NeverReady:
                     skipped.append(rule.name)
         if skipped:
-            why = "its pods never are all Ready, though nothing happens to them (k8sim explain says why)"
-            self.untried.append(Untried(_place(self._file, ref), str(ref), f"{why}; not tried: {', '.join(skipped)}"))
+            names = ", ".join(dict.fromkeys(skipped))
+            why = f"its pods never are all Ready, though nothing happens to them; not tried: {names}"
+            self.untried.append(Untried(_place(self._file, ref), str(ref), why))
 
     def _try(self, rule: Rule, suspect: Suspect, bench: Bench) -> None:
         self.experiments += 1
@@ -120,8 +124,8 @@ class _Run:
         if as_is.amount <= 0:
             return
         self.experiments += 1
-        fixed = suspect.experiment(bench.corrected(suspect.fix))
-        if fixed.amount > WORTH * as_is.amount:
+        fixed = _outcome(suspect, bench.corrected(suspect.fix))
+        if fixed is None or fixed.amount > WORTH * as_is.amount:
             return
         finding = Finding(
             rule.name,
@@ -135,15 +139,19 @@ class _Run:
             fixed,
         )
         self.findings.append(finding)
-
-    def _is_known(self, rule: Rule, suspect: Suspect) -> bool:
-        """Whether the same was found by way of another workload (a budget or a storage class of several)."""
-        place = _place(self._file, suspect.ref, suspect.path)
-        return any((f.rule, f.source) == (rule.name, place) for f in self.findings)
+        self._told.add((rule.name, suspect.ref, suspect.path))
 
     def _ignored(self, ref: Ref) -> set[str]:
         annotations = manifest_of(self._file.scenario, ref)["metadata"].get("annotations") or {}
         return {name.strip() for name in annotations.get(IGNORE, "").split(",")}
+
+
+def _outcome(suspect: Suspect, corrected: Bench) -> Harm | None:
+    """Return what comes of the corrected manifests; None: they do not work at all."""
+    try:
+        return suspect.experiment(corrected)
+    except NeverReady:
+        return None
 
 
 def _place(file: Loaded, ref: Ref, path: Path = ()) -> Source:
