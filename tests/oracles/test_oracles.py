@@ -1,12 +1,10 @@
-"""Decisions against the oracles of this folder, on random states: a few thousand each, and many more when slow."""
+"""Decisions against the oracles of this folder, on some thousand random states each; tools/oracles.py takes more."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, Final
-
-import pytest
 
 from k8sim.api.apps import (
     ControllerRevision,
@@ -74,23 +72,23 @@ from k8sim.sim.trace import Trace
 from k8sim.sim.units import HOUR, MILLISECOND, SECOND
 from tests.oracles import budgets, probes, statefulset, volumes
 
-BLOCKS: Final = 8
-"""One is run by default, the others when slow tests are."""
+Check = Callable[[Chooser], None]
+CHECKS: Final[dict[str, Check]] = {}
+"""What is checked on one random state, by the name of what decides."""
 
 
-def on_random_states(states: int) -> Callable[[Callable[[Chooser], None]], Any]:
-    """Run a check on so many random states, or on many times more when slow tests are run."""
+def on_random_states(decision: str, states: int) -> Callable[[Check], Callable[[], None]]:
+    """Run a check on so many random states."""
 
-    def decorate(check: Callable[[Chooser], None]) -> Any:
-        name = check.__name__
+    def decorate(check: Check) -> Callable[[], None]:
+        CHECKS[decision] = check
 
-        def run(block: int) -> None:
-            choose = Chooser(block, name)
-            for _ in range(states if block == 0 else 15 * states):
+        def run() -> None:
+            choose = Chooser(0, decision)
+            for _ in range(states):
                 check(choose)
 
-        marks = [pytest.param(b, marks=[pytest.mark.slow] if b else []) for b in range(BLOCKS)]
-        return pytest.mark.parametrize("block", marks)(run)
+        return run
 
     return decorate
 
@@ -194,7 +192,7 @@ def asked(action: Any) -> statefulset.Request:
     return (kind, action.ordinal, "")
 
 
-@on_random_states(3000)
+@on_random_states("statefulset", 3000)
 def test_statefulset_control(choose: Chooser) -> None:
     state = random_set(choose)
     sts = real_set(state)
@@ -264,7 +262,7 @@ def real_budget_pod(pod: budgets.OraclePod) -> Pod:
     return Pod(metadata=metadata, status=PodStatus(phase=pod.phase, conditions=(ready,)))
 
 
-@on_random_states(3000)
+@on_random_states("budget", 3000)
 def test_budgets_and_evictions(choose: Chooser) -> None:
     budget, now_s = random_budget(choose), 1000
     wants = {"a": choose.below(8), "b": choose.below(8)}
@@ -394,7 +392,7 @@ def real_claim(claim: volumes.OracleClaim) -> PersistentVolumeClaim:
 NODE: Final = Node(metadata=ObjectMeta(name="n1", labels={"kubernetes.io/hostname": "n1"}))
 
 
-@on_random_states(2000)
+@on_random_states("volume", 2000)
 def test_best_match_of_volumes(choose: Chooser) -> None:
     odd = choose.of((0.05, 0.15, 0.4))
     stock = [random_volume(choose, f"v{i}", odd) for i in range(choose.below(9))]
@@ -523,7 +521,7 @@ def real_verdicts(
     return changes
 
 
-@on_random_states(400)
+@on_random_states("probe", 400)
 def test_verdicts_of_probes(choose: Chooser) -> None:
     probe, containers = random_probe(choose), random_containers(choose)
     if not containers[-1].may_restart:

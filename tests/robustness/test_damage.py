@@ -9,8 +9,6 @@ import pytest
 from tests.robustness.damage import damaged
 from tools import fuzz
 
-BLOCK = 40
-
 
 def check(numbers: range) -> fuzz.Outcome:
     outcome = fuzz.try_block(numbers, run=True)
@@ -23,12 +21,6 @@ def test_a_damaged_file_is_run_or_refused() -> None:
     assert outcome.files == 160
     assert outcome.codes[fuzz.FINE] > 8
     assert outcome.codes[fuzz.BAD_INPUT] > 60
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("first", range(160, 1760, BLOCK))
-def test_many_damaged_files(first: int) -> None:
-    check(range(first, first + BLOCK))
 
 
 def test_a_number_always_gives_the_same_file() -> None:

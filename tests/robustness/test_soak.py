@@ -8,7 +8,7 @@ from tests.robustness import random_scenarios
 from tests.robustness.random_scenarios import draw
 from tools import soak
 
-QUICK, LONG = range(40), range(40, 400)
+QUICK, LONG = range(40), range(40, 140)
 BLOCK = 20
 
 
