@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -145,7 +146,9 @@ def test_a_cause_and_its_near_miss(cause: str) -> None:
     assert cause not in causes(case.others or case.rules, case.members, case.miss)
 
 
-def test_every_cause_has_a_case() -> None:
+def test_every_cause_has_a_case_and_stands_in_the_documentation() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "applications.md").read_text()
+    assert [cause for cause in CAUSES if f"| `{cause}` |" not in text] == []
     assert {*CASES} | WITH_STORAGE >= {*CAUSES}
     assert {*CASES} <= {*CAUSES}
 

@@ -15,8 +15,8 @@ SCENARIOS = Path(__file__).parents[2] / "scenarios"
 
 
 @cache
-def rows_of(name: str) -> list[Row]:
-    return list(Cluster(load(SCENARIOS / f"{name}.yaml"), keep_history=False).run().log)
+def rows_of(name: str, seed: int = 0) -> list[Row]:
+    return list(Cluster(load(SCENARIOS / f"{name}.yaml"), seed=seed, keep_history=False).run().log)
 
 
 def last_counts(name: str, kind: str, of: str) -> dict[str, float]:
@@ -53,3 +53,19 @@ def test_variables_come_with_a_start_only() -> None:
     joined = {r.name: r.t / 1e9 for r in rows_of("service-created-after-pods") if r.event == "Joined"}
     assert 30 < joined["exits-0"] < 120
     assert joined["waits-0"] > 600
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_leaders_that_are_cut_off(seed: int) -> None:
+    rows = rows_of("isolated-leaders", seed)
+    lost = {r.name: (r.detail["cause"], r.detail["writes"]) for r in rows if r.event == "Lost"}
+    assert {*lost} == {"pg", "redis"}
+    assert lost["redis"] == ("split-brain", pytest.approx(50 * 240 + 100 * 0.1))
+    cause, writes = lost["pg"]
+    assert cause == "failover"
+    assert 50 * 20 < writes < 50 * 30 + 100 * 0.1
+    back = next(r.t for r in rows if (r.name, r.event) == ("etcd", "WritesAvailable") and r.t > 300e9)
+    assert 1 < back / 1e9 - 300 < 2
+    assert [(r.name, r.event) for r in rows if r.event in ("TwoLeaders", "OneLeader")] == [
+        ("redis", "TwoLeaders"), ("redis", "OneLeader"),
+    ]  # fmt: skip
