@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from k8sim.faults.containers import ContainerExit, Hang, OomKill, SlowAnswers, Unready
+from k8sim.faults.containers import ContainerExit, Hang, NodeOom, OomKill, SlowAnswers, Unready
 from k8sim.faults.fault import TARGETS, ArgumentType, Fault, World
 from k8sim.faults.nodes import (
     DiskPressure,
@@ -28,8 +28,8 @@ from k8sim.faults.storage import DiskLoss, DiskSlow, StorageOutage
 
 CLASSES: Final[tuple[type[Fault], ...]] = (
     NodeCrash, NodePartition, NodeIsolation, KubeletRestart, NodeShutdown, NodeSlow, MemoryPressure, DiskPressure,
-    ContainerExit, Unready, Hang, SlowAnswers, OomKill, SpotReclaim, ZoneOutage, ZonePartition, ZoneIsolation, DiskLoss,
-    DiskSlow, StorageOutage, RegistryOutage, APIServerOutage, ControllerManagerRestart,
+    ContainerExit, Unready, Hang, SlowAnswers, OomKill, NodeOom, SpotReclaim, ZoneOutage, ZonePartition, ZoneIsolation,
+    DiskLoss, DiskSlow, StorageOutage, RegistryOutage, APIServerOutage, ControllerManagerRestart,
 )  # fmt: skip
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from k8sim.api.core import Node, Pod
+from k8sim.api.quantity import parse_quantity
+from k8sim.api.resources import MEMORY
 from k8sim.faults.fault import Fault, FaultFailed, World, argument
+from k8sim.kubelet.qos import assumed_use, oom_score_adj, oom_victim
 from k8sim.machines.answers import FOR_EVER
 
 
@@ -39,6 +43,34 @@ class OomKill(Fault):
         machine = world.machine(pod.spec.node_name)
         if not machine.exit_container(pod.key, self.container, 137, "OOMKilled"):
             raise FaultFailed(f'no container of pod "{self.pod}" runs')
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeOom(Fault):
+    """The machine is out of memory before its kubelet could evict: the kernel kills the container it likes least."""
+
+    name: ClassVar[str] = "node-oom"
+
+    node: str = argument("node", "the machine")
+
+    def begin(self, world: World) -> None:
+        machine = world.machine(self.node)
+        node = world.server.find(Node, "", self.node)
+        if node is None:
+            raise FaultFailed(f'there is no node "{self.node}"')
+        memory = parse_quantity(node.status.capacity.get(MEMORY, "0"))
+        candidates = [
+            ((pod.key, container.name), oom_score_adj(pod, container, memory), assumed_use(container))
+            for pod in world.server.list(Pod)
+            if pod.spec.node_name == self.node
+            for container in (*pod.spec.containers, *pod.spec.init_containers)
+            if machine.runs(pod.uid, container.name)
+        ]
+        victim = oom_victim(candidates, memory)
+        if victim is None:
+            raise FaultFailed(f'no container runs on "{self.node}"')
+        key, name = victim
+        machine.exit_container(key, name, 137, "OOMKilled")
 
 
 @dataclass(frozen=True, kw_only=True)

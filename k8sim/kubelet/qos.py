@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from k8sim.api.core import Container, Pod
 from k8sim.api.quantity import parse_quantity
-from k8sim.api.resources import MEMORY, qos_class
+from k8sim.api.resources import MEMORY, NON_ZERO_REQUESTS, qos_class
 
 GUARANTEED_SCORE: Final = -997
 BEST_EFFORT_SCORE: Final = 1000
@@ -42,6 +42,11 @@ def oom_score_adj(pod: Pod, container: Container, node_memory: int) -> int:
     score = 1000 - 1000 * request // node_memory
     # Between the guaranteed and the best-effort ones, whatever is requested.
     return max(1000 + GUARANTEED_SCORE, min(score, BEST_EFFORT_SCORE - 1))
+
+
+def assumed_use(container: Container) -> int:
+    """Return the memory that a container is taken to use: what it requests, or what the scheduler assumes instead."""
+    return parse_quantity(container.resources.requests.get(MEMORY, "0")) or NON_ZERO_REQUESTS[MEMORY]
 
 
 def oom_victim(candidates: Iterable[tuple[T, int, int]], node_memory: int) -> T | None:

@@ -177,6 +177,11 @@ class Machine:
                     return container
         return None
 
+    def runs(self, uid: str, container: str) -> bool:
+        """Tell whether a process of a container lives."""
+        pod = self._pods.get(uid)
+        return pod is not None and any(c.running and c.record.name == container for c in pod.containers)
+
     def run_sandbox(self, uid: str, key: Key, attempt: int) -> Steps:
         """Make a sandbox and its network; returns its record."""
         yield self._clock.sleep(self._delay("runtimeSandboxStart"), self._rank)

@@ -20,6 +20,7 @@ _FAULTS: Final[Mapping[str, str]] = {
     "unready": "readiness probes of {pod} failed",
     "hang": "{pod} hung",
     "slow-answers": "{pod} answered probes late",
+    "node-oom": "{node} was out of memory",
     "oom-kill": "{pod} used too much memory and was killed",
     "spot-reclaim": "the cloud took {node} away",
     "zone-outage": "zone {zone} lost power",

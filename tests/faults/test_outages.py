@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from k8sim.cluster import Cluster
 from k8sim.scenario import loads
 
@@ -126,3 +128,57 @@ def test_a_shutdown_in_order_lets_pods_go_elsewhere_at_once_if_kubelets_are_told
     assert failed
     assert all(20 < t < 40 for t in failed)
     assert not times(play("3m", shutdown), "Pod", "Phase", phase="Failed")
+
+
+PODS = """
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: guaranteed}
+spec:
+  nodeName: node-0
+  containers:
+    - {name: app, image: "app:v1", resources: {limits: {cpu: "1", memory: 8Gi}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: burstable}
+spec:
+  nodeName: node-0
+  containers:
+    - {name: app, image: "app:v1", resources: {requests: {memory: 4Gi}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: best-effort}
+spec:
+  nodeName: node-0
+  containers: [{name: app, image: "app:v1"}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("kills", "dead", "alive"),
+    [
+        (2, {"best-effort"}, {"burstable", "guaranteed"}),  # the other one is a pod of the set
+        (3, {"best-effort", "burstable"}, {"guaranteed"}),
+        (4, {"best-effort", "burstable", "guaranteed"}, set()),
+    ],
+)
+def test_a_machine_without_memory_kills_by_class_of_service(kills: int, dead: set[str], alive: set[str]) -> None:
+    """So many times within a moment, in which nothing restarts."""
+    steps = [f"at: {20 + i / 20}s, fault: node-oom, node: node-0" for i in range(kills)]
+    trace = play("25s", *steps, more=PODS)
+    ends = [(name, d["code"], d["reason"]) for _, kind, name, event, d in trace if (kind, event) == ("Pod", "Exited")]
+    assert {end[1:] for end in ends} == {(137, "OOMKilled")}
+    names = [name for name, *_ in ends]
+    assert len(names) == len(set(names)) == kills
+    assert set(names) >= dead
+    assert not set(names) & alive
+    assert len(times(trace, "Pod", "Started", restart=1)) == kills
+
+
+def test_a_machine_that_runs_nothing_kills_nothing() -> None:
+    trace = play("5s", "at: 0s, fault: node-oom, node: node-0")
+    [done] = [d for t, k, name, event, d in trace if event == "Done" and name == "node-oom"]
+    assert done["code"] == 1
