@@ -115,8 +115,8 @@ class DataInPod(Rule):
 
     name = "data-in-emptydir"
     level = "error"
-    looks_for = "a single pod of a known database whose data are in an emptyDir, or in its container"
-    tries = "drains the pod's node while clients write"
+    looks_for = "a single pod of a known database whose data are in an emptyDir"
+    tries = "deletes the pod while clients write"
     source = "https://kubernetes.io/docs/concepts/storage/volumes/#emptydir"
     size = "10Gi"
 
