@@ -90,6 +90,7 @@ TERM = {"weight": 0, "preference": {"matchExpressions": [{"key": "a", "operator"
         (SERVICE, "metadata.name", "1web", "a DNS-1035 label must consist of"),
         (SET, "metadata.name", "we.b", "a lowercase RFC 1123 label must consist of"),
         (POD, "spec.containers", [], "spec.containers: Required value"),
+        (DEPLOYMENT, "spec.template.spec.ephemeralContainers", [{"name": "debug"}], "ephemeral containers not allowed in pod template"),
         (POD, "spec.containers.0.image", " app", "must not have leading or trailing whitespace"),
         (POD, "spec.containers.0.imagePullPolicy", "Sometimes", 'Unsupported value: "Sometimes": supported values: "Always"'),
         (POD, "spec.containers.0.ports", [{"containerPort": 0}], "must be between 1 and 65535, inclusive"),

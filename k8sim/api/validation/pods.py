@@ -37,7 +37,10 @@ def check_pod_template(
     metadata = template.get("metadata") or {}
     yield from check_labels(metadata.get("labels"), (*path, "metadata", "labels"))
     yield from check_annotations(metadata.get("annotations"), (*path, "metadata", "annotations"))
-    yield from check_pod_spec(template.get("spec") or {}, (*path, "spec"), claims)
+    spec = template.get("spec") or {}
+    yield from check_pod_spec(spec, (*path, "spec"), claims)
+    if spec.get("ephemeralContainers"):
+        yield forbidden((*path, "spec", "ephemeralContainers"), "ephemeral containers not allowed in pod template")
 
 
 def check_pod_spec(spec: Mapping[str, Any], path: FieldPath, claims: Collection[str] = ()) -> Iterator[FieldError]:
