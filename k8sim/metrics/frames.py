@@ -8,8 +8,9 @@ from functools import cached_property
 
 import pandas as pd
 
-from k8sim.metrics.applications import COUNTS, Applications, applications, by_application, held_up_by, service
+from k8sim.metrics.applications import COUNTS, Applications, applications, by_application, service
 from k8sim.metrics.intervals import Interval, causes_text, root, share_above
+from k8sim.metrics.outages import of_applications, of_streams, of_workloads
 from k8sim.metrics.pods import Lives, PodLife, pod_lives
 from k8sim.metrics.rollouts import commands, leaked, pulls, rollouts, storage_phases
 from k8sim.metrics.table import DEFINITIONS
@@ -102,16 +103,15 @@ class Metrics:
 
     @cached_property
     def outages(self) -> pd.DataFrame:
-        """Times in which an application could not be written to or read."""
+        """Times without service."""
+        found = [*of_applications(self._applications), *of_workloads(self._lives), *of_streams(self._log)]
         rows = []
-        for (namespace, name, shard), found in self._applications.shards.items():
-            for what, intervals in found.down.items():
-                for i in intervals:
-                    times = (i.since_ns / SECOND, _s(i.until_ns), i.length_ns(self._end_ns) / SECOND)
-                    waits = held_up_by(self._applications, found.key, i)
-                    why = (i.reason, root(self._log, i.row), causes_text(self._log, i.row), waits)
-                    rows.append((namespace, name, shard, what, *times, *why))
-        return _frame(rows, "namespace name shard what start_s end_s duration_s reason cause chain held_up_by")
+        for *whose, i, waits in found:
+            times = (i.since_ns / SECOND, _s(i.until_ns), i.length_ns(self._end_ns) / SECOND)
+            why = (i.reason, root(self._log, i.row), causes_text(self._log, i.row), waits)
+            rows.append((*whose, *times, *why))
+        columns = "kind namespace name shard what start_s end_s duration_s reason cause chain held_up_by"
+        return _frame(rows, columns)
 
     @cached_property
     def disruptions(self) -> pd.DataFrame:

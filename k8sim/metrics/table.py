@@ -24,7 +24,10 @@ DEFINITIONS: Final = (
     Definition("availability", "availability", "share", "of the time from the first moment it was so (applications: "
                "from their first process, or when clients begin) to the end of the run"),
     Definition("availability", "down_s", "s", "time in which it was not so, over the same period"),
-    Definition("outages", "namespace, name, what, shard", "", "of which application, writes or reads, of which shard"),
+    Definition("outages", "kind, namespace, name, shard", "", "Application (which shard), StatefulSet, Deployment or "
+               "Stream"),
+    Definition("outages", "what", "", "writes, reads (an application that clients cannot use); majority (of the wanted "
+               "pods of a set none is Ready, after the first one); requests (some or all new ones of a stream fail)"),
     Definition("outages", "start_s, end_s, duration_s", "s", "end NaN: it lasts at the end of the run"),
     Definition("outages", "reason", "", "what was missing at its beginning"),
     Definition("outages", "cause", "", "the step, fault or event at the far end of the chain of causes"),

@@ -23,7 +23,7 @@ from k8sim.workload.amounts import SECOND, whole
 from k8sim.workload.model import FOR_EVER
 from k8sim.workload.model import Traffic as Spec
 from k8sim.workload.requests import make_requests
-from k8sim.workload.routing import OUTCOMES, split
+from k8sim.workload.routing import OUTCOMES, Split, split
 from k8sim.workload.views import NameView, ServiceView, View
 
 SHORTEST_NS = 1_000_000
@@ -100,7 +100,7 @@ class Stream:
         rate = self.spec.rate if self._active else 0
         if self.requests.route(now, rate, routes, processes):
             self._view.failed(bool(routes.failed))
-            self._write(cause, float(routes.success) if self._active else 1.0, list(processes))
+            self._write(cause, routes if self._active else Split(), list(processes))
         self._plan(now)
 
     def finish(self) -> None:
@@ -142,14 +142,15 @@ class Stream:
             row = max((h.row for a in sorted(self._seen) if (h := self._hosts.at(a)) is not None), default=NO_CAUSE)
             self.refresh(row)
 
-    def _write(self, cause: int, success: float | None, taking: list[str]) -> None:
+    def _write(self, cause: int, routes: Split | None, taking: list[str]) -> None:
         now = self._clock.now
         counts = self.requests.counts(now)
         amounts = {"served": counts.served, **counts.failed, "cut": counts.cut}
         detail: dict[str, object] = {o: whole(amounts[o]) for o in OUTCOMES if amounts.get(o) or o == "served"}
         detail["in-flight"] = whole(counts.in_flight)
-        if success is not None:
-            detail["success"] = success
+        if routes is not None:
+            detail["success"] = float(1 - sum(routes.failed.values()))
+            detail["failing"] = ", ".join(sorted(routes.failed))
             pods = (self._hosts.at(a) for a in taking)
             detail["pods"] = sorted(h.key[1] for h in pods if h is not None)
         self._trace.append(now, "Traffic", self.spec.name, "Counts", detail, cause, self.spec.namespace)

@@ -132,3 +132,33 @@ def test_copies_of_each_shard() -> None:
     assert set(copies.shard) == {0, 1, 2}
     assert set(copies.wanted) == {1}
     assert set(copies.full) == {0, 1}
+
+
+def test_a_set_without_a_majority_and_who_took_it_away() -> None:
+    m = a_node_dies()
+    outage = only(m.outages, kind="StatefulSet")
+    assert (outage["what"], outage["reason"]) == ("majority", "0 of 1 Ready, 1 needed")
+    assert outage["cause"].startswith("node-crash")
+    assert outage["duration_s"] == pytest.approx(only(m.availability, kind="StatefulSet", what="majority")["down_s"])
+
+
+def test_requests_that_fail_and_why() -> None:
+    service = """
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: db}, ports: [{port: 80}]}
+"""
+    _, m = run(
+        "  traffic: [{name: clients, to: web, rate: 10/s, start: 1m}]\n"
+        "  timeline: [{at: 3m, fault: container-exit, pod: db-0}]\n",
+        volume=EMPTY_DIR,
+        more=service,
+    )
+    outages = m.outages[m.outages.kind == "Stream"]
+    assert list(outages.reason) == ["refused", "no-endpoint"]  # the proxy hears of it when the process is back
+    assert outages.start_s.iloc[0] == 180
+    assert all(cause.startswith("container-exit") for cause in outages.cause)
+    last = m.requests.iloc[-1]
+    assert last["refused"] + last["no-endpoint"] == pytest.approx(10 * outages.duration_s.sum())

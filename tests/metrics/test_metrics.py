@@ -92,7 +92,7 @@ def test_what_is_measured_in_a_unit_says_so() -> None:
 def test_a_failover_with_lag() -> None:
     m = metrics_of("async-failover-loses-writes")
     assert one(m.losses, "writes", application="pg") == pytest.approx(500)
-    (outage,) = m.outages.to_dict("records")
+    (outage,) = m.outages[m.outages.what == "writes"].to_dict("records")
     assert outage["reason"] == "no leader"
     assert outage["cause"].startswith("node-crash")
     assert outage["chain"].startswith("Step node-crash Begins > Container pg-0 Lost")
