@@ -69,7 +69,11 @@ class Condition(Struct, frozen=True):
 
 
 class Object(Struct, frozen=True):
-    """A top-level API object: what the store keeps."""
+    """A top-level API object: what the store keeps.
+
+    Its properties are short for fields of ``metadata``. What runs at every write names the field: a property takes
+    several times as long, and a run of a small cluster asks for ten thousand.
+    """
 
     api_version: ClassVar[str] = ""
     kind: ClassVar[str] = ""

@@ -45,7 +45,7 @@ def namespace_lifecycle(server: APIServer, obj: Object, old: Object | None) -> O
     """
     if old is not None or not obj.namespaced:
         return obj
-    namespace = server.find(Namespace, "", obj.namespace)
+    namespace = server.find(Namespace, "", obj.metadata.namespace)
     if namespace is None:
         raise NotFound(f'namespaces "{obj.namespace}" not found')
     if namespace.deleting:

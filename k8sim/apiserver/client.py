@@ -133,6 +133,13 @@ class Client:
 
         Returns the event's row of the trace.
         """
-        detail = {"object": f"{obj.kind}/{obj.name}", "type": type_, "message": message, "uid": obj.uid}
+        detail = {
+            "object": f"{obj.kind}/{obj.metadata.name}",
+            "type": type_,
+            "message": message,
+            "uid": obj.metadata.uid,
+        }
         sim = self.server.sim
-        return sim.trace.append(sim.clock.now, "Event", obj.name, reason, detail, self.cause, obj.namespace)
+        return sim.trace.append(
+            sim.clock.now, "Event", obj.metadata.name, reason, detail, self.cause, obj.metadata.namespace
+        )

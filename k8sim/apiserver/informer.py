@@ -233,7 +233,7 @@ class Informer(Generic[T]):
         if change.old is not cached or change.type != type_:
             change = Change(type_, cached, change.new, change.row, change.actor)
         for name, function in self._indexers.items():
-            self._refile(self._indexes[name], function, cached, change)
+            self._refile(self._indexes[name], function, key, cached, change)
         for handler in self._handlers:
             handler(change)
 
@@ -241,10 +241,10 @@ class Informer(Generic[T]):
         self,
         index: dict[Hashable, dict[Key, T]],
         function: IndexFunction[T],
+        key: Key,
         cached: T | None,
         change: Change,
     ) -> None:
-        key = change.new.key
         values = () if change.type == "DELETED" else tuple(function(change.new))  # type: ignore[arg-type]
         if cached is not None:
             for value in function(cached):

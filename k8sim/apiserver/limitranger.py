@@ -28,7 +28,7 @@ def limit_ranger(server: APIServer, obj: Object, old: Object | None) -> Object:
     if isinstance(obj, Pod):
         if old is not None:
             return obj
-        for limits in server.list(LimitRange, obj.namespace):
+        for limits in server.list(LimitRange, obj.metadata.namespace):
             obj = apply_defaults(obj, limits)
             _refuse(obj, check_pod(obj, limits))
     elif isinstance(obj, PersistentVolumeClaim):

@@ -279,7 +279,7 @@ def resource_quota(server: APIServer, obj: Object, old: Object | None) -> Object
     """
     if not obj.namespaced or (old is not None and not isinstance(obj, PersistentVolumeClaim | Service)):
         return obj
-    quotas = server.list(ResourceQuota, obj.namespace)
+    quotas = server.list(ResourceQuota, obj.metadata.namespace)
     if not quotas:
         return obj
     now = server.sim.clock.now

@@ -67,14 +67,14 @@ class Recorder:
                 self._name_replica_set(obj)
             return cause
         row = cause
-        name = obj.name
+        name = obj.metadata.name
         if obj.kind == "EndpointSlice":
             name = obj.metadata.labels.get(SERVICE_NAME, name)
         for event, detail in compare(change):
-            row = self._trace.append(self._clock.now, obj.kind, name, event, detail, cause, obj.namespace)
+            row = self._trace.append(self._clock.now, obj.kind, name, event, detail, cause, obj.metadata.namespace)
         if obj.kind in ("Pod", "StatefulSet", "Deployment"):
             for kind, event, detail in self._beside(change, actor):
-                self._trace.append(self._clock.now, kind, name, event, detail, row, obj.namespace)
+                self._trace.append(self._clock.now, kind, name, event, detail, row, obj.metadata.namespace)
         return row
 
     def _beside(self, change: Change, actor: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -86,7 +86,7 @@ class Recorder:
                 kind, of = (owner.kind, owner.name) if owner is not None else ("", "")
                 if kind == "ReplicaSet":
                     kind, of = "Deployment", self.aliases.get(("ReplicaSet", of), of).partition(":")[0]
-                belongs = {"kind": kind, "workload": of, "claims": claim_names(new), "uid": new.uid}
+                belongs = {"kind": kind, "workload": of, "claims": claim_names(new), "uid": new.metadata.uid}
                 yield "Belonging", "Pod", {"inc": self._server.incarnation(new), **belongs}
             elif change.type == "MODIFIED" and new.deleting and not (old is not None and old.deleting):
                 target = pod_condition(new, "DisruptionTarget")
@@ -138,7 +138,7 @@ class Recorder:
             parent = self.aliases.get(("ReplicaSet", owner.name))
             if parent is not None:
                 self._children[parent] = self._children.get(parent, 0) + 1
-                self.aliases["Pod", pod.name] = f"{parent}:{self._children[parent]}"
+                self.aliases["Pod", pod.metadata.name] = f"{parent}:{self._children[parent]}"
         revision = pod.metadata.labels.get("controller-revision-hash")
         if revision is None:
             return {}

@@ -256,7 +256,7 @@ class APIServer:
     def bind(self, pod: Pod, node: str, actor: str = "", cause: int = NO_CAUSE) -> Pod:
         """Bind a pod to a node (the pods/binding subresource): sets nodeName and PodScheduled=True at once."""
         old = self.get(Pod, *pod.key)
-        if old.uid != pod.uid:
+        if old.metadata.uid != pod.metadata.uid:
             raise Conflict(f'Operation cannot be fulfilled on pods "{pod.name}": the UID in the precondition is stale')
         if old.deleting:
             raise Conflict(f"pod {pod.name} is being deleted, cannot be assigned to a host")
@@ -333,7 +333,9 @@ class APIServer:
     def _stored(self, obj: T) -> T:
         old = self.get(type(obj), *obj.key)
         version = obj.metadata.resource_version
-        if (version and version != old.metadata.resource_version) or (obj.uid and obj.uid != old.uid):
+        if (version and version != old.metadata.resource_version) or (
+            obj.metadata.uid and obj.metadata.uid != old.metadata.uid
+        ):
             raise Conflict(
                 f'Operation cannot be fulfilled on {obj.plural}{_group(type(obj))} "{obj.name}": the object has been '
                 "modified; please apply your changes to the latest version and try again"
@@ -379,17 +381,18 @@ class APIServer:
     def _commit(self, type_: ChangeType, old: T | None, new: T, actor: str, cause: int) -> T:
         self.resource_version += 1
         new = with_meta(new, resource_version=self.resource_version)
+        key = new.key
         objects = self._objects[new.kind]
         if type_ == "DELETED":
-            del objects[new.key]
+            del objects[key]
         else:
-            objects[new.key] = new
+            objects[key] = new
         if isinstance(new, Pod) and new.spec.node_name:
             on_node = self._pods_of_node.setdefault(new.spec.node_name, {})
             if type_ == "DELETED":
-                on_node.pop(new.key, None)
+                on_node.pop(key, None)
             else:
-                on_node[new.key] = new
+                on_node[key] = new
         row = self.recorder(Change(type_, old, new, cause, actor), actor, cause)
         change = Change(type_, old, new, row, actor)
         if self.history is not None:
@@ -400,7 +403,7 @@ class APIServer:
             for watcher in self._pod_watchers[new.spec.node_name]:
                 watcher(change)
         if self._object_watchers:
-            for watcher in tuple(self._object_watchers.get((new.kind, *new.key), ())):
+            for watcher in tuple(self._object_watchers.get((new.kind, *key), ())):
                 watcher(change)
         return new
 

@@ -84,7 +84,7 @@ def check_create(obj: Object, actor: str) -> None:
             _raise(obj, validation.validate_create(encode(obj)))
             _accept(content)
         return
-    if len(obj.name) > 253:
+    if len(obj.metadata.name) > 253:
         _raise(obj, [invalid(("metadata", "name"), obj.name, "must be no more than 253 characters")])
     for key, value in obj.metadata.labels.items():
         if len(value) > 63:

@@ -65,7 +65,7 @@ def renamed(revision: ControllerRevision, parent: Object, collision_count: int) 
 
 def sort_controller_revisions(revisions: Iterable[ControllerRevision]) -> list[ControllerRevision]:
     """Return revisions by number, then creation time, then name."""
-    return sorted(revisions, key=lambda r: (r.revision, r.metadata.creation_timestamp or 0, r.name))
+    return sorted(revisions, key=lambda r: (r.revision, r.metadata.creation_timestamp or 0, r.metadata.name))
 
 
 def next_revision(sorted_revisions: Sequence[ControllerRevision]) -> int:

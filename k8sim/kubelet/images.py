@@ -106,7 +106,7 @@ class ImageManager:
             message = f'Container image "{image}" is not present with pull policy of Never'
             self._record(pod, "Warning", "ErrImageNeverPull", message)
             return StartFailure("ErrImageNeverPull", message)
-        key = f"{pod.uid}_{image}"
+        key = f"{pod.metadata.uid}_{image}"
         expiry = self._backoff.expiry_since_update(key, self._clock.now)
         if expiry is not None:
             message = f'Back-off pulling image "{image}"'

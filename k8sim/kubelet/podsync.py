@@ -66,7 +66,7 @@ class PodSync:
     def sync_pod(self, worker: PodWorker, update: Update) -> Generator[Event, Any, bool]:
         """Publish the pod's status, then bring the runtime closer to its spec; True if the pod is over."""
         pod, cause, cancel = update.pod, update.cause, worker.cancel
-        runtime = self._pleg.get(pod.uid)
+        runtime = self._pleg.get(pod.metadata.uid)
         status = self._publish(pod, runtime, False, cause)
         if status.phase in TERMINAL:
             return True
@@ -81,16 +81,16 @@ class PodSync:
             raise SyncError(str(error)) from None
         if not mounted:
             raise Cancelled
-        self._prober.add_pod(pod, self._status.get(pod.uid) or status)
+        self._prober.add_pod(pod, self._status.get(pod.metadata.uid) or status)
         restart_all = should_all_containers_restart(pod, runtime, status)
         result = yield from self._runtime.sync_pod(pod, runtime, restart_all, cause)
-        self._remember_start_errors(pod.uid, result)
+        self._remember_start_errors(pod.metadata.uid, result)
         failures = result.failures
         if failures:
             expiries = [f.expiry_ns for f in failures if f.expiry_ns is not None]
             raise SyncError(failures[0].message, min(expiries) if len(expiries) == len(failures) else None)
         if result.acted:
-            self._pleg.relist_soon(pod.uid)
+            self._pleg.relist_soon(pod.metadata.uid)
         if result.reset and worker.pending is None:
             worker.pending = update  # what is removed makes no event that would lead to the next sync
         return False
@@ -144,7 +144,7 @@ class PodSync:
 
     def is_settled(self, pod: Pod) -> bool:
         """Tell whether all containers are ready: a sync would then find nothing to do."""
-        status = self._status.get(pod.uid)
+        status = self._status.get(pod.metadata.uid)
         if status is None:
             return False
         sidecars = {c.name for c in pod.spec.init_containers if is_sidecar(c.restart_policy)}
@@ -164,7 +164,7 @@ class PodSync:
         status_function: StatusFunction | None = None,
     ) -> PodStatus:
         """Compute the status from what the runtime says and give it to the status manager."""
-        previous = self._status.get(pod.uid) or pod.status
+        previous = self._status.get(pod.metadata.uid) or pod.status
         triggers: list[tuple[str, ProbeKind]] = []
 
         def fill(status: PodStatus) -> PodStatus:
@@ -176,7 +176,7 @@ class PodSync:
             pod,
             runtime,
             previous,
-            self._start_errors.get(pod.uid, {}),
+            self._start_errors.get(pod.metadata.uid, {}),
             self._clock.truncated,
             self._machine.host_ip,
             pod_is_terminal,
@@ -186,5 +186,5 @@ class PodSync:
         if status_function is not None:
             status = status_function(status)
         self._status.set_pod_status(pod, status, cause)
-        self._prober.run_now(pod.uid, triggers)
+        self._prober.run_now(pod.metadata.uid, triggers)
         return status

@@ -183,9 +183,9 @@ class PodWorkers:
     def update_pod(self, update: Update) -> None:
         """Hand an update to the pod's worker (UpdatePod)."""
         pod = update.pod
-        worker = self._workers.get(pod.uid)
+        worker = self._workers.get(pod.metadata.uid)
         if worker is None:
-            worker = self._workers[pod.uid] = PodWorker(pod.uid, pod)
+            worker = self._workers[pod.metadata.uid] = PodWorker(pod.metadata.uid, pod)
         if worker.stage == "finished":
             return
         worker.pod = pod

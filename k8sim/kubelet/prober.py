@@ -96,7 +96,7 @@ class ProbeManager:
 
     def add_pod(self, pod: Pod, status: PodStatus) -> None:
         """Start the pod's workers, if it has none (AddPod)."""
-        if pod.uid in self._workers:
+        if pod.metadata.uid in self._workers:
             return
         workers: dict[tuple[str, ProbeKind], Worker] = {}
         sidecars = [c for c in pod.spec.init_containers if is_sidecar(c.restart_policy)]

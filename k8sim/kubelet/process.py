@@ -160,7 +160,7 @@ class KubeletProcess:
 
     def record(self, pod: Pod, type_: str, reason: str, message: str) -> None:
         """Record an Event on a pod; its cause is what the pod's worker reacts to."""
-        worker = self.workers.get(pod.uid)
+        worker = self.workers.get(pod.metadata.uid)
         active = worker.active if worker is not None else None
         self.client.cause = active.cause if active is not None else NO_CAUSE
         self.client.event(pod, type_, reason, message)
@@ -182,8 +182,8 @@ class KubeletProcess:
         if change.type == "DELETED":
             self._pod_removed(pod, change.row)
             return
-        known = self.pods.get(pod.uid)
-        self.pods[pod.uid] = pod
+        known = self.pods.get(pod.metadata.uid)
+        self.pods[pod.metadata.uid] = pod
         if known is None:
             self._pod_added(pod, change.row)
         elif _differs(known, pod):
@@ -229,7 +229,7 @@ class KubeletProcess:
 
     def _watch_deadline(self, pod: Pod) -> None:
         """Sync the pod on the first tick after its deadline."""
-        deadline = deadline_ns(pod, self.status.get(pod.uid) or pod.status)
+        deadline = deadline_ns(pod, self.status.get(pod.metadata.uid) or pod.status)
         if deadline is not None:
             self.workers.sync_at(pod.uid, deadline)
 

@@ -117,7 +117,7 @@ class RuntimeManager:
             for record in actions.containers_to_reset:
                 yield from self._reset(pod, record, cause)
         if actions.create_sandbox:
-            yield from self._machine.run_sandbox(pod.uid, pod.key, actions.attempt)
+            yield from self._machine.run_sandbox(pod.metadata.uid, pod.key, actions.attempt)
             self._sandbox_ready(pod)
         yield from self._start_containers(pod, status, actions, result, cause)
         return result
@@ -169,7 +169,7 @@ class RuntimeManager:
             return StartFailure("CreateContainerConfigError", missing)
         restarts = self._restart_count(pod, container, status)
         process: Process = yield from self._machine.start_container(
-            pod.uid, container.name, container.image, restarts, cause
+            pod.metadata.uid, container.name, container.image, restarts, cause
         )
         self._record(pod, "Normal", "Created", f"Created container: {container.name}")
         self._record(pod, "Normal", "Started", f"Started container {container.name}")
@@ -185,7 +185,7 @@ class RuntimeManager:
         record = status.find(container.name)
         if record is not None:
             return record.restart_count + 1
-        logged = self._machine.restart_counts.get(pod.uid, {}).get(container.name)
+        logged = self._machine.restart_counts.get(pod.metadata.uid, {}).get(container.name)
         return 0 if logged is None else logged + 1
 
     # ---- hooks --------------------------------------------------------------------------------------------------
@@ -288,7 +288,7 @@ class RuntimeManager:
             for ended in [self._spawn(kill) for kill in kills]:
                 if not ended.processed:
                     yield ended
-        yield from self._machine.stop_sandbox(pod.uid)
+        yield from self._machine.stop_sandbox(pod.metadata.uid)
 
 
 def _spec_of(pod: Pod, name: str) -> Container:

@@ -118,7 +118,7 @@ class StatusManager:
 
     def set_ready_to_start(self, pod: Pod, ready: bool, cause: int = NO_CAUSE) -> None:
         """Push PodReadyToStartContainers at once: the sandbox stands, whatever else the sync is still to do."""
-        entry = self._entries.get(pod.uid)
+        entry = self._entries.get(pod.metadata.uid)
         if entry is not None:
             new = set_condition(entry.status.conditions, conditions.ready_to_start_containers(ready))
             self._update(pod, replace(entry.status, conditions=new), False, False, cause)
@@ -162,7 +162,7 @@ class StatusManager:
         self._entries.pop(uid, None)
 
     def _update(self, pod: Pod, status: PodStatus, force: bool, finished: bool, cause: int) -> None:
-        entry = self._entries.get(pod.uid)
+        entry = self._entries.get(pod.metadata.uid)
         old = pod.status if entry is None else entry.status
         if not transition_allowed(old, status, pod):
             return
@@ -173,7 +173,7 @@ class StatusManager:
             start_time=old.start_time if old.start_time is not None else status.start_time or now,
         )
         if entry is None:
-            entry = self._entries[pod.uid] = Entry(pod, status)
+            entry = self._entries[pod.metadata.uid] = Entry(pod, status)
         else:
             finished = finished or entry.finished
             if not force and same_for_kubelet(entry.status, status):
@@ -184,16 +184,16 @@ class StatusManager:
         entry.version += 1
         entry.finished = finished
         entry.cause = cause
-        self._unsent[pod.uid] = None
+        self._unsent[pod.metadata.uid] = None
         if changed:
-            self._on_change(pod.uid, status)
+            self._on_change(pod.metadata.uid, status)
         self._wake()
 
     # ---- sending ------------------------------------------------------------------------------------------------
 
     def pod_seen(self, pod: Pod) -> None:
         """Compare what the API shows with the cache: a difference is repaired at the next reconciliation."""
-        entry = self._entries.get(pod.uid)
+        entry = self._entries.get(pod.metadata.uid)
         if entry is None:
             return
         if entry.version <= entry.sent and not same_for_kubelet(pod.status, entry.status):
@@ -284,7 +284,7 @@ class StatusManager:
         namespace, name = entry.pod.key
 
         def change(pod: Pod) -> Pod:
-            if pod.uid != send.uid:
+            if pod.metadata.uid != send.uid:
                 return pod
             could_run = self._could_have_running_containers(send.uid)
             now = Time(self._clock.truncated())
@@ -297,7 +297,7 @@ class StatusManager:
         except ApiError:
             self._reconcile_later()
             return None
-        if pod.uid != send.uid:
+        if pod.metadata.uid != send.uid:
             return None
         entry.sent = max(entry.sent, send.version)
         if not same_for_kubelet(pod.status, entry.status) and entry.version <= entry.sent:

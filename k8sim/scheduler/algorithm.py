@@ -245,7 +245,7 @@ class Algorithm:
         best = slots[scores == scores.max()]
         if len(best) == 1:
             return int(best[0])
-        return int(np.sort(best)[self._streams.choice(pod.uid, "selectHost", len(best))])
+        return int(np.sort(best)[self._streams.choice(pod.metadata.uid, "selectHost", len(best))])
 
 
 def _first_rejection(cycle: Cycle, plugin: Plugin, verdicts: Verdicts | None, info: NodeInfo) -> Status | None:

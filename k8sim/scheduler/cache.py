@@ -23,7 +23,7 @@ class Cache:
     def assume_pod(self, pod: Pod, node: str) -> None:
         """Count a pod on the node that was chosen for it."""
         self._put(pod, node)
-        self._assumed.add(pod.uid)
+        self._assumed.add(pod.metadata.uid)
 
     def is_assumed(self, uid: str) -> bool:
         """Tell whether the pod counts on a node without the API server having confirmed it."""
@@ -38,7 +38,7 @@ class Cache:
 
     def add_pod(self, pod: Pod) -> None:
         """Count a bound pod, or confirm an assumed one (on whatever node it really is)."""
-        self._assumed.discard(pod.uid)
+        self._assumed.discard(pod.metadata.uid)
         self._put(pod, pod.spec.node_name)
 
     def remove_pod(self, uid: str) -> None:
@@ -49,8 +49,8 @@ class Cache:
             self.nodes.remove_pod(*found)
 
     def _put(self, pod: Pod, node: str) -> None:
-        known = self._pods.get(pod.uid)
-        self._pods[pod.uid] = (pod, node)
+        known = self._pods.get(pod.metadata.uid)
+        self._pods[pod.metadata.uid] = (pod, node)
         if known is None:
             self.nodes.add_pod(pod, node)
         elif known[1] == node:

@@ -162,7 +162,9 @@ class Caches:
     def services_of(self, pod: Pod) -> Sequence[Service]:
         """See `Listers`."""
         labels = pod.metadata.labels
-        candidates = (s for label in labels.items() for s in self._services.by_index("label", (pod.namespace, label)))
+        candidates = (
+            s for label in labels.items() for s in self._services.by_index("label", (pod.metadata.namespace, label))
+        )
         return [s for s in candidates if labels_match(s.spec.selector, labels)]
 
     def disruption_budgets(self) -> Sequence[PodDisruptionBudget]:

@@ -101,7 +101,7 @@ class PodCounter:
 
     def selects(self, pod: Pod) -> bool:
         """Tell whether a pod counts."""
-        if self.namespaces is not None and pod.namespace not in self.namespaces:
+        if self.namespaces is not None and pod.metadata.namespace not in self.namespaces:
             return False
         return (self.terminating or not pod.deleting) and selector_matches(self.selector, pod.metadata.labels)
 
@@ -173,9 +173,9 @@ class PodCounts:
             if sign > 0:
                 if pods is None:
                     pods = self._pods[label] = {}
-                pods[pod.uid] = (pod, slot)
+                pods[pod.metadata.uid] = (pod, slot)
             elif pods is not None:
-                del pods[pod.uid]
+                del pods[pod.metadata.uid]
                 if not pods and label is not _ANY:
                     del self._pods[label]
             for counter in self._filed.get(label, _NONE):

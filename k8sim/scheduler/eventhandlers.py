@@ -90,8 +90,8 @@ class EventHandlers:
     def _assigned_pod(self, was: Pod | None, new: Pod, row: int) -> None:
         self._cache.add_pod(new)
         if was is None or not was.spec.node_name:
-            self._queue.delete(new.uid)
-            self._nominator.delete(new.uid)
+            self._queue.delete(new.metadata.uid)
+            self._nominator.delete(new.metadata.uid)
             self._move(fw.ASSIGNED_POD_ADD, None, new, row)
         elif was.metadata.labels != new.metadata.labels:
             self._move(fw.ASSIGNED_POD_LABEL, was, new, row)

@@ -222,7 +222,7 @@ class NodeTable:
 
     def set_node(self, node: Node) -> None:
         """Add a node or a new version of it."""
-        info = self._info(node.name)
+        info = self._info(node.metadata.name)
         old, info.node = info.node, node
         self.versions[info.slot] += 1
         self.tree.update(old, node)
@@ -294,7 +294,7 @@ class NodeTable:
     def add_pod(self, pod: Pod, node: str) -> None:
         """Count a pod on a node."""
         info = self._info(node)
-        info.pods[pod.uid] = pod
+        info.pods[pod.metadata.uid] = pod
         self._account(pod, info, 1)
 
     def remove_pod(self, pod: Pod, node: str) -> None:
@@ -307,7 +307,7 @@ class NodeTable:
     def replace_pod(self, old: Pod, new: Pod, node: str) -> None:
         """Put a new version of a pod in the place of the old one."""
         info = self.by_name[node]
-        info.pods[new.uid] = new
+        info.pods[new.metadata.uid] = new
         if not _counts_alike(old, new):
             self._account(old, info, -1)
             self._account(new, info, 1)
@@ -340,7 +340,7 @@ class NodeTree:
             if _zone_of(old) == zone:
                 return
             self.remove(old)
-        self._zones.setdefault(zone, {})[new.name] = None
+        self._zones.setdefault(zone, {})[new.metadata.name] = None
         self._order = None
 
     def remove(self, node: Node) -> None:

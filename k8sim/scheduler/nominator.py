@@ -42,6 +42,6 @@ class Nominator:
 
     def update(self, pod: Pod) -> None:
         """Take a new version of a waiting pod: its status may name a node, or no longer."""
-        node = pod.status.nominated_node_name or self.node_of(pod.uid)
+        node = pod.status.nominated_node_name or self.node_of(pod.metadata.uid)
         if node:
             self.add(pod, node)

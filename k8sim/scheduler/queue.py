@@ -127,7 +127,7 @@ class SchedulingQueue:
 
     def add(self, pod: Pod, now: int, cause: int = NO_CAUSE) -> None:
         """Queue a new pod."""
-        queued = self._pods[pod.uid] = QueuedPod(pod, now, cause)
+        queued = self._pods[pod.metadata.uid] = QueuedPod(pod, now, cause)
         self._to_active(queued)
 
     def pop(self, now: int) -> QueuedPod | None:

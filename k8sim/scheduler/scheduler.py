@@ -135,12 +135,12 @@ class Scheduler:
         pod = queued.pod
         result = self.algorithm.schedule(pod)
         preempted = self._preempt(pod, result) if isinstance(result, NotFound) else None
-        yield self.clock.sleep(self.sim.latencies.draw("schedulingCycle", pod.uid), self.rank)
+        yield self.clock.sleep(self.sim.latencies.draw("schedulingCycle", pod.metadata.uid), self.rank)
         if isinstance(result, Found):
             self.cache.assume_pod(pod, result.node)
-            self.nominator.delete(pod.uid)
+            self.nominator.delete(pod.metadata.uid)
             assumed = self._reserve(result)
-            self.queue.done(pod.uid)
+            self.queue.done(pod.metadata.uid)
             self.clock.spawn(self._bind(queued, result.node, assumed))
             return
         nomination: str | None = None
@@ -260,7 +260,12 @@ class Scheduler:
             self.handlers.forget(pod, client.cause)
             yield from self._fail(queued, None, message, NO_NOMINATION, client)
         else:
-            client.event(pod, "Normal", "Scheduled", f"Successfully assigned {pod.namespace}/{pod.name} to {node}")
+            client.event(
+                pod,
+                "Normal",
+                "Scheduled",
+                f"Successfully assigned {pod.metadata.namespace}/{pod.metadata.name} to {node}",
+            )
         self._idle_clients.append(client)
 
     # ---- preemption -----------------------------------------------------------------------------------------

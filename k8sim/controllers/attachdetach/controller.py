@@ -131,7 +131,7 @@ class AttachDetachController:
             return
         pod, old = change.new, change.old
         assert isinstance(pod, Pod)
-        if isinstance(old, Pod) and old.uid != pod.uid:
+        if isinstance(old, Pod) and old.metadata.uid != pod.metadata.uid:
             self._drop_pod(old, change.row)
         if change.type != "DELETED" and wants_volumes(pod):
             self._want(pod, change.row)
@@ -170,7 +170,7 @@ class AttachDetachController:
         return volume if ref is not None and ref.uid == claim.uid else None
 
     def _drop_pod(self, pod: Pod, cause: int) -> None:
-        if not self.desired.places_of(pod.uid):
+        if not self.desired.places_of(pod.metadata.uid):
             return
         if any(self._bound_volume(pod.namespace, name) is None for name in claim_names(pod)):
             self._doomed[pod.uid] = None  # what it used cannot be told any more; the clean-up finds the pod gone
@@ -202,9 +202,9 @@ class AttachDetachController:
             return
         if change.type != "DELETED":  # of a node that is gone the last report stands
             in_use = set(node.status.volumes_in_use)
-            for volume, attached in self.actual.on_node(node.name):
+            for volume, attached in self.actual.on_node(node.metadata.name):
                 attached.mounted = volume in in_use
-        for volume, _ in self.actual.on_node(node.name):
+        for volume, _ in self.actual.on_node(node.metadata.name):
             if (volume, node.name) not in self.desired.wanted:
                 self.look_at((volume, node.name), change.row)
 

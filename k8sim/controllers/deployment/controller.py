@@ -95,7 +95,7 @@ class DeploymentController(Controller):
         if old_ref is not None and (ref is None or ref.uid != old_ref.uid):
             self._wake(rs.namespace, old_ref, change.row)
         if ref is not None:
-            self._wake(rs.namespace, ref, change.row)
+            self._wake(rs.metadata.namespace, ref, change.row)
         elif change.type == "ADDED" or (
             change.type == "MODIFIED" and (old_ref is not None or rs.metadata.labels != old.metadata.labels)  # type: ignore[union-attr]
         ):
@@ -107,7 +107,7 @@ class DeploymentController(Controller):
         """Queue the Deployment that a controller reference names, if it is the one with that UID."""
         if ref.kind == "Deployment":
             deployment = self.deployments.get(namespace, ref.name)
-            if deployment is not None and deployment.uid == ref.uid:
+            if deployment is not None and deployment.metadata.uid == ref.uid:
                 self.queue.add(deployment.key, row)
 
     def _pod_changed(self, change: Change) -> None:
@@ -209,7 +209,7 @@ class DeploymentController(Controller):
 
     def _tell(self, deployment: Deployment, waiting: str, client: Client) -> None:
         """Put into the trace why nothing more happens, when that changes."""
-        if waiting == self._waiting.get(deployment.uid, ""):
+        if waiting == self._waiting.get(deployment.metadata.uid, ""):
             return
         self._waiting[deployment.uid] = waiting
         if waiting:
@@ -244,8 +244,8 @@ class DeploymentController(Controller):
     # ---- ReplicaSets ----------------------------------------------------------------------------------------
 
     def _claim_sets(self, deployment: Deployment, client: Client) -> Generator[Event, Any, list[ReplicaSet]]:
-        owned: Iterable[ReplicaSet] = self.sets.by_index(CONTROLLER_INDEX, deployment.uid)
-        orphans = self.sets.by_index(ORPHAN_INDEX, deployment.namespace)
+        owned: Iterable[ReplicaSet] = self.sets.by_index(CONTROLLER_INDEX, deployment.metadata.uid)
+        orphans = self.sets.by_index(ORPHAN_INDEX, deployment.metadata.namespace)
         candidates = [*owned, *orphans]
         found: list[ReplicaSet] = yield from claim_objects(
             client, deployment, candidates, lambda rs: selector_matches(deployment.spec.selector, rs.metadata.labels)

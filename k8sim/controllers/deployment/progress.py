@@ -103,7 +103,7 @@ def rollout_status(deployment: Deployment, sets: ReplicaSets, now_ns: int, now: 
 def _with_progress(
     deployment: Deployment, status: DeploymentStatus, sets: ReplicaSets, now_ns: int, now: Time
 ) -> tuple[Condition, ...]:
-    what = f'ReplicaSet "{sets.new.name}"' if sets.new is not None else f'Deployment "{deployment.name}"'
+    what = f'ReplicaSet "{sets.new.name}"' if sets.new is not None else f'Deployment "{deployment.metadata.name}"'
     conditions = status.conditions
     if completes(deployment, status):
         message = f"{what} has successfully progressed."

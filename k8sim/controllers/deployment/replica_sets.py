@@ -48,7 +48,7 @@ class ReplicaSets(NamedTuple):
 
 def by_creation(sets: Iterable[ReplicaSet]) -> list[ReplicaSet]:
     """Return the oldest first (ReplicaSetsByCreationTimestamp)."""
-    return sorted(sets, key=lambda rs: (rs.metadata.creation_timestamp or 0, rs.name))
+    return sorted(sets, key=lambda rs: (rs.metadata.creation_timestamp or 0, rs.metadata.name))
 
 
 def active(sets: Iterable[ReplicaSet]) -> list[ReplicaSet]:

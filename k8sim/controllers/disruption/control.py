@@ -31,8 +31,8 @@ class Tally:
 
     def put(self, pod: Pod) -> bool:
         """Add or replace a pod; tell whether anything that a budget counts has changed."""
-        old = self.pods.get(pod.name)
-        self.pods[pod.name] = pod
+        old = self.pods.get(pod.metadata.name)
+        self.pods[pod.metadata.name] = pod
         changed = old is None
         if old is None or old.metadata.owner_references is not pod.metadata.owner_references:
             if old is not None:
@@ -41,7 +41,7 @@ class Tally:
             owner = controller_of(pod)
             self._owners[owner] = self._owners.get(owner, 0) + 1
         healthy = is_pod_ready(pod) and not pod.deleting
-        if healthy != (pod.name in self._healthy):
+        if healthy != (pod.metadata.name in self._healthy):
             changed = True
             if healthy:
                 self._healthy[pod.name] = None

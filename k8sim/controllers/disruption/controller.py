@@ -132,7 +132,7 @@ class DisruptionController(Controller):
                 self._enqueue(budgets, pod, change.row)
             return
         before = self._budgets_of.pop(pod.key, [])
-        after = self._selectors.matching(pod.namespace, pod.metadata.labels)
+        after = self._selectors.matching(pod.metadata.namespace, pod.metadata.labels)
         for key in before:
             self._tallies[key].remove(pod.name)
         if change.type != "DELETED" and after:
@@ -210,7 +210,7 @@ class DisruptionController(Controller):
         scales: dict[str, int] = {}
         for ref in tally.owners():
             found = self._find_scale(ref, namespace)
-            scales[found.uid] = found.spec.replicas
+            scales[found.metadata.uid] = found.spec.replicas
         return sum(scales.values())
 
     def _find_scale(self, ref: OwnerReference, namespace: str) -> StatefulSet | ReplicaSet | Deployment:
@@ -218,7 +218,7 @@ class DisruptionController(Controller):
         if informer is None:
             raise UnknownScale(f"{ref.kind.lower()}s does not implement the scale subresource")
         workload: Any = informer.get(namespace, ref.name)
-        if workload is None or workload.uid != ref.uid:
+        if workload is None or workload.metadata.uid != ref.uid:
             raise UnknownScale(f"found no controllers for pods of {ref.kind} {ref.name}")
         parent = controller_of(workload)
         if isinstance(workload, ReplicaSet) and parent is not None and parent.kind == "Deployment":

@@ -46,7 +46,7 @@ class EndpointSliceController(Controller):
         self._nodes = self.informers.of(Node)
         self._slices = self.informers.of(EndpointSlice)
         self._pods.add_index("spec.nodeName", lambda p: (p.spec.node_name,) if p.spec.node_name else ())
-        self._slices.add_index("service", lambda s: ((s.namespace, s.metadata.labels.get(SERVICE_NAME, "")),))
+        self._slices.add_index("service", lambda s: ((s.metadata.namespace, s.metadata.labels.get(SERVICE_NAME, "")),))
         # Selectors before pods: each pod that is there already then asks the index, and no service asks all pods.
         self._watches_pods = False
         self._services.add_handler(self._on_service)
@@ -102,7 +102,9 @@ class EndpointSliceController(Controller):
                             self.queue.add(service, change.row)
                 return
         before = self._services_of.pop(key, [])
-        after = [] if change.type == "DELETED" else self._selectors.matching(pod.namespace, pod.metadata.labels)
+        after = (
+            [] if change.type == "DELETED" else self._selectors.matching(pod.metadata.namespace, pod.metadata.labels)
+        )
         for service in before:
             if service not in after:
                 self._members[service].remove(key)
@@ -122,7 +124,7 @@ class EndpointSliceController(Controller):
             and old.metadata.labels.get(ZONE) == node.metadata.labels.get(ZONE)
         ):
             return
-        for pod in self._pods.by_index("spec.nodeName", node.name):
+        for pod in self._pods.by_index("spec.nodeName", node.metadata.name):
             for service in self._services_of.get(pod.key, ()):
                 self._members[service].touch(pod.key)
 

@@ -45,7 +45,7 @@ class SliceTracker:
         versions = self._versions.get(service)
         if not versions:
             return False
-        seen = {s.uid: s.metadata.resource_version for s in cached}
+        seen = {s.metadata.uid: s.metadata.resource_version for s in cached}
         for uid, version in versions.items():
             if version == _DELETION_EXPECTED:
                 if uid in seen:

@@ -54,7 +54,7 @@ class EphemeralVolumeController(Controller):
     def _on_pod(self, change: Change) -> None:
         pod, old = change.new, change.old
         assert isinstance(pod, Pod)
-        new = change.type == "ADDED" or (old is not None and old.uid != pod.uid)
+        new = change.type == "ADDED" or (old is not None and old.metadata.uid != pod.metadata.uid)
         if new and any(v.ephemeral is not None for v in pod.spec.volumes):
             self.queue.add(pod.key, change.row)
 

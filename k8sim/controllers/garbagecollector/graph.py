@@ -64,10 +64,12 @@ class OwnerGraph:
         refs = obj.metadata.owner_references
         node = self.nodes.get(obj.metadata.uid)
         if node is None:
-            node = self.nodes[obj.metadata.uid] = Node(obj.metadata.uid, type(obj), obj.namespace, obj.name)
+            node = self.nodes[obj.metadata.uid] = Node(
+                obj.metadata.uid, type(obj), obj.metadata.namespace, obj.metadata.name
+            )
         if not node.observed:
             node.observed = True
-            node.cls, node.namespace, node.name = type(obj), obj.namespace, obj.name
+            node.cls, node.namespace, node.name = type(obj), obj.metadata.namespace, obj.metadata.name
         if refs != node.owners:
             work += self._change_owners(node, refs)
         if obj.deleting:

@@ -123,7 +123,7 @@ class NodeLifecycleController(Controller):
                 return
         if change.type != "DELETED" and any(no_schedule_taints(node)):
             self.queue.add(node.key, change.row)
-        self._touch(node.name, change.row)
+        self._touch(node.metadata.name, change.row)
 
     def _on_pod(self, change: Change) -> None:
         pod, old = change.new, change.old
@@ -237,7 +237,7 @@ class NodeLifecycleController(Controller):
 
     def _monitor_node(self, node: Node, when: int, client: Client) -> Sync:
         """Look at one node (monitorNodeHealth, updateNodeFunc)."""
-        name, zone = node.name, zone_key(node)
+        name, zone = node.metadata.name, zone_key(node)
         self._tainter.add_zone(zone)
         if name not in self._known:
             self._known[name] = None
@@ -273,7 +273,7 @@ class NodeLifecycleController(Controller):
     def _update_health(self, node: Node, when: int, client: Client) -> Generator[Event, Any, Node]:
         """Update what is remembered of a node, and its status if it has been silent for too long."""
         for attempt in range(_UPDATE_RETRIES):
-            name = node.name
+            name = node.metadata.name
             health = notice_heartbeat(node, self._health.get(name), self._renewal(name, when), when)
             if health.probe_ns < self._probe_floor:
                 health = Health(health.ready, self._probe_floor, health.lease_ns)
@@ -351,7 +351,7 @@ class NodeLifecycleController(Controller):
 
     def _mark_reachable(self, node: Node, client: Client) -> Sync:
         """Take both NoExecute taints off a node, and the node out of its queue (markNodeAsReachable)."""
-        self._tainter.remove(zone_key(node), node.name)
+        self._tainter.remove(zone_key(node), node.metadata.name)
         for key in _NO_EXECUTE:
             if has_no_execute(node, key):
                 try:
@@ -362,11 +362,11 @@ class NodeLifecycleController(Controller):
 
     def _count(self, node: Node) -> None:
         """Count a node in its zone, unless it is excluded."""
-        self._uncount(node.name)
+        self._uncount(node.metadata.name)
         if EXCLUDE_DISRUPTION in node.metadata.labels:
             return
         entry = (zone_key(node), _is_ready(node))
-        self._counted[node.name] = entry
+        self._counted[node.metadata.name] = entry
         self._counts.setdefault(entry[0], [0, 0])[0 if entry[1] else 1] += 1
 
     def _uncount(self, name: str) -> None:

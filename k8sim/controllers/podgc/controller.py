@@ -60,11 +60,11 @@ class PodGCController(Controller):
             if self._pods.by_index("spec.nodeName", node.name):
                 self._missing[node.name] = change.row
         else:
-            self._missing.pop(node.name, None)
+            self._missing.pop(node.metadata.name, None)
             if is_out_of_service(node):
                 self._out_of_service[node.name] = None
             else:
-                self._out_of_service.pop(node.name, None)
+                self._out_of_service.pop(node.metadata.name, None)
         self._plan(change.row)
 
     def _on_pod(self, change: Change) -> None:

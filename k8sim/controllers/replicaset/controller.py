@@ -68,7 +68,7 @@ class ReplicaSetController(Controller):
     # ---- which sets -----------------------------------------------------------------------------------------
 
     def _set_changed(self, change: Change) -> None:
-        uid = change.new.uid
+        uid = change.new.metadata.uid
         if change.type == "DELETED":
             self.expectations.forget(uid)
             self.written.clear(uid)
@@ -84,13 +84,13 @@ class ReplicaSetController(Controller):
         if old_ref is not None and (ref is None or ref.uid != old_ref.uid):
             self._wake(pod.namespace, pod.name, old_ref, change.row)
         if ref is not None:
-            rs = self._wake(pod.namespace, pod.name, ref, change.row)
+            rs = self._wake(pod.metadata.namespace, pod.metadata.name, ref, change.row)
             if rs is None:
                 return
             if change.type == "DELETED" or pod.deleting:
                 self.expectations.deletion_observed(rs.uid, pod.name)
             elif change.type == "ADDED":
-                self.expectations.creation_observed(rs.uid)
+                self.expectations.creation_observed(rs.metadata.uid)
             elif rs.spec.min_ready_seconds > 0 and is_pod_ready(pod) and not is_pod_ready(old):  # type: ignore[arg-type]
                 # One second more, as the controller's clock may be ahead of the kubelet's.
                 self.queue.add_after(rs.key, (rs.spec.min_ready_seconds + 1) * SECOND, change.row)
@@ -107,7 +107,7 @@ class ReplicaSetController(Controller):
             return None
         self._changed.mark(ref.uid, pod)
         rs = self.sets.get(namespace, ref.name)
-        if rs is None or rs.uid != ref.uid:
+        if rs is None or rs.metadata.uid != ref.uid:
             return None
         self.queue.add(rs.key, row)
         return rs
@@ -119,8 +119,8 @@ class ReplicaSetController(Controller):
         rs = self.sets.get(*key)
         if rs is None:
             return
-        self.written.ensure_ready(rs.uid)
-        may_act = self.expectations.satisfied(rs.uid, self.clock.now)
+        self.written.ensure_ready(rs.metadata.uid)
+        may_act = self.expectations.satisfied(rs.metadata.uid, self.clock.now)
         tally = yield from self._claim_pods(rs, client)
         tally.advance(self.clock.now)
         failure: ApiError | None = None
@@ -149,7 +149,7 @@ class ReplicaSetController(Controller):
         except ApiError:  # one more try, on the version that is stored
             fresh = yield from client.get(ReplicaSet, *rs.key)
             updated = yield from client.update_status(replace(fresh, status=status))
-        self.written.wrote(rs.uid, updated)
+        self.written.wrote(rs.metadata.uid, updated)
 
     def _related_pods(self, rs: ReplicaSet) -> Iterable[Pod]:
         """All pods of the ReplicaSets that have the same controller (getIndirectlyRelatedPods)."""
@@ -184,8 +184,8 @@ class ReplicaSetController(Controller):
         except ApiError as error:
             client.event(rs, "Warning", "FailedCreate", f"Error creating: {error.message}")
             raise
-        self.written.wrote(rs.uid, pod)
-        client.event(rs, "Normal", "SuccessfulCreate", f"Created pod: {pod.name}")
+        self.written.wrote(rs.metadata.uid, pod)
+        client.event(rs, "Normal", "SuccessfulCreate", f"Created pod: {pod.metadata.name}")
 
     def _delete(self, rs: ReplicaSet, pod: Pod, client: Client) -> Requests:
         try:
@@ -202,20 +202,20 @@ class ReplicaSetController(Controller):
 
     def _claim_pods(self, rs: ReplicaSet, client: Client) -> Generator[Event, Any, Tally]:
         """Bring the tally up to date; adopt and release active pods as ownership has it."""
-        tally = self._tallies[rs.uid] = (self._tallies.get(rs.uid) or Tally(rs)).refitted(rs)
-        strangers = self._strangers.setdefault(rs.uid, {})
-        for name in self._changed.take(rs.uid):
-            pod = self.pods.get(rs.namespace, name)
+        tally = self._tallies[rs.metadata.uid] = (self._tallies.get(rs.metadata.uid) or Tally(rs)).refitted(rs)
+        strangers = self._strangers.setdefault(rs.metadata.uid, {})
+        for name in self._changed.take(rs.metadata.uid):
+            pod = self.pods.get(rs.metadata.namespace, name)
             ref = controller_of(pod) if pod is not None else None
             strangers.pop(name, None)
-            if pod is None or ref is None or ref.uid != rs.uid:
+            if pod is None or ref is None or ref.uid != rs.metadata.uid:
                 tally.remove(name)
             elif selector_matches(rs.spec.selector, pod.metadata.labels):
                 tally.put(pod)
             else:
                 tally.remove(name)
                 strangers[name] = None
-        orphans = list(self.pods.by_index(ORPHAN_INDEX, rs.namespace))
+        orphans = list(self.pods.by_index(ORPHAN_INDEX, rs.metadata.namespace))
         if orphans or strangers:
             yield from self._adopt_and_release(rs, tally, orphans, list(strangers), client)
         return tally

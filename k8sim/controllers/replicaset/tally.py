@@ -68,9 +68,9 @@ class Tally:
 
     def put(self, pod: Pod) -> None:
         """Take a pod in, or a new version of it."""
-        self.remove(pod.name)
+        self.remove(pod.metadata.name)
         counted = Counted(pod, self.rs)
-        self._pods[pod.name] = counted
+        self._pods[pod.metadata.name] = counted
         due = counted.available_ns
         counted.available = due is not None and due <= self.now_ns
         if due is not None and not counted.available:

@@ -72,7 +72,7 @@ class ResourceQuotaController(Controller):
     def _on_object(self, change: Change) -> None:
         """Charge an object; queue the quotas of its namespace if something may have been released."""
         obj, old = change.new, change.old
-        ledgers = self._ledgers.get(obj.namespace)
+        ledgers = self._ledgers.get(obj.metadata.namespace)
         if not ledgers:
             return
         now = self.clock.now

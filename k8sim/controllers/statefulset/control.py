@@ -125,7 +125,7 @@ def update_stateful_set(
         Feature gate MaxUnavailableStatefulSet.
     """
     replicas.advance(now_ns)
-    status = status_of(sts, replicas, current.name, update.name, collision_count)
+    status = status_of(sts, replicas, current.metadata.name, update.metadata.name, collision_count)
     if sts.deleting:
         return Plan((), status, "the set is being deleted")
     phase = process_replicas(sts, replicas, claims, current, update)

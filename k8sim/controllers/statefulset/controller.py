@@ -104,7 +104,7 @@ class StatefulSetController(Controller):
         if old_ref is not None and (ref is None or ref.uid != old_ref.uid):
             self._wake(pod.namespace, pod.name, old_ref, change.row)
         if ref is not None:
-            sts = self._wake(pod.namespace, pod.name, ref, change.row)
+            sts = self._wake(pod.metadata.namespace, pod.metadata.name, ref, change.row)
             if sts is not None and sts.spec.min_ready_seconds > 0 and change.type == "MODIFIED":
                 if is_pod_ready(pod) and not is_pod_ready(old):  # type: ignore[arg-type]
                     self.queue.add_after(sts.key, sts.spec.min_ready_seconds * SECOND, change.row)
@@ -121,7 +121,7 @@ class StatefulSetController(Controller):
             return None
         self.views.pod_changed(ref.uid, pod)
         sts = self.sets.get(namespace, ref.name)
-        if sts is None or sts.uid != ref.uid:
+        if sts is None or sts.metadata.uid != ref.uid:
             return None
         self.queue.add(sts.key, row)
         return sts
@@ -137,7 +137,7 @@ class StatefulSetController(Controller):
         sts = self.sets.get(*key)
         if sts is None:
             return
-        self.written.ensure_ready(sts.uid)
+        self.written.ensure_ready(sts.metadata.uid)
         yield from self._adopt_revisions(sts, client)
         yield from self.views.claim_pods(sts, client)
         revisions = sort_controller_revisions(self._revisions_of(sts))
@@ -146,7 +146,7 @@ class StatefulSetController(Controller):
         status: StatefulSetStatus | None = None
         try:
             current, update, collisions = yield from self._get_revisions(sts, revisions, client)
-            live = {current.name, update.name}
+            live = {current.metadata.name, update.metadata.name}
             plan = self._decide(sts, current, update, collisions, client)
             status = yield from self._carry_out(sts, plan, client, errors)
         except ApiError as error:
@@ -159,7 +159,7 @@ class StatefulSetController(Controller):
     def _decide(
         self, sts: StatefulSet, current: ControllerRevision, update: ControllerRevision, collisions: int, client: Client
     ) -> Plan:
-        replicas = self.views.of(sts, update.name)
+        replicas = self.views.of(sts, update.metadata.name)
         plan = update_stateful_set(
             sts,
             replicas,
@@ -170,7 +170,7 @@ class StatefulSetController(Controller):
             self.clock.now,
             self.sim.enabled("MaxUnavailableStatefulSet"),
         )
-        if plan.waiting != self._waiting.get(sts.uid, ""):
+        if plan.waiting != self._waiting.get(sts.metadata.uid, ""):
             self._waiting[sts.uid] = plan.waiting
             if plan.waiting:
                 detail = {"controller": "StatefulSet", "reason": plan.waiting}
@@ -229,11 +229,11 @@ class StatefulSetController(Controller):
     # ---- revisions ------------------------------------------------------------------------------------------
 
     def _revisions_of(self, sts: StatefulSet) -> list[ControllerRevision]:
-        owned = list(self.revisions.by_index(CONTROLLER_INDEX, sts.uid))
+        owned = list(self.revisions.by_index(CONTROLLER_INDEX, sts.metadata.uid))
         return owned + self._orphan_revisions(sts)
 
     def _orphan_revisions(self, sts: StatefulSet) -> list[ControllerRevision]:
-        orphans = self.revisions.by_index(ORPHAN_INDEX, sts.namespace)
+        orphans = self.revisions.by_index(ORPHAN_INDEX, sts.metadata.namespace)
         return [r for r in orphans if selector_matches(sts.spec.selector, r.metadata.labels)]
 
     def _adopt_revisions(self, sts: StatefulSet, client: Client) -> Generator[Event, Any, None]:
@@ -311,7 +311,7 @@ class Views:
 
     def of(self, sts: StatefulSet, update_revision: str) -> Replicas:
         """Return the set's pods, filed for an update revision."""
-        view = self._views[sts.uid] = self._views[sts.uid].refitted(sts, update_revision)
+        view = self._views[sts.metadata.uid] = self._views[sts.metadata.uid].refitted(sts, update_revision)
         return view
 
     def next_available_ns(self, uid: str) -> int | None:
@@ -329,27 +329,27 @@ class Views:
         """Bring the set's view up to date; adopt and release pods as ownership has it (getPodsForStatefulSet)."""
         pods = self._controller.pods
         view = self._view(sts)
-        strangers = self._strangers.setdefault(sts.uid, {})
-        for name in self._changed.take(sts.uid):
-            pod = pods.get(sts.namespace, name)
+        strangers = self._strangers.setdefault(sts.metadata.uid, {})
+        for name in self._changed.take(sts.metadata.uid):
+            pod = pods.get(sts.metadata.namespace, name)
             ref = controller_of(pod) if pod is not None else None
             strangers.pop(name, None)
-            if pod is None or ref is None or ref.uid != sts.uid:
+            if pod is None or ref is None or ref.uid != sts.metadata.uid:
                 view.remove(name)
             elif _is_member(pod, sts):
                 view.put(pod)
             else:
                 view.remove(name)
                 strangers[name] = None
-        for ordinal in self._changed_claims[sts.uid]:
+        for ordinal in self._changed_claims[sts.metadata.uid]:
             view.claims_changed(ordinal)
-        self._changed_claims[sts.uid].clear()
-        orphans = list(pods.by_index(ORPHAN_INDEX, sts.namespace))
+        self._changed_claims[sts.metadata.uid].clear()
+        orphans = list(pods.by_index(ORPHAN_INDEX, sts.metadata.namespace))
         if orphans or strangers:
             yield from self._adopt_and_release(sts, view, orphans, list(strangers), client)
 
     def _view(self, sts: StatefulSet) -> Replicas:
-        view = self._views.get(sts.uid)
+        view = self._views.get(sts.metadata.uid)
         if view is None:
             lookup = self._controller.claim_lookup(sts)
             view = self._views[sts.uid] = Replicas(sts, "", lookup, now_ns=self._controller.clock.now)
@@ -382,7 +382,7 @@ class Views:
 
 def _is_member(pod: Pod, sts: StatefulSet) -> bool:
     """Tell whether a pod has the set's labels and a name of the set's (isMemberOf and the selector)."""
-    return parent_and_ordinal(pod.metadata.name)[0] == sts.name and selector_matches(
+    return parent_and_ordinal(pod.metadata.name)[0] == sts.metadata.name and selector_matches(
         sts.spec.selector, pod.metadata.labels
     )
 

@@ -39,7 +39,7 @@ def pod_in_ordinal_range(ordinal: int, sts: StatefulSet) -> bool:
 
 def pod_name(sts: StatefulSet, ordinal: int) -> str:
     """Return the name of the set's pod of that ordinal."""
-    return f"{sts.name}-{ordinal}"
+    return f"{sts.metadata.name}-{ordinal}"
 
 
 def claim_name(sts: StatefulSet, template: PersistentVolumeClaim, ordinal: int) -> str:

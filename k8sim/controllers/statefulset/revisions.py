@@ -39,7 +39,7 @@ def current_revision_of(
 ) -> ControllerRevision:
     """Return the revision that the set's status names, or the update revision for a new set."""
     for revision in revisions:
-        if revision.name == sts.status.current_revision:
+        if revision.metadata.name == sts.status.current_revision:
             return revision
     return update
 

@@ -76,7 +76,7 @@ class PVCProtectionController(Controller):
         assert isinstance(pod, Pod)
         if can_free_claims(pod, change.type == "DELETED"):
             self._enqueue(pod, change.row)
-        if isinstance(old, Pod) and old.uid != pod.uid:
+        if isinstance(old, Pod) and old.metadata.uid != pod.metadata.uid:
             self._enqueue(old, change.row)
 
     def _enqueue(self, pod: Pod, cause: int) -> None:

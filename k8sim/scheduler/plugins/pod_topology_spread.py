@@ -101,7 +101,7 @@ def default_selector(pod: Pod, services: Sequence[Service], owner: LabelSelector
 
 def _owner_selector(pod: Pod, listers: Listers) -> LabelSelector | None:
     owner = controller_of(pod)
-    return listers.owner_selector(owner.kind, pod.namespace, owner.name) if owner is not None else None
+    return listers.owner_selector(owner.kind, pod.metadata.namespace, owner.name) if owner is not None else None
 
 
 def eligible(constraint: Constraint, cycle: Cycle) -> Mask | None:
