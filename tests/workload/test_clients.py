@@ -202,3 +202,14 @@ def test_a_time_out_of_affinity_has_limits(seconds: int) -> None:
     spec = f", sessionAffinity: ClientIP, sessionAffinityConfig: {{clientIP: {{timeoutSeconds: {seconds}}}}}"
     with pytest.raises(ScenarioError, match="timeoutSeconds"):
         run(stream("web"), volume=EMPTY_DIR, more=web(spec))
+
+
+def test_a_retry_finds_another_endpoint() -> None:
+    """A third of the endpoints refuses until it is taken away; one retry leaves a ninth, two a twenty-seventh."""
+    refused = []
+    for retries in (0, 1, 2):
+        spec = stream("web", f", retries: {retries}") + at_3m("fault: container-exit, pod: db-0")
+        _, metrics = run(spec, replicas=3, volume=EMPTY_DIR, more=web())
+        refused.append(outcome(metrics.requests)["refused"])
+    assert refused[1] == pytest.approx(refused[0] / 3, rel=0.01)
+    assert refused[2] == pytest.approx(refused[0] / 9, rel=0.01)
