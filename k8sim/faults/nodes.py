@@ -74,14 +74,15 @@ class NodePartition(Fault):
 
 @dataclass(frozen=True, kw_only=True)
 class KubeletRestart(Fault):
-    """The kubelet restarts; its containers go on."""
+    """The kubelet ends, and a new process starts after `for`; its containers go on."""
 
     name: ClassVar[str] = "kubelet-restart"
 
     node: str = argument("node", "the machine")
+    for_ns: int = argument("duration", "how long there is none; absent: 0s", required=False, default=0, name="for")
 
     def begin(self, world: World) -> None:
-        world.machine(self.node).restart_kubelet()
+        world.machine(self.node).restart_kubelet(self.for_ns)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -115,10 +115,10 @@ class Kubelet:
         )  # fmt: skip
         return self._process
 
-    def _start_again(self) -> None:
+    def _start_again(self, after_ns: int = 0) -> None:
         """Begin a new process after a boot or a restart."""
         self._starts += 1
-        delay = self.sim.latencies.draw("kubeletStart", self.name)
+        delay = after_ns + self.sim.latencies.draw("kubeletStart", self.name)
         self._clock.call_after(delay, self._started_again, self._starts, rank=self._rank)
 
     def _started_again(self, start: int) -> None:
@@ -187,10 +187,10 @@ class Kubelet:
         """A new process starts."""
         self._start_again()
 
-    def restarted(self) -> None:
-        """The process ends, and a new one starts."""
+    def restarted(self, after_ns: int) -> None:
+        """The process ends, and a new one starts after a time."""
         self._end_process()
-        self._start_again()
+        self._start_again(after_ns)
 
     def pressure_changed(self) -> None:
         """Look at the eviction signals."""

@@ -58,8 +58,8 @@ class Agent(Protocol):
     def link_restored(self) -> None:
         """The API server can be reached again."""
 
-    def restarted(self) -> None:
-        """The agent's process ends and begins anew; containers go on."""
+    def restarted(self, after_ns: int) -> None:
+        """The agent's process ends and begins anew after a time; containers go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,13 +390,13 @@ class Machine:
             if self.agent is not None:
                 self.agent.link_restored()
 
-    def restart_kubelet(self) -> None:
-        """Restart the kubelet's process; containers go on."""
+    def restart_kubelet(self, after_ns: int = 0) -> None:
+        """End the kubelet's process, and start another one after a time; containers go on."""
         for pod in self._pods.values():
             for container in pod.containers:
                 container.kill_at_ns = FOR_EVER  # the runtime drops a stop whose caller is gone; SIGTERM stays sent
         if self.powered and self.agent is not None:
-            self.agent.restarted()
+            self.agent.restarted(after_ns)
 
     def exit_container(self, key: Key, container: str | None = None, code: int = 1, reason: str = "") -> bool:
         """Let the process of a pod's container (default: its first) end now; False if there is none.

@@ -224,3 +224,31 @@ def test_machine_that_was_off_registers_its_node_and_runs_pods():
     bench.server.bind(pod, "new")
     bench.run(14)
     assert bench.times("Ready")
+
+
+def test_a_kubelet_that_is_away_restarts_nothing_and_catches_up():
+    bench = Bench(image(stop=1))
+    bench.pod()
+    bench.pod("gone")
+    bench.at(20, lambda: bench.machine.restart_kubelet(round(60e9)))
+    bench.exit_at(30)
+    bench.delete_at(40, "gone")
+    bench.pod_at(50, "late")
+    bench.run(79)
+    assert bench.kubelet.process is None
+    assert len(starts(bench)) == 1
+    assert bench.get("gone") is not None
+    bench.run(90)
+    assert 80 < starts(bench)[1] < 86
+    assert 80 < bench.time("Started", "late") < 86
+    assert bench.get("gone") is None
+
+
+def test_a_second_restart_of_a_kubelet_that_is_away_counts_from_then():
+    bench = Bench(image(stop=1))
+    bench.at(10, lambda: bench.machine.restart_kubelet(round(30e9)))
+    bench.at(20, lambda: bench.machine.restart_kubelet(round(30e9)))
+    bench.run(49)
+    assert bench.kubelet.process is None
+    bench.run(55)
+    assert bench.kubelet.process is not None

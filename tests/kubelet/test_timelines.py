@@ -135,8 +135,7 @@ def test_10_7_an_update_that_pulls_for_twenty_seconds_keeps_its_pod_away_for_som
 
 def test_5_6_2_a_kubelet_that_is_away_for_70_s_costs_readiness_and_no_restart():
     """The node is Unknown 40 to 60 s after the kubelet's end, its pods with it; both are back soon after its return."""
-    spec = "latencies: {kubeletStart: 70s}"
-    _, seen = play("6m", "at: 100s, fault: kubelet-restart, node: node-0", spec=spec)
+    _, seen = play("6m", "at: 100s, fault: kubelet-restart, node: node-0, for: 69s")
     assert 40 <= times(seen, "Unknown", "node-0", "Node")[0] - 100 <= 60
     assert 40 <= times(seen, "NotReady")[0] - 100 <= 60
     assert 170 <= times(seen, "Ready")[1] <= 187
@@ -144,7 +143,7 @@ def test_5_6_2_a_kubelet_that_is_away_for_70_s_costs_readiness_and_no_restart():
 
 
 def test_5_6_1_a_kubelet_restart_of_20_s_is_not_noticed():
-    _, seen = play("4m", "at: 100s, fault: kubelet-restart, node: node-0", spec="latencies: {kubeletStart: 20s}")
+    _, seen = play("4m", "at: 100s, fault: kubelet-restart, node: node-0, for: 19s")
     assert not times(seen, "Unknown", "node-0", "Node")
     assert not times(seen, "NotReady")
     assert len(times(seen, "Started")) == 1
