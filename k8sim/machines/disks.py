@@ -266,7 +266,7 @@ class Storage(StorageCalls):
             return
         del self._attached_to[node][name]
         row = self._note(name, "Detached", cause, node=node)
-        if any(n == node for n, _ in disk.mounts):
+        if self._is_mounted(name, node):
             path = self.fates.path_of_detach(name, node)
             row = self._note(name, "PulledAway", row, path=path, node=node, fenced=fenced)
             if fenced:
@@ -299,13 +299,26 @@ class Storage(StorageCalls):
         if hidden:
             self.beyond_reach(name, "L42", row, hidden=hidden)
 
-    def unmount(self, name: str, node: str, pod: str, cause: int = NO_CAUSE) -> None:
-        """Note that a pod no longer has a volume."""
+    def unmount(self, name: str, node: str, pod: str, cause: int = NO_CAUSE, flushes: bool = True) -> None:
+        """Note that a pod no longer has a volume.
+
+        Files of a server are flushed with the last mount on a machine; a device that is attached, when it is unstaged;
+        a directory of the machine stays in its cache.
+        """
         disk = self.disks.get(name)
         holder = disk.mounts.pop((node, pod), None) if disk is not None else None
         if holder is not None:
             del self._mounted_on[node][name, pod]
             self._note(name, "Unmounted", cause, node=node, pod=holder.name or pod)
+            if flushes and not self._is_device_or_directory(name) and not self._is_mounted(name, node):
+                self.sync(name, node)
+
+    def _is_device_or_directory(self, name: str) -> bool:
+        _, _, path = name.partition(":")
+        return bool(self.disk(name).attached) or (path.startswith(("/", TMPFS)) and not path.startswith("//"))
+
+    def _is_mounted(self, name: str, node: str) -> bool:
+        return any(n == node for n, _ in self.disk(name).mounts)
 
     def mounted_by(self, node: str, pod: str) -> list[str]:
         """Return the volumes that a pod (its UID) has."""
@@ -402,7 +415,7 @@ class Storage(StorageCalls):
     def power_lost(self, node: str, cause: int = NO_CAUSE) -> None:
         """Lose the page cache of a machine."""
         for name, pod in list(self._mounted_on.get(node, ())):
-            self.unmount(name, node, pod, cause)
+            self.unmount(name, node, pod, cause, flushes=False)
         for name in self._in_memory.pop(node, ()):
             self.wipe(name, "L5", cause)
         for name in self._written_on.pop(node, ()):
