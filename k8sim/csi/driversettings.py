@@ -15,6 +15,8 @@ from k8sim.api.quantity import parse_quantity
 from k8sim.csi.drivers import ALL_MODES, DEFAULT_FAMILY, FAMILIES, WELL_KNOWN, Driver
 from k8sim.sim.distributions import Distribution, parse_distribution
 
+LEAST_UPDATE_PERIOD_S: Final = 10
+
 # What a scenario may say of a driver: its field, and what it has to be.
 _FIELDS: Final[Mapping[str, tuple[str, type]]] = {
     "attach": ("attach", bool),
@@ -75,7 +77,14 @@ def parse_driver(raw: Mapping[str, Any]) -> Driver:
         else:
             known = [*_FIELDS, *_SIZES, "accessModes", "latencies", "like"]
             raise ValueError(f"{key}: unknown field; known are {', '.join(known)}")
+    _check_period(changes.get("node_allocatable_update_period_s"))
     return replace(base, **changes)
+
+
+def _check_period(period: int | None) -> None:
+    """Refuse what the API server does (ValidateCSIDriver)."""
+    if period is not None and period < LEAST_UPDATE_PERIOD_S:
+        raise ValueError(f"nodeAllocatableUpdatePeriodSeconds: must be at least {LEAST_UPDATE_PERIOD_S}")
 
 
 def _size(key: str, value: Any) -> int:

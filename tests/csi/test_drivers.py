@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from k8sim.csi.drivers import FAMILIES, WELL_KNOWN, Driver, find_driver
 from k8sim.csi.driversettings import parse_driver
+from k8sim.csi.schedulesettings import parse_schedule
 from k8sim.sim.distributions import Constant
 from tests.csi.scenes import scene
 
@@ -49,6 +52,10 @@ def test_a_scenario_describes_a_driver_by_its_differences() -> None:
         ({"name": "x", "accessModes": ["RWO"]}, "accessModes: expected a list"),
         ({"name": "x", "latencies": {"kubectl": "1s"}}, "latencies.kubectl: not a latency of storage"),
         ({"name": "x", "latencies": {"volumeAttach": "soon"}}, "latencies.volumeAttach: "),
+        (
+            {"name": "x", "nodeAllocatableUpdatePeriodSeconds": 9},
+            "nodeAllocatableUpdatePeriodSeconds: must be at least",
+        ),
         ({"name": "x", "colour": "red"}, "colour: unknown field"),
     ],
 )
@@ -99,3 +106,14 @@ def test_known_drivers_can_do_what_their_documentation_says() -> None:
 def test_the_limits_are_those_of_the_documentation() -> None:
     assert WELL_KNOWN["ebs.csi.aws.com"].volumes_per_node == 39
     assert WELL_KNOWN["pd.csi.storage.gke.io"].volumes_per_node == 16
+
+
+@pytest.mark.parametrize("parse", [parse_driver, parse_schedule])
+def test_every_field_is_documented(parse: Callable[[Mapping[str, Any]], object]) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text()
+    with pytest.raises(ValueError, match="known are") as refused:
+        parse(
+            {"name": "x", "every": "1h", "colour": "red"} if parse is parse_schedule else {"name": "x", "colour": "red"}
+        )
+    known = str(refused.value).partition("known are ")[2].split(", ")
+    assert [field for field in known if f"`{field}`" not in text] == []
