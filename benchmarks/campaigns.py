@@ -1,83 +1,173 @@
 #!/usr/bin/env python3
-"""CPU time of the lock-step engine against its SimPy reference, and of rare events.
+"""Replicate-years per CPU second of campaigns, on every engine; rare events; memory; two workers.
 
-    python benchmarks/campaigns.py
-    python benchmarks/campaigns.py --replicates 30000 --reference 100
+    python benchmarks/campaigns.py                       # the engines side by side, rare events
+    python benchmarks/campaigns.py --growth              # with replicates, members and nodes
+    python benchmarks/campaigns.py --memory 1000000      # peak memory of that many replicates of 30 days
+    python benchmarks/campaigns.py --workers             # one worker against two
 
-The campaign: a StatefulSet of 3 with zonal disks on 6 nodes in 3 zones for a year, about 800 events a replicate: nodes,
-zones and disks fail, containers crash, nodes are drained, the set is rolled. Both engines count the same events of the
-same replicates (checked here on those that the reference runs). CPU time of this process, medians of alternating
-rounds.
+The campaign is `campaign.yaml`. CPU time of this process (and of its workers), rounds of all engines alternate and
+ratios are taken round by round, so that a busy machine slows all alike; it is checked first that the lock-step engine
+and its reference count the same.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
+from k8sim.cluster import Cluster
 from k8sim.lockstep.campaign import FIGURES, Campaign
 from k8sim.lockstep.copies import CopyGroup
-from k8sim.lockstep.engine import CHUNK, run_lockstep
+from k8sim.lockstep.engine import run_lockstep
 from k8sim.lockstep.reference import run_reference
+from k8sim.lockstep.subset import campaign_of
+from k8sim.runner.experiment import experiment
 from k8sim.runner.rare import loss_probability
-from k8sim.sim.distributions import Exponential, Lognormal, Uniform, Weibull
-from k8sim.sim.units import DAY, HOUR, MINUTE, SECOND
+from k8sim.scenario import Scenario, load
+from k8sim.sim.distributions import Exponential
+from k8sim.sim.units import DAY, HOUR, SECOND
 
-YEAR = Campaign(
-    node_zone=(0, 1, 2, 0, 1, 2), replicas=3, horizon_ns=365 * DAY,
-    start=Lognormal(5 * SECOND, 60 * SECOND), catch_up=Uniform(0, 30 * SECOND), rebuild=Exponential(2 * HOUR),
-    stop=Uniform(SECOND, 20 * SECOND), attach=Uniform(SECOND, 10 * SECOND), detach=Uniform(SECOND, 10 * SECOND),
-    maintenance=Uniform(5 * MINUTE, 20 * MINUTE), replace=Exponential(HOUR), restore=Exponential(4 * HOUR),
-    node_outage=Lognormal(10 * MINUTE, 5 * HOUR), zone_outage=Exponential(2 * HOUR), node_life=Exponential(30 * DAY),
-    zone_life=Exponential(365 * DAY), crash=Weibull.from_mean(20 * DAY, 0.8), disk_life=Exponential(500 * DAY),
-    rollout_every=Uniform(10 * DAY, 20 * DAY), drain_every=Uniform(20 * DAY, 40 * DAY),
-    force_delete=Exponential(2 * HOUR),
-)  # fmt: skip
+SCENARIO = Path(__file__).with_name("campaign.yaml")
+YEAR = 365 * DAY
+WORK = 8_000
+"""Replicates of 30 days that one and two workers share."""
+
+
+def campaign(scenario: Scenario) -> Campaign:
+    """Return a scenario as a campaign."""
+    found = campaign_of(scenario).campaign
+    assert found is not None
+    return found
 
 
 def cpu(work: Callable[[], object]) -> float:
-    """Return the CPU seconds of some work."""
-    start = time.process_time()
+    """Return the CPU seconds of some work, those of its processes included."""
+    start = _cpu_now()
     work()
-    return time.process_time() - start
+    return _cpu_now() - start
 
 
-def check(n: int) -> None:
-    """See that both engines count the same."""
-    rows = [run_reference(YEAR, 1, replicate) for replicate in range(n)]
-    outcome = run_lockstep(YEAR, 1, np.arange(n))
+def _cpu_now() -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+def check(model: Campaign, n: int) -> float:
+    """See that lock-step and its reference count the same; return how many events a replicate has."""
+    rows = [run_reference(model, 1, replicate) for replicate in range(n)]
+    outcome = run_lockstep(model, 1, np.arange(n))
     for name in FIGURES:
         assert outcome.figures[name].tolist() == [getattr(row, name) for row in rows], name
+    return sum(row.events for row in rows) / n
+
+
+def engines(scenario: Scenario, replicates: int, reference: int, full: int, rounds: int) -> None:
+    """Measure the three engines on the same campaign."""
+    model = campaign(scenario)
+    events = check(model, reference)
+    years = scenario.duration_ns / YEAR
+    costs: dict[str, list[float]] = {"whole cluster (simpy)": [], "campaign on SimPy (reference)": [], "lockstep": []}
+    whole, slow, fast = costs.values()
+    for number in range(rounds):
+        whole.append(
+            cpu(lambda: [Cluster(scenario, replicate=r, keep_history=False).run() for r in range(full)]) / full
+        )
+        slow.append(cpu(lambda: [run_reference(model, 1, r) for r in range(reference)]) / reference)
+        fast.append(cpu(lambda: run_lockstep(model, 1, np.arange(replicates))) / replicates)
+        print(f"round {number + 1}: {slow[-1] / fast[-1]:.1f} x reference, {whole[-1] / fast[-1]:,.0f} x whole cluster")
+    print(f"\n{events:.0f} events a replicate\n")
+    print("| engine | replicates | replicate-years per CPU s | lockstep is so many times as fast |")
+    print("| --- | ---: | ---: | ---: |")
+    for (name, values), n in zip(costs.items(), (full, reference, replicates), strict=True):
+        ratio = statistics.median(v / f for v, f in zip(values, fast, strict=True))
+        print(f"| {name} | {n:,} | {years / statistics.median(values):,.2f} | {ratio:,.1f} |")
+
+
+def growth(scenario: Scenario) -> None:
+    """Measure how the cost of an event grows."""
+    base = replace(campaign(scenario), horizon_ns=60 * DAY)
+    print("| replicates | members | nodes | events a replicate | ns of CPU per event |")
+    print("| ---: | ---: | ---: | ---: | ---: |")
+    shapes = [(r, 3, 6) for r in (100, 1_000, 10_000, 30_000)] + [(10_000, m, 18) for m in (3, 5, 9)]
+    for replicates, members, nodes in [*shapes, (10_000, 3, 12), (10_000, 3, 48)]:
+        model = replace(base, replicas=members, node_zone=tuple(n % 3 for n in range(nodes)))
+        counted = []
+        seconds = statistics.median(
+            cpu(lambda: counted.append(run_lockstep(model, 1, np.arange(replicates)).figures["events"].sum()))  # noqa: B023
+            for _ in range(3)
+        )
+        events = float(counted[0])
+        print(f"| {replicates:,} | {members} | {nodes} | {events / replicates:.0f} | {seconds / events * 1e9:,.0f} |")
+
+
+def memory(scenario: Scenario, replicates: int) -> None:
+    """Measure the peak memory of many replicates, which are reduced as they come."""
+    month = replace(scenario, duration_ns=30 * DAY)
+    experiment(month, 10_000, engine="lockstep")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    seconds = cpu(lambda: experiment(month, replicates, engine="lockstep"))
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(
+        f"peak after 10,000 replicates: {before:.0f} MB; after {replicates:,}: {after:.0f} MB; {seconds:.0f} s of CPU"
+    )
+
+
+def workers(scenario: Scenario, rounds: int) -> None:
+    """Compare one worker with two: wall clock, and CPU, which does not depend on who else is there."""
+    month = replace(scenario, duration_ns=30 * DAY)
+    walls, cpus = [], []
+    for _ in range(rounds):
+        seen = []
+        for jobs in (1, 2):
+            start = time.perf_counter()
+            used = cpu(lambda: experiment(month, WORK, jobs=jobs, engine="lockstep"))  # noqa: B023
+            seen.append((time.perf_counter() - start, used))
+        walls.append(seen[0][0] / seen[1][0])
+        cpus.append(2 * seen[0][1] / seen[1][1])
+    print(f"two workers: {statistics.median(walls):.2f} x the throughput of one by the wall clock here;")
+    print(f"{statistics.median(cpus):.2f} x on two free cores, by the CPU time that both together need")
+
+
+def rare() -> None:
+    """Measure a probability of 1e-7."""
+    group = CopyGroup(3, 2, Exponential(30_000 * HOUR), Exponential(10 * HOUR))
+    found = []
+    seconds = cpu(lambda: found.append(loss_probability(group, YEAR / SECOND)))
+    estimate, gate = found[0]
+    error = estimate.half_width / estimate.value
+    print(f"\nP(loss in a year) = {estimate.value:.3g} within {error:.0%} (95 %): {seconds:.1f} s of CPU, ", end="")
+    print(f"mean likelihood ratio {gate.mean_ratio:.3f} ± {gate.ratio_error:.3f}")
 
 
 def main() -> None:
-    """Measure and print a table."""
+    """Measure and print tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--replicates", type=int, default=CHUNK, help="of the lock-step engine, stepped together")
+    parser.add_argument("--replicates", type=int, default=10_000, help="of the lock-step engine, stepped together")
     parser.add_argument("--reference", type=int, default=40, help="replicates of the reference")
+    parser.add_argument("--full", type=int, default=1, help="replicates of the whole cluster")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--growth", action="store_true")
+    parser.add_argument("--memory", type=int, metavar="N")
+    parser.add_argument("--workers", action="store_true")
     options = parser.parse_args()
-    check(options.reference)
-    slow, fast, ratios = [], [], []
-    for _ in range(options.rounds):
-        slow.append(cpu(lambda: [run_reference(YEAR, 1, r) for r in range(options.reference)]) / options.reference)
-        fast.append(cpu(lambda: run_lockstep(YEAR, 1, np.arange(options.replicates))) / options.replicates)
-        ratios.append(slow[-1] / fast[-1])
-    group = CopyGroup(3, 2, Exponential(30_000 * HOUR), Exponential(10 * HOUR))
-    start = time.process_time()
-    estimate, _ = loss_probability(group, 8760 * 3600.0)
-    rare = time.process_time() - start
-    print("| what | replicates | replicate-years per CPU second |")
-    print("| --- | ---: | ---: |")
-    print(f"| SimPy reference | {options.reference} | {1 / statistics.median(slow):,.0f} |")
-    print(f"| lock-step | {options.replicates:,} | {1 / statistics.median(fast):,.0f} |")
-    print(f"\nlock-step / reference: {statistics.median(ratios):.1f} x (equal results, replicate by replicate)")
-    error = estimate.half_width / estimate.value
-    print(f"P(loss in a year) = {estimate.value:.3g} within {error:.0%} (95 %): {rare:.1f} s of CPU")
+    scenario = load(SCENARIO)
+    if options.growth:
+        growth(scenario)
+    elif options.memory:
+        memory(scenario, options.memory)
+    elif options.workers:
+        workers(scenario, options.rounds)
+    else:
+        engines(scenario, options.replicates, options.reference, options.full, options.rounds)
+        rare()
 
 
 if __name__ == "__main__":

@@ -13,10 +13,12 @@ from pathlib import Path
 from k8sim.api.scheme import KINDS
 from k8sim.api.simulated import is_simulated
 from k8sim.faults.catalogue import FAULTS
+from k8sim.runner.names import CAMPAIGNS, NAMES
 from k8sim.scenario import load
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+BATCHES = ROOT / "docs" / "batches.md"
 ENVIRONMENT = {**os.environ, "COLUMNS": "110", "NO_COLOR": "1", "PYTHONPATH": str(ROOT)}
 
 
@@ -60,8 +62,17 @@ def kinds() -> str:
     return textwrap.fill(f"Kinds that act: {', '.join(names)}.", 120)
 
 
+def names() -> str:
+    """Return the table of the names of metrics."""
+    lines = ["| of | metric | unit | meaning |", "| --- | --- | --- | --- |"]
+    for figure in NAMES:
+        only = " (lock-step engine only)" if figure in CAMPAIGNS else ""
+        lines.append(f"| {figure.of} | `{figure.name}` | {figure.unit} | {figure.meaning}{only} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
-    """Rewrite the README."""
+    """Rewrite the README, and the table of names of metrics."""
     text = README.read_text("utf-8")
     text = re.sub(r"^```console\n.*?^```$", refreshed, text, flags=re.MULTILINE | re.DOTALL)
     text = re.sub(r"^\| fault \|.*?(?=\n\n)", lambda _: faults(), text, count=1, flags=re.MULTILINE | re.DOTALL)
@@ -69,6 +80,9 @@ def main() -> None:
     text = re.sub(r"^\| scenario \|.*?(?=\n\n)", lambda _: table, text, count=1, flags=re.MULTILINE | re.DOTALL)
     text = re.sub(r"^Kinds that act:.*?(?=\n\n)", kinds(), text, count=1, flags=re.MULTILINE | re.DOTALL)
     README.write_text(text, "utf-8")
+    batches = BATCHES.read_text("utf-8")
+    between = re.compile(r"(?<=<!-- names: begin \(tools/refresh_readme.py\) -->\n).*?(?=<!-- names: end)", re.DOTALL)
+    BATCHES.write_text(between.sub(lambda _: names() + "\n", batches), "utf-8")
 
 
 if __name__ == "__main__":

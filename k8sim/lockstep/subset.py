@@ -131,6 +131,8 @@ def _failures(
         notes.outside.append("failures: zone-outage, but the nodes have no zones")
     if "disk-loss" in rules and not shape.claims:
         notes.outside.append("failures: disk-loss, but the set has no claims")
+    if "disk-loss" in rules:
+        notes.simplified.append("failures: disk-loss: a new disk and a new pod are there at once, without an operator")
     node, zone = rules.get("node-crash"), rules.get("zone-outage")
     return {
         "node_life": _every(node), "node_outage": (node.lasts if node else None) or NOTHING,
