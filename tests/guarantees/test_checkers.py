@@ -433,6 +433,7 @@ STORIES: dict[str, tuple[Story, str]] = {
         "violated",
     ),
     "acknowledged-writes-kept": (Story().row("Application", "db", "Lost", cause="unflushed"), "unflushed"),
+    "one-leader": (Story().row("Application", "db", "TwoLeaders", members=["db-0"]), "split brain"),
 }  # fmt: skip
 
 
