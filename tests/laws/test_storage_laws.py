@@ -112,8 +112,8 @@ class Laws:
         elif event == "PulledAway":
             self.forced.add(name)
         elif event == "Attached":
-            attached = self.world.storage.disk(name).attached
-            assert len(attached) <= 1 or name in self.forced, f"attached to {sorted(attached)} without force"
+            others = [n for n in self.world.storage.disk(name).attached if n != detail["node"]]
+            assert not others, f"attached to {detail['node']} while it is to {others}"
         elif event == "SecondWriter" and len(detail["nodes"]) > 1:  # type: ignore[arg-type]
             assert name in self.forced, f"mounted on {detail['nodes']} without force"
 
