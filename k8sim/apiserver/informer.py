@@ -59,7 +59,7 @@ class Informer(Generic[T]):
         self._objects: dict[Key, T] = {}
         self._handlers: list[Handler] = []
         self._indexers: dict[str, IndexFunction[T]] = {}
-        self._indexes: dict[str, dict[Hashable, dict[Key, T]]] = {}
+        self._indexes: dict[str, dict[Hashable, dict[Key, None]]] = {}
         self._node = node
         self._process = process
         self._lag = server.sim.latencies.sampler("watch", f"{process}/{cls.kind}")
@@ -94,7 +94,7 @@ class Informer(Generic[T]):
         if name == "namespace" and name not in self._indexes:
             self.add_index(name, lambda o: (o.metadata.namespace,))
         found = self._indexes[name].get(value)
-        return found.values() if found else ()
+        return map(self._objects.__getitem__, found) if found else ()
 
     def __len__(self) -> int:
         return len(self._objects)
@@ -102,14 +102,18 @@ class Informer(Generic[T]):
     # ---- set-up ---------------------------------------------------------------------------------------------
 
     def add_index(self, name: str, function: IndexFunction[T]) -> None:
-        """Keep an index: ``function`` gives the values under which an object is filed. Adding it twice is harmless."""
+        """Keep an index: ``function`` gives the values under which an object is filed. Adding it twice is harmless.
+
+        It may ask for an object's metadata and spec, not for its status: most changes are of the status alone, and
+        leave all indexes as they are.
+        """
         if name in self._indexers:
             return
         self._indexers[name] = function
-        index: dict[Hashable, dict[Key, T]] = {}
+        index: dict[Hashable, dict[Key, None]] = {}
         for key, obj in self._objects.items():
             for value in function(obj):
-                index.setdefault(value, {})[key] = obj
+                index.setdefault(value, {})[key] = None
         self._indexes[name] = index
 
     def add_handler(self, handler: Handler, replay: bool = True) -> None:
@@ -232,14 +236,15 @@ class Informer(Generic[T]):
             self._objects[key] = change.new  # type: ignore[assignment]
         if change.old is not cached or change.type != type_:
             change = Change(type_, cached, change.new, change.row, change.actor)
-        for name, function in self._indexers.items():
-            self._refile(self._indexes[name], function, key, cached, change)
+        if change.type != "MODIFIED" or not _alike_but_for_status(cached, change.new):
+            for name, function in self._indexers.items():
+                self._refile(self._indexes[name], function, key, cached, change)
         for handler in self._handlers:
             handler(change)
 
     def _refile(
         self,
-        index: dict[Hashable, dict[Key, T]],
+        index: dict[Hashable, dict[Key, None]],
         function: IndexFunction[T],
         key: Key,
         cached: T | None,
@@ -254,7 +259,15 @@ class Informer(Generic[T]):
                     if not files:
                         del index[value]
         for value in values:
-            index.setdefault(value, {})[key] = change.new  # type: ignore[assignment]
+            index.setdefault(value, {})[key] = None
+
+
+def _alike_but_for_status(old: Object | None, new: Object) -> bool:
+    """Tell whether two versions share what indexes are made of; what a write does not change is the same object."""
+    if old is None or getattr(old, "spec", None) is not getattr(new, "spec", None):
+        return False
+    a, b = old.metadata, new.metadata
+    return a.labels is b.labels and a.annotations is b.annotations and a.owner_references is b.owner_references
 
 
 class SharedInformers:

@@ -146,7 +146,8 @@ class Clock:
         if event._value is simpy.events.PENDING:
             event._ok = True
             event._value = value
-            self.env.schedule(event, priority=rank ^ self._salt)  # type: ignore[arg-type]
+            env = self.env
+            heappush(env._queue, (self.now, rank ^ self._salt, next(env._eid), event))  # type: ignore[misc]
 
     def signal(self, rank: int = 0) -> Signal:
         """Return a new signal."""
@@ -166,8 +167,12 @@ class Clock:
                 what(*entry[4])
             elif what is stop:
                 return
-            else:
-                _process(what)
+            else:  # an event, as in `simpy.Environment.step`
+                callbacks, what.callbacks = what.callbacks, None
+                for callback in callbacks:
+                    callback(what)
+                if not what._ok and not hasattr(what, "_defused"):
+                    raise what._value  # a process has failed, and nobody waited for it
 
     def next_on_grid(self, phase_ns: int, period_ns: int, after_ns: int | None = None) -> int:
         """Return the first time of a periodic loop that is not before ``after_ns`` (now): a virtual poll.
@@ -176,12 +181,3 @@ class Clock:
         """
         t = self.now if after_ns is None else after_ns
         return t + (phase_ns - t) % period_ns
-
-
-def _process(event: Event) -> None:
-    """Tell those who wait for an event (`simpy.Environment.step`)."""
-    callbacks, event.callbacks = event.callbacks, None  # type: ignore[assignment]
-    for callback in callbacks:
-        callback(event)
-    if not event._ok and not hasattr(event, "_defused"):
-        raise event._value  # a process has failed, and nobody waited for it

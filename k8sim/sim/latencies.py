@@ -106,10 +106,16 @@ class Latencies:
         if isinstance(law, Constant):
             fixed = law.quantile(0.5)
             return lambda: fixed
-        uniform = self._streams.stream(entity, name).uniform
-        if isinstance(law, Uniform):  # the common case, without a call
+        stream = self._streams.stream(entity, name)
+        uniform = stream.uniform
+        if isinstance(law, Uniform):  # the common case, with as few calls as can be
             low, width = law.low_ns, law.high_ns - law.low_ns
-            return lambda: low + int(uniform() * width)
+
+            def draw() -> int:
+                ahead = stream.ahead
+                return low + int((ahead.pop() if ahead else uniform()) * width)
+
+            return draw
         quantile = law.quantile
         return lambda: quantile(uniform())
 

@@ -127,9 +127,9 @@ def uniforms_of(
 
 
 class Stream:
-    """The draws of one address, in order. A handle for hot loops."""
+    """The draws of one address, in order. ``ahead`` holds what is drawn ahead, next one last, for hot loops."""
 
-    __slots__ = ("_block", "_buffer", "_h0", "_h1", "_keys", "_next", "_replicate")
+    __slots__ = ("_block", "_h0", "_h1", "_keys", "_next", "_replicate", "ahead")
 
     def __init__(self, keys: RoundKeys, replicate: int, h0: int, h1: int) -> None:
         self._keys = keys
@@ -138,12 +138,12 @@ class Stream:
         self._h1 = h1
         self._next = 0  # first occurrence that was never buffered
         self._block = _FIRST_BLOCK
-        self._buffer: list[float] = []  # drawn ahead, next one last
+        self.ahead: list[float] = []
 
     def uniform(self) -> float:
         """The next number, in the open interval (0, 1)."""
-        buffer = self._buffer
-        return buffer.pop() if buffer else self._draw()
+        ahead = self.ahead
+        return ahead.pop() if ahead else self._draw()
 
     def uniform_at(self, occurrence: int) -> float:
         """The number of that occurrence (from 0); changes nothing."""
@@ -155,7 +155,7 @@ class Stream:
     @property
     def occurrence(self) -> int:
         """Occurrence of the next draw, which is how many were drawn."""
-        return self._next - len(self._buffer)
+        return self._next - len(self.ahead)
 
     def _draw(self) -> float:
         first = self._next
@@ -165,8 +165,8 @@ class Stream:
         block = self._block
         self._next = first + block
         self._block = min(block * _BLOCK_GROWTH, _LAST_BLOCK)
-        self._buffer = _lanes(self._keys, block).uniforms(first, self._replicate, self._h0, self._h1)
-        return self._buffer.pop()
+        self.ahead = _lanes(self._keys, block).uniforms(first, self._replicate, self._h0, self._h1)
+        return self.ahead.pop()
 
 
 class Streams:
