@@ -150,6 +150,8 @@ class _Checker:
             if not isinstance(value, list | tuple):
                 return self._wrong_type(path, "a list", value)
             for i, item in enumerate(value):
+                if item is None and type_[1:] != "o":
+                    self._wrong_type((*path, i), "an item", item)
                 self.value(type_[1:], item, (*path, i))
         elif type_[0] == "{":
             if not isinstance(value, Mapping):
@@ -201,6 +203,8 @@ class _Checker:
         elif type_ == "x":
             if not is_int and not isinstance(value, str):
                 self._wrong_type(path, "an integer or a string", value)
+            elif is_int and not -(2**31) <= value < 2**31:
+                self._errors.append(invalid(path, value, "must fit in 32 bits"))
         elif type_ == "q":
             self._quantity(value, path)
 

@@ -143,7 +143,8 @@ def _members(part: Part | None, workload: Part, kind: str, namespace: str, manif
         if part is not None and part.integer(1, MAX_MEMBERS) != 1:
             raise part.error("the pods of a Deployment are one member", "members with names need a StatefulSet")
         return (name,)
-    count = part.integer(1, MAX_MEMBERS) if part is not None else int(spec.get("replicas", 1))
+    wanted = spec.get("replicas")
+    count = part.integer(1, MAX_MEMBERS) if part is not None else 1 if wanted is None else int(wanted)
     if count < 1:
         raise workload.error(f"StatefulSet {name!r} has no replicas at the beginning", "say how many: members: 3")
     start = int((spec.get("ordinals") or {}).get("start") or 0)

@@ -39,6 +39,8 @@ class Part:
 
     def child(self, key: str) -> Part | None:
         """The value under a key; None if there is none, or null."""
+        if not isinstance(self.value, dict):
+            raise self._unexpected("a mapping")
         return None if self.value.get(key) is None else Part(self.document, (*self.path, key))
 
     def mapping(self, known: Iterable[str] | None = None) -> dict[str, Part]:

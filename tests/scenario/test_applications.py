@@ -46,6 +46,13 @@ def test_a_preset_and_what_is_set_beside_it() -> None:
     assert db.rules.election_delay == PRESETS["raft"].rules.election_delay
 
 
+def test_a_set_that_does_not_say_how_many_has_one_member() -> None:
+    """A null is the same as nothing."""
+    section = "  applications:\n    - {name: db, statefulSet: db, preset: raft}\n"
+    (db,) = loads(HEAD + section + SET.replace("replicas: 3", "replicas: null")).applications
+    assert db.members == ("db-5",)
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_can_be_used_and_says_where_it_comes_from(preset: str) -> None:
     text = f"  applications: [{{name: db, statefulSet: db, preset: {preset}, writes: 1/s}}]\n"
