@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from k8sim.api.core import Container, ContainerState, ContainerStatus, ExecAction, Pod, PodSpec, PodStatus, Probe
@@ -277,6 +277,8 @@ def moments(most: int) -> st.SearchStrategy[int]:
 @st.composite
 def some_answers(draw: st.DrawFn) -> Answers:
     def window() -> tuple[int, int]:
+        if draw(st.booleans()):
+            return 0, 0
         begin = draw(moments(END // 2))
         return begin, begin + draw(st.sampled_from([0, 1, 3, 9, 30])) * SECOND + 777
 
@@ -326,15 +328,31 @@ def lives(draw: st.DrawFn) -> list[Step]:
 probes = st.builds(
     Probe,
     exec=st.sampled_from([None, ExecAction(command=("check",))]),
-    period_seconds=st.integers(1, 4),
-    timeout_seconds=st.integers(1, 5),
+    period_seconds=st.sampled_from([1, 1, 2, 4]),
+    timeout_seconds=st.sampled_from([1, 2, 5]),
     success_threshold=st.integers(1, 3),
     failure_threshold=st.integers(1, 4),
     initial_delay_seconds=st.sampled_from([0, 0, 1, 5]),
 )
 
 
-@settings(max_examples=300)
+def begun(answers: Answers, *later: Step) -> list[Step]:
+    """A container that is started, and answers so, from second 1 on."""
+    at = SECOND + 500 * MILLISECOND
+    view = View("c1", since=SECOND, started=True)
+    return [Step(at, "answers", answers=answers), Step(at, "view", view=view), *later]
+
+
+SLOW = Answers(takes_ns=4700 * MILLISECOND)
+# Chance rarely brings these about: answers that change while one is awaited; a process that ends while an attempt is
+# under way that was stepped over.
+CHANGED = begun(SLOW, *(Step(n * SECOND + 1, "answers", answers=SLOW) for n in (4, 9, 17)))
+ENDED = begun(replace(SLOW, takes_ns=2100 * MILLISECOND), Step(21 * SECOND, "ends"))
+
+
+@settings(max_examples=250)
+@example("readiness", Probe(period_seconds=1, timeout_seconds=5, success_threshold=3), CHANGED, True, 0)
+@example("liveness", Probe(period_seconds=4, timeout_seconds=5), ENDED, True, 0)
 @given(st.sampled_from(["startup", "readiness", "liveness"]), probes, lives(), st.booleans(), st.integers(0, 999))
 def test_the_computed_probe_is_the_ticking_one(
     kind: ProbeKind, probe: Probe, steps: list[Step], restarts: bool, begins_ms: int
