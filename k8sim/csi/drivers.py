@@ -48,6 +48,8 @@ class Driver:
     node_allocatable_update_period_s
         How often nodes report their limits anew (CSIDriver.spec.nodeAllocatableUpdatePeriodSeconds), which then count
         the places that are taken; None: never, and a pod for which there is no place waits.
+    fs_type, fs_group_policy
+        File system of new volumes, and whether kubelets give their files a pod's group (CSIDriver.spec.fsGroupPolicy).
     second_publish
         A volume for one node can be attached to another one while it is still attached: the driver does not refuse.
     fences
@@ -83,6 +85,7 @@ class Driver:
     slots_taken: int = 0
     node_allocatable_update_period_s: int | None = None
     fs_type: str = "ext4"
+    fs_group_policy: str = "ReadWriteOnceWithFSType"
     second_publish: bool = False
     fences: bool = True
     snapshots_survive_volume: bool = True

@@ -31,6 +31,7 @@ _FIELDS: Final[Mapping[str, tuple[str, type]]] = {
     "nodeAllocatableUpdatePeriodSeconds": ("node_allocatable_update_period_s", int),
     "storageCapacity": ("storage_capacity", bool),
     "fsType": ("fs_type", str),
+    "fsGroupPolicy": ("fs_group_policy", str),
     "secondPublish": ("second_publish", bool),
     "fences": ("fences", bool),
     "sizeEnforced": ("size_enforced", bool),
@@ -40,6 +41,7 @@ _SIZES: Final[Mapping[str, str]] = {"capacity": "capacity_bytes", "maxVolumeSize
 _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "topology": ("", "zone", "region", "node"),
     "expansion": ("online", "offline", "none"),
+    "fsGroupPolicy": ("ReadWriteOnceWithFSType", "File", "None"),
 }
 
 

@@ -102,6 +102,7 @@ class Installation:
                 spec = CSIDriverSpec(
                     attach_required=driver.attach,
                     storage_capacity=driver.storage_capacity,
+                    fs_group_policy=driver.fs_group_policy,
                     node_allocatable_update_period_seconds=driver.node_allocatable_update_period_s,
                 )
                 self.server.create(CSIDriver(metadata=ObjectMeta(name=driver.name), spec=spec), ACTOR)

@@ -22,7 +22,7 @@ from k8sim.kubelet.prober import ProbeManager
 from k8sim.kubelet.restart import should_all_containers_restart
 from k8sim.kubelet.runtime import RuntimeManager, SyncResult
 from k8sim.kubelet.status import StatusManager
-from k8sim.kubelet.volumes import AttachLimitExceeded, VolumeManager, VolumeTimeout
+from k8sim.kubelet.volumes import AttachLimitExceeded, VolumeManager, VolumesUnusable, VolumeTimeout
 from k8sim.machines.answers import ProbeKind
 from k8sim.machines.machine import Machine
 from k8sim.machines.records import RUNNING, RuntimePodStatus
@@ -76,7 +76,7 @@ class PodSync:
         except AttachLimitExceeded as error:
             self._reject(pod, ATTACH_LIMIT_EXCEEDED, str(error), cause)
             return True
-        except VolumeTimeout as error:
+        except (VolumesUnusable, VolumeTimeout) as error:
             self._record(pod, "Warning", "FailedMount", str(error))
             raise SyncError(str(error)) from None
         if not mounted:

@@ -53,6 +53,10 @@ class VolumeTimeout(Exception):
     """A pod's volumes could not be mounted in time."""
 
 
+class VolumesUnusable(Exception):
+    """A pod's claims are not such that their volumes could be mounted."""
+
+
 class AttachLimitExceeded(Exception):
     """A pod's volumes could not be mounted in time, and never will be: the node takes no more of them."""
 
@@ -63,14 +67,23 @@ class PodVolumes:
 
     pod: Pod
     done: Event
+    stumbles: Event
     mounted_at: int | None = None
     unmounted_at: int | None = None
     why: str = "not mounted yet"
+    problem: str = ""
+    stumbled_ns: int = 0
     tasks: list[Task] = field(default_factory=list)
     specs: list[ClaimVolume] = field(default_factory=list)
     pending: int = 0
     begun: bool = False
     evicted: bool = False
+
+    def stumble(self, problem: str, clock: Clock, delay_ns: int, rank: int) -> None:
+        """Note what the populator stumbles over in its next loop."""
+        self.problem, self.stumbled_ns = problem, clock.now + delay_ns
+        clock.fire(self.stumbles, None, rank)
+        self.stumbles = clock.event()
 
     def is_mounted(self) -> bool:
         """Whether all volumes are mounted."""
@@ -117,13 +130,15 @@ class VolumeManager:
 
         Raises
         ------
+        VolumesUnusable
+            The populator has stumbled over a claim, which ends the wait; it goes on trying beside (PopPodErrors).
         VolumeTimeout, AttachLimitExceeded
         """
         if not pod.spec.volumes or not used_volumes(pod):
             return True
         volumes = self._pods.get(pod.uid)
         if volumes is None:
-            volumes = self._pods[pod.uid] = PodVolumes(pod, self._clock.event())
+            volumes = self._pods[pod.uid] = PodVolumes(pod, self._clock.event(), self._clock.event())
             volumes.tasks.append(self._spawn(self._mount_pod(volumes)))
         start = self._clock.now
         deadline = start + VOLUME_TIMEOUT
@@ -136,11 +151,19 @@ class VolumeManager:
                 if any(self.devices.finds_no_place(spec) for spec in volumes.specs):
                     raise AttachLimitExceeded("Node has reached its volume attachment limit, rejecting pod")
                 raise VolumeTimeout(f"unable to mount volumes: {volumes.why}")
-            yield first_of(self._clock, self._rank, cancel, volumes.done, until_ns=deadline)
+            if volumes.problem and self._clock.now >= volumes.stumbled_ns:
+                yield from self._until_poll(start, cancel)
+                raise VolumesUnusable(f"Unable to attach or mount volumes: {volumes.problem}")
+            until = volumes.stumbled_ns if volumes.problem else deadline
+            yield first_of(self._clock, self._rank, cancel, volumes.done, volumes.stumbles, until_ns=until)
+        yield from self._until_poll(start, cancel)
+        return not cancel.processed
+
+    def _until_poll(self, start: int, cancel: Event) -> Generator[Event, Any, None]:
+        """Wait until the sync looks again, which it has done every 300 ms since it began."""
         poll = start + -((start - self._clock.now) // VOLUME_POLL) * VOLUME_POLL
         if poll > self._clock.now and not cancel.processed:
             yield first_of(self._clock, self._rank, cancel, until_ns=poll)
-        return not cancel.processed
 
     def pod_stopped(self, pod: Pod, evicted: bool = False) -> None:
         """Begin to unmount: the pod's containers have stopped."""
@@ -206,7 +229,9 @@ class VolumeManager:
             if problem is None:
                 break
             volumes.why = problem
+            volumes.stumble(problem, self._clock, int(self._loops.uniform() * LOOP), self._rank)
             yield from self._claim_change(pod)
+        volumes.problem = ""
         volumes.specs = specs
         volumes.begun = True
         for spec in specs:

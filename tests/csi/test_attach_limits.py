@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from k8sim.api.storage import CSIDriver, CSINode, VolumeAttachment
+from k8sim.sim.units import SECOND
 from tests.csi.scenes import Scene, scene
 
 PATIENCE = 123
@@ -34,6 +37,16 @@ def test_3_6_without_an_update_period_the_pod_waits_for_ever() -> None:
     failed = [a for a in told.server.list(VolumeAttachment) if not a.status.attached]
     assert [a.status.attach_error.error_code for a in failed if a.status.attach_error] == [8]
     assert _count(told) == 2
+
+
+def test_attempts_to_attach_are_half_a_second_apart_and_then_twice_that() -> None:
+    """storage.md 0.2: the back-off of operations on a volume, 0.5 s to 122 s."""
+    told = _crowded().run(1000)
+    times = [r.t / SECOND for r in told.rows("Event", event="FailedAttachVolume")]
+    gaps = [b - a for a, b in pairwise(times)]
+    assert gaps[:8] == pytest.approx([0.5, 1, 2, 4, 8, 16, 32, 64], abs=0.3)
+    assert gaps[8:] == pytest.approx([122] * len(gaps[8:]), abs=1)
+    assert len(gaps) > 12
 
 
 def test_3_6_with_an_update_period_the_pod_is_rejected_and_the_limit_corrected() -> None:

@@ -127,6 +127,17 @@ def test_17_group_ownership_costs_a_walk_at_every_start_of_a_pod(policy: str, wa
     assert (second - 400 > 250) == (walks == 2)
 
 
+@pytest.mark.parametrize(("policy", "walks"), [("ReadWriteOnceWithFSType", True), ("File", True), ("None", False)])
+def test_3_7_the_drivers_policy_decides_whether_the_group_is_set(policy: str, walks: bool) -> None:
+    slow = scene(
+        latencies="volumeOwnershipWalk: 40s",
+        security="securityContext: {fsGroup: 1000}",
+        cluster=f"cluster: {{storageDrivers: [{{name: ebs.csi.aws.com, fsGroupPolicy: {policy}}}]}}",
+    ).run(100)
+    assert (slow.when("Pod", "web-0", "Started") > 40) is walks
+    assert slow.happened("Event", "web-0", "VolumePermissionChangeInProgress") is walks
+
+
 def test_18_a_failing_mount_is_tried_at_half_a_second_and_twice_that() -> None:
     failing = scene(latencies="volumeStage: 1ms")
     failing.storage.fail_calls(frozenset({"volumeStage"}), "Internal", until_ns=100 * 10**9)
