@@ -48,7 +48,7 @@ def test_a_preset_and_what_is_set_beside_it() -> None:
 
 def test_a_set_that_does_not_say_how_many_has_one_member() -> None:
     """A null is the same as nothing."""
-    section = "  applications:\n    - {name: db, statefulSet: db, preset: raft}\n"
+    section = "  applications:\n    - {name: db, statefulSet: db, preset: raft, writes: 10/s}\n"
     (db,) = loads(HEAD + section + SET.replace("replicas: 3", "replicas: null")).applications
     assert db.members == ("db-5",)
 
