@@ -72,9 +72,8 @@ def test_6_a_raw_volume_that_is_mounted_as_files_keeps_its_pod_waiting(mode: str
 
 def test_6_the_kubelet_says_at_once_and_at_each_sync_what_is_wrong_with_a_claim() -> None:
     """storage.md 3.5: what the populator stumbles over ends the wait; the pod is synced again after 10 to 15 s."""
-    told = world(static("csi: {driver: rbd.csi.ceph.com, volumeHandle: image}", "ReadWriteOnce", "Block"), pod()).run(
-        200
-    )
+    image = static("csi: {driver: rbd.csi.ceph.com, volumeHandle: image}", "ReadWriteOnce", "Block")
+    told = world(image, pod()).run(200)
     times = [r.t / SECOND for r in told.rows("Event", "app", "FailedMount")]
     assert times[0] - told.when("Pod", "app", "Scheduled") < 1
     assert all(10 <= b - a <= 16.5 for a, b in pairwise(times))
