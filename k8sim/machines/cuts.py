@@ -22,7 +22,8 @@ class Cuts:
 
     def side(self, node: str) -> Side:
         """Return on which side of all cuts a machine is."""
-        return tuple(sorted(self._behind.get(node, ())))
+        behind = self._behind.get(node)
+        return tuple(sorted(behind)) if behind else ()
 
     def begin(self, cut: str, nodes: Iterable[str], row: int) -> None:
         """Cut machines off from all others, together."""

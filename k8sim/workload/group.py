@@ -153,6 +153,10 @@ class Group:
         """Return the sides on which there are processes, that of the control plane first."""
         return sorted({(), *(self.side_of(r) for r in self.replicas.values())})
 
+    def is_cut(self) -> bool:
+        """Tell whether any process is cut off from where the control plane is."""
+        return any(self.side_of(r) for r in self.replicas.values())
+
     def at_leader(self, member: str) -> bool:
         """Tell whether a member runs on the leader's side (without a leader: the control plane's)."""
         replica = self.replicas.get(member)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from k8sim.machines.cuts import Side
@@ -42,19 +43,28 @@ class Leadership:
         sides = group.sides() if self._rules.election == "majority" else [()]
         why_not = ""
         for side in sides:
-            fit, why = candidates(self._rules, group.standings(side), group.virgin)
-            if group.backups and not group.virgin:
-                fit = [s for s in fit if not s.empty]  # a backup is better than nothing
+            fit, why = self.fit(group.standings(side))
             if fit:
                 return side, fit, ""
             why_not = why_not or why
         return (), [], why_not
+
+    def fit(self, standings: Sequence[Standing]) -> tuple[list[Standing], str]:
+        """Return who may be elected among members that stand so, and if nobody, why."""
+        virgin = self._group.virgin
+        fit, why = candidates(self._rules, standings, virgin)
+        if self._group.backups and not virgin:
+            fit = [s for s in fit if not s.empty]  # a backup is better than nothing
+        return fit, why
 
     # ---- when -------------------------------------------------------------------------------------------------------
 
     def settle(self, row: int) -> None:
         """Elect, now or after the delay, where somebody can be and no leader is."""
         group = self._group
+        if group.leader is not None and not group.is_cut():
+            self._cancel()
+            return
         side, fit, _ = self.electorate()
         names = [s.name for s in fit]
         if group.leader is not None and (not fit or group.side_of(group.leader) == side):

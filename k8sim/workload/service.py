@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from k8sim.sim.trace import NO_CAUSE
 from k8sim.workload.amounts import Flow, whole
 from k8sim.workload.copies import Replica
-from k8sim.workload.rules import why_not_readable, why_not_writable
+from k8sim.workload.rules import Standing, why_not_readable, why_not_writable
 
 if TYPE_CHECKING:
     from k8sim.workload.group import Group
@@ -51,7 +52,8 @@ class Service:
 
     def settle(self, row: int) -> None:
         """Open or close for writes and reads."""
-        closed, unreadable, rate = self._judge()
+        standings = self._group.standings()
+        closed, unreadable, rate = self._judge(standings)
         numerator, denominator = self._share
         stays = self._rate * numerator // denominator if self._group.others.ghosts else 0
         self._group.others.write(stays)
@@ -61,31 +63,30 @@ class Service:
         self._note("Reads", self.why_unreadable, unreadable, row)
         changed = (closed == "") != (self.why_closed == "")
         self.why_closed, self.why_unreadable = closed, unreadable
-        self._note_quorum(row)
+        self._note_quorum(standings, row)
         self._note_copies(row)
         if changed:
             self.write_counts(row)
             self._group.followers.rate_changed()
 
-    def _judge(self) -> tuple[str, str, int]:
+    def _judge(self, standings: Sequence[Standing]) -> tuple[str, str, int]:
         """Return why clients cannot write, why they cannot read, and at which rate the leader writes."""
         group = self._group
         rules, leader = group.rules, group.leader
         if leader is None:
             _, _, nobody = group.leadership.electorate()
-            standings = group.standings()
             closed = nobody or why_not_writable(rules, standings, None)
             unreadable = why_not_readable(rules, standings, None)
             return closed, (nobody or unreadable) if unreadable else "", 0
         side = group.side_of(leader)
-        blocked = why_not_writable(rules, group.standings(side), leader.member)
         if side:  # only the clients that were cut off together with it reach it
+            blocked = why_not_writable(rules, group.standings(side), leader.member)
             numerator, denominator = self._share
-            unreadable = why_not_readable(rules, group.standings(), None)
+            unreadable = why_not_readable(rules, standings, None)
             local = 0 if blocked else self._rate * numerator // denominator
             return "the leader is cut off", unreadable and "the leader is cut off", local
-        unreadable = why_not_readable(rules, group.standings(), leader.member)
-        return blocked, unreadable, 0 if blocked else self._rate
+        blocked = why_not_writable(rules, standings, leader.member)
+        return blocked, why_not_readable(rules, standings, leader.member), 0 if blocked else self._rate
 
     def write(self, replica: Replica, rate: int) -> None:
         """Let a process write at a rate from now on."""
@@ -102,12 +103,14 @@ class Service:
                 f"{what}Available", row
             )
 
-    def _note_quorum(self, row: int) -> None:
+    def _note_quorum(self, standings: Sequence[Standing], row: int) -> None:
         """Write down whether there is a majority that could elect, where one is needed."""
         group = self._group
         if group.rules.election != "majority" or len(group.voters) == 1:
             return
-        _, fit, why = group.leadership.electorate()
+        fit, why = group.leadership.fit(standings)
+        if not fit and group.is_cut():
+            _, fit, why = group.leadership.electorate()
         if bool(fit) != self._quorum:
             self._quorum = bool(fit)
             group.note("Quorum", row) if fit else group.note("QuorumLost", row, reason=why)
