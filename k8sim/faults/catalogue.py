@@ -25,6 +25,7 @@ from k8sim.faults.nodes import (
 )
 from k8sim.faults.services import APIServerOutage, ControllerManagerRestart, RegistryOutage
 from k8sim.faults.storage import DiskLoss, DiskSlow, StorageOutage
+from k8sim.sim.units import format_duration
 
 CLASSES: Final[tuple[type[Fault], ...]] = (
     NodeCrash, NodePartition, NodeIsolation, KubeletRestart, NodeShutdown, NodeSlow, MemoryPressure, DiskPressure,
@@ -72,6 +73,16 @@ def target_of(fault: type[Fault]) -> ArgumentType | None:
             target: ArgumentType = field.metadata["type"]
             return target
     return None
+
+
+def written(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a fault's arguments as a file gives them: durations with their units, nothing that is absent."""
+    types = {key: argument.type for key, argument in FAULTS[name].arguments.items()} if name in FAULTS else {}
+    return {
+        key: format_duration(value) if types.get(key) == "duration" else value
+        for key, value in arguments.items()
+        if value is not None
+    }
 
 
 def make_fault(name: str, arguments: Mapping[str, Any]) -> Fault:

@@ -12,6 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from k8sim.faults.catalogue import written
 from k8sim.report.notsimulated import not_simulated_table
 from k8sim.report.readiness import BARE, Identity, Workload, readiness
 from k8sim.report.rollouts import Rollout, rollouts
@@ -210,8 +211,7 @@ def step_text(step: Step) -> str:
         return "apply " + ", ".join(f"{o.get('kind')} {(o.get('metadata') or {}).get('name')}" for o in step.objects)
     if step.action == "evict":
         return f"evict {step.pod}"
-    values = {k: v for k, v in step.arguments.items() if v is not None}
-    return " ".join([step.name, *(f"{k}={format_duration(v) if k == 'for' else v}" for k, v in values.items())])
+    return " ".join([step.name, *(f"{key}={value}" for key, value in written(step.name, step.arguments).items())])
 
 
 def first_line(text: str) -> str:

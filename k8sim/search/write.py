@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import yaml
 
+from k8sim.faults.catalogue import written
 from k8sim.scenario.model import Scenario, Step
 from k8sim.search.search import Counterexample
 from k8sim.search.space import MISSING_TAG, UNREADY_TAG
@@ -69,10 +70,7 @@ def _step(step: Step) -> dict[str, Any]:
         return {**at, "evict": step.pod}
     if step.action == "apply":
         return {**at, "apply": list(step.objects)}
-    arguments = {
-        k: format_duration(v) if k in ("for", "notice") else v for k, v in step.arguments.items() if v is not None
-    }
-    return {**at, "fault": step.name, **arguments}
+    return {**at, "fault": step.name, **written(step.name, step.arguments)}
 
 
 def timeline_lines(scenario: Scenario) -> list[str]:

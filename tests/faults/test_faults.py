@@ -18,7 +18,7 @@ from k8sim.api.core import (
 from k8sim.api.meta import Condition, ObjectMeta
 from k8sim.api.struct import replace
 from k8sim.apiserver.server import APIServer
-from k8sim.faults.catalogue import FAULTS, apply_fault, make_fault
+from k8sim.faults.catalogue import FAULTS, apply_fault, make_fault, written
 from k8sim.faults.fault import FaultFailed, World
 from k8sim.faults.nodes import ZONE_LABEL
 from k8sim.machines.disks import Storage
@@ -269,3 +269,9 @@ def test_faults_of_storage() -> None:
     world.sim.clock.run(6 * SECOND)
     assert storage.failure_of("d", "attach") == ""
     assert storage.slowness("d") == 1
+
+
+def test_arguments_are_written_as_a_file_gives_them() -> None:
+    given = {"pod": "web-0", "answer": 1_500_000_000, "for": None}
+    assert written("slow-answers", given) == {"pod": "web-0", "answer": "1.5s"}
+    assert written("spot-reclaim", {"node": "a", "notice": 120 * SECOND}) == {"node": "a", "notice": "2m"}

@@ -18,7 +18,7 @@ SCENARIOS = Path(__file__).parents[2] / "scenarios"
 MINE = (
     "reclaim-retain-or-delete", "zone-pinned-volume", "six-minute-detach", "scale-to-zero-with-retention-delete",
     "restore-from-snapshot", "claim-deleted-while-in-use", "liveness-kills-recovery", "grace-too-short",
-    "sidecar-shutdown-order", "registry-outage-crash", "oom-loop",
+    "sidecar-shutdown-order", "registry-outage-crash", "oom-loop", "slow-answers-kill",
 )  # fmt: skip
 
 
@@ -137,6 +137,17 @@ def test_a_liveness_probe_that_kills_a_recovery() -> None:
     (ready,) = times(result, "Pod", "Ready", "cured-0")
     assert 240 < ready < 270
     assert not rows(result, "Container", "Exited", "cured-0")
+
+
+def test_answers_that_take_longer_than_the_probes_wait() -> None:
+    result = run("slow-answers-kill")
+    ends = times(result, "Container", "Exited", "store-0")
+    assert 620 <= ends[0] <= 600 + 32 + 2
+    assert len(ends) >= 4
+    assert 840 <= times(result, "Pod", "Ready", "store-0")[-1] <= 840 + 120
+    assert len(times(result, "Pod", "Ready", "store-0")) == 2
+    assert not rows(result, "Container", "Exited", "patient-0")
+    assert not rows(result, "Pod", "NotReady", "patient-0")
 
 
 def test_a_grace_shorter_than_the_stop() -> None:
