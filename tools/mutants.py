@@ -241,6 +241,17 @@ MUTANTS: Final = (
         ("tests/workload/test_rules.py", "tests/workload/test_group.py"),
     ),
     Mutant(
+        "flush", "what is in the process's buffer survives its end", "workload/copies.py",
+        "return Content(self.branch, self.trajectory.at(self._last(self._rules.flush_ns, now_ns)))",
+        "return Content(self.branch, self.trajectory.at(self._last(0, now_ns)))",
+        ("tests/workload/test_group.py", "tests/workload/test_conservation.py", "tests/workload/test_scenarios.py"),
+    ),
+    Mutant(
+        "flush", "what a node wrote is durable although another wrote more", "machines/disks.py",
+        "disk.durable = max(disk.durable, disk.writers.pop(node))", "disk.durable = disk.writers.pop(node)",
+        ("tests/machines/test_disks.py", "tests/storage/test_statements.py"),
+    ),
+    Mutant(
         "loss accounting", "a loss is counted from the beginning of the data", "workload/group.py",
         "gone = self.path.offset - left", "gone = self.path.offset", ("tests/workload/test_conservation.py",),
     ),

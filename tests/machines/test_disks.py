@@ -48,6 +48,15 @@ def test_two_writers_each_lose_their_own() -> None:
     assert rows(storage, "CacheLost") == []
 
 
+def test_a_writer_that_is_behind_takes_nothing_back_when_it_syncs() -> None:
+    storage = make_storage()
+    storage.write("d", 10, "a")
+    storage.write("d", 10, "b")
+    storage.sync("d", "b")
+    storage.sync("d", "a")
+    assert storage.disk("d").durable == 20
+
+
 def test_a_full_volume_takes_no_more() -> None:
     storage = make_storage()
     storage.make(Disk("d", size=100))
