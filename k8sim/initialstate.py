@@ -28,7 +28,9 @@ from k8sim.machines.disks import Storage, location
 from k8sim.machines.machine import Earlier, Machine
 
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
-_TEXT: Final = ("annotations", "labels")
+_TIME_FIELD: Final = re.compile(r"time|time[A-Z]\w*|\w*(Time|Timestamp)|(started|finished)At")
+"""Fields of the API that hold a time: a text that looks like one elsewhere (an argument, a variable) is the user's."""
+_TEXT: Final = ("annotations", "labels", "data", "stringData")
 _LEFT_OUT: Final = ("managedFields", "resourceVersion", "selfLink", "disruptedPods")
 
 
@@ -44,30 +46,39 @@ def shifted(value: Any, moment_ns: int) -> Any:
     """Return a part of a dump with its times in ns since a moment, without what means nothing to another server."""
     if isinstance(value, Mapping):
         return {
-            key: item if key in _TEXT else shifted(item, moment_ns)
+            key: item if key in _TEXT else _shifted_field(key, item, moment_ns)
             for key, item in value.items()
             if key not in _LEFT_OUT
         }
     if isinstance(value, list):
         return [shifted(item, moment_ns) for item in value]
-    at = _moment(value)
-    return value if at is None else at - moment_ns
+    return value
+
+
+def _shifted_field(key: str, value: Any, moment_ns: int) -> Any:
+    at = _moment(key, value)
+    return shifted(value, moment_ns) if at is None else at - moment_ns
 
 
 def _past(value: Any) -> Iterator[int]:
     """Yield all moments that a part of a dump names; a deletionTimestamp may be yet to come."""
     if isinstance(value, Mapping):
         for key, item in value.items():
-            if key not in _TEXT and key != "deletionTimestamp":
+            if key in _TEXT or key == "deletionTimestamp":
+                continue
+            if (moment := _moment(key, item)) is not None:
+                yield moment
+            else:
                 yield from _past(item)
     elif isinstance(value, list):
         for item in value:
             yield from _past(item)
-    elif (moment := _moment(value)) is not None:
-        yield moment
 
 
-def _moment(value: Any) -> int | None:
+def _moment(key: str, value: Any) -> int | None:
+    """Return the time (ns since the epoch of the simulation) that a field holds; None: it holds something else."""
+    if not _TIME_FIELD.fullmatch(str(key)):
+        return None
     if isinstance(value, datetime):  # YAML knows times too; without a zone they are UTC
         return parse_time((value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat())
     return parse_time(value) if isinstance(value, str) and _TIME.fullmatch(value) else None

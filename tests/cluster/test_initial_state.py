@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 
-from k8sim.api.scheme import KINDS, encode
+from k8sim.api.scheme import KINDS, _fields, encode
+from k8sim.api.struct import Struct, Time
 from k8sim.cluster import Cluster
 from k8sim.initialstate import moment_of, shifted
 from k8sim.scenario import Scenario, load, loads
@@ -111,6 +112,46 @@ def test_the_latest_time_of_a_dump_is_its_moment_and_all_times_count_from_it() -
         "metadata": {"creationTimestamp": -10 * SECOND, "deletionTimestamp": 40 * SECOND},
         "status": {"conditions": [{"lastTransitionTime": -5 * SECOND, "message": "2027"}]},
     }
+
+
+def test_a_text_that_looks_like_a_time_stays_what_it_is() -> None:
+    dump = {
+        "metadata": {"creationTimestamp": "2026-01-01T00:00:10Z", "name": "a"},
+        "spec": {
+            "containers": [
+                {"args": ["2036-01-01T00:00:00Z"], "env": [{"name": "END", "value": "2036-01-01T00:00:00Z"}]}
+            ]
+        },
+        "data": {"expiryTime": "2036-01-01T00:00:00Z"},
+    }
+    assert moment_of([dump]) == 10 * SECOND
+    moved = shifted(dump, 10 * SECOND)
+    assert (moved["spec"], moved["data"]) == (dump["spec"], dump["data"])
+
+
+def test_every_field_that_holds_a_time_is_shifted() -> None:
+    names = {name for cls in (*KINDS, *structs_of(*KINDS)) for name, (_, hint) in _fields(cls).items() if is_time(hint)}
+    assert len(names) >= 15
+    text = "2026-01-01T00:00:30Z"
+    assert shifted(dict.fromkeys(sorted(names), text), 10 * SECOND) == dict.fromkeys(sorted(names), 20 * SECOND)
+
+
+def is_time(hint: Any) -> bool:
+    return hint in (Time, Time | None)
+
+
+def structs_of(*classes: Any) -> set[type[Struct]]:
+    """Return all structs that are part of some, at any depth."""
+    found: set[type[Struct]] = set()
+    left = list(classes)
+    while left:
+        hint = left.pop()
+        if isinstance(hint, type) and issubclass(hint, Struct) and hint not in found:
+            found.add(hint)
+            left += [field for _, field in _fields(hint).values()]
+        else:
+            left += get_args(hint)
+    return found
 
 
 def dumped(cluster: Cluster) -> str:
