@@ -173,6 +173,12 @@ def _container(scenario: Scenario, spec: PodSpec, notes: Notes) -> dict[str, Dis
     never = [word for word in ("started", "ready", "alive") if getattr(image, word) is None]
     notes.unless(not never and not image.missing, f"an image that is never there ({', '.join(never) or 'missing'})")
     notes.unless(image.hang is None and image.exit_after is None, "an image that hangs or exits by itself")
+    notes.unless(image.answer == NOTHING, "an image that takes its time to answer probes")
+    notes.unless(not image.moves, "an image whose tag moves")
+    notes.unless(
+        spec.containers[0].liveness_probe is None or image.alive == NOTHING,
+        "a liveness probe of an image that is not alive at once",
+    )
     if image.pull != NOTHING:
         notes.simplified.append("images: pull is taken as nothing")
     probe = spec.containers[0].readiness_probe

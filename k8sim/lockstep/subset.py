@@ -14,6 +14,7 @@ from typing import Any, Final
 from k8sim.api.apps import StatefulSet
 from k8sim.api.core import Node
 from k8sim.api.feature_gates import FEATURE_GATES
+from k8sim.api.meta import condition_of
 from k8sim.api.scheme import decode
 from k8sim.faults.failures import FailureProcess
 from k8sim.lockstep.campaign import Campaign
@@ -90,6 +91,9 @@ def _other_things(scenario: Scenario, notes: Notes) -> None:
         if manifest["kind"] not in _WITHOUT_EFFECT:
             where = f" ({sources[index]})" if index < len(sources) else ""
             notes.outside.append(f"{manifest['kind']}/{(manifest.get('metadata') or {}).get('name')}{where}")
+    running = [f"{m['kind']}/{m['metadata']['name']}" for m in scenario.state if m["kind"] != "Node"]
+    notes.unless(not running, f"{len(running)} objects of a running cluster, the first {''.join(running[:1])}")
+    notes.unless(not scenario.state, "state: a campaign begins with all pods serving, whatever a cluster had")
     steps = scenario.timeline
     notes.unless(not steps, f"timeline: {len(steps)} steps" + (f", the first at {steps[0].source}" if steps else ""))
     notes.outside += [f"traffic: {stream.name}" for stream in scenario.traffic]
@@ -107,6 +111,8 @@ def _node(manifest: Mapping[str, Any], notes: Notes) -> Node:
     node = decode(manifest)
     assert isinstance(node, Node)
     notes.unless(not node.spec.taints and not node.spec.unschedulable, f"node {node.name}: taints or cordon")
+    ready = condition_of(node.status.conditions, "Ready")
+    notes.unless(ready is None or ready.status == "True", f"node {node.name} is not Ready")
     return node
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,8 @@ def test_other_choices_of_the_set() -> None:
         ("statefulSet: db", "statefulSet: other, members: 3", "not on all pods of the set"),
         ("  replicas: 3", "  replicas: 3\n  minReadySeconds: 9", "minReadySeconds"),
         ("start: 5s", "start: 5s, exit: {after: 1h}", "hangs or exits by itself"),
+        ("start: 5s", "start: 5s, answer: 2s", "takes its time to answer"),
+        ("start: 5s", "start: 5s, moves: {1d: other}", "whose tag moves"),
         ("volumeBindingMode: WaitForFirstConsumer", "volumeBindingMode: Immediate", "volumeBindingMode: Immediate"),
         ("storageClassName: zonal", "storageClassName: other", "without a storage class"),
         ("kubernetes.io/hostname", "topology.kubernetes.io/zone", "anti-affinity other than"),
@@ -152,6 +155,40 @@ def test_nothing_is_dropped_silently(old: str, new: str, reason: str) -> None:
     assert any(reason in found for found in translation.outside), translation.outside
 
 
+def test_a_liveness_probe_counts_only_where_it_cannot_fail() -> None:
+    probe = ("readinessProbe:", "livenessProbe: {exec: {command: [alive]}}, readinessProbe:")
+    assert translated(probe).campaign is not None
+    slow = translated(probe, ("start: 5s", "start: 5s, alive: 10m"))
+    assert slow.outside == ("a liveness probe of an image that is not alive at once",)
+
+
+NODE = """
+---
+apiVersion: v1
+kind: Node
+metadata: {name: old, uid: "1"}
+status: {conditions: [{type: Ready, status: "STATUS"}]}
+"""
+POD = """
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: lone, namespace: default, uid: "2"}
+spec: {nodeName: old, containers: [{name: a, image: a}]}
+"""
+
+
+def test_what_runs_in_a_cluster_already_is_outside() -> None:
+    ready = NODE.replace("STATUS", "True")
+    assert any("1 objects of a running cluster, the first Pod/lone" in o for o in _outside(TEXT + ready + POD))
+    assert not any("running cluster" in o or "not Ready" in o for o in _outside(TEXT + ready))
+    assert "node old is not Ready" in _outside(TEXT + NODE.replace("STATUS", "Unknown"))
+
+
+def _outside(text: str) -> tuple[str, ...]:
+    return campaign_of(loads(text, "campaign.yaml")).outside
+
+
 def test_other_objects_are_named_with_their_lines() -> None:
     deployment = "\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: lone}\nspec: {containers: [{name: a, image: a}]}\n"
     found = campaign_of(loads(TEXT + deployment, "campaign.yaml"))
@@ -159,9 +196,14 @@ def test_other_objects_are_named_with_their_lines() -> None:
     assert any("Pod/lone (campaign.yaml:" in reason for reason in found.outside)
 
 
+def test_a_cluster_that_has_a_past_is_none() -> None:
+    started = replace(loads(TEXT), state=({"kind": "Pod", "metadata": {"name": "db-0"}},))
+    assert any("state" in reason for reason in campaign_of(started).outside)
+
+
 def test_what_is_coarser_is_named() -> None:
     simplified = " ".join(translated(("start: 5s", "start: 5s, pull: 10s")).simplified)
-    for word in ("pull", "readinessProbe", "applications", "nodeUpgrades", "forceDelete"):
+    for word in ("pull", "disk-loss", "readinessProbe", "applications", "nodeUpgrades", "forceDelete"):
         assert word in simplified
 
 
