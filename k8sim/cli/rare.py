@@ -57,8 +57,10 @@ def rare(
     from k8sim.scenario import load
     from k8sim.sim.units import SECOND, format_duration
 
-    (path,) = scenario_files([str(file)])
-    scenario = load(path)
+    paths = scenario_files([str(file)])
+    if len(paths) > 1:
+        raise UsageProblem(f"{file}: {len(paths)} scenario files", "name one of them")
+    scenario = load(paths[0])
     found = copy_group_of(scenario)
     if found.group is None:
         reasons = "\n  ".join(("outside are:", *found.outside))

@@ -41,3 +41,9 @@ def test_a_scenario_without_copies_is_refused_with_reasons(k8sim: Run, scenario:
     result = k8sim("rare", scenario)
     assert result.exit_code == 2
     assert "0 applications" in result.stderr
+
+
+def test_a_folder_with_several_scenarios_is_refused(k8sim: Run) -> None:
+    result = k8sim("rare", SCENARIO.parent)
+    assert result.exit_code == 2
+    assert "name one of them" in result.stderr
