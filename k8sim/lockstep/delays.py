@@ -59,19 +59,22 @@ class _Ring:
         self._h0, self._h1 = words[:, 0].copy(), words[:, 1].copy()
         places = len(names) * len(replicates)
         self._ring = np.empty(places * _HELD, dtype=np.int64)
-        self._used, self._made = np.zeros(places, dtype=np.int64), np.zeros(places, dtype=np.int64)
+        self._made = np.zeros(places, dtype=np.int64)
+        self._left = np.zeros(places, dtype=np.int8)  # small types: these are read everywhere, again and again
+        self._end = np.zeros(places, dtype=np.int8)  # where in its ring the next delay will be put
 
     def draw(self, at: Ints) -> Ints:
-        used = self._used[at]
-        if (used >= self._made[at]).any():
+        left = self._left[at]
+        if not left.all():
             self._refill()
-        self._used[at] = used + 1
-        delays: Ints = self._ring[at * _HELD + used % _HELD]
+            left = self._left[at]
+        self._left[at] = left - 1
+        delays: Ints = self._ring[at * _HELD + (self._end[at] - left) % _HELD]
         return delays
 
     def _refill(self) -> None:
         """Make more of what there is little of: that will soon be wanted, too."""
-        wanted = np.flatnonzero(self._made - self._used <= AT_ONCE)
+        wanted = np.flatnonzero(self._left <= AT_ONCE)
         for first in range(0, len(wanted), _BLOCK):
             self._make(wanted[first : first + _BLOCK])
 
@@ -82,9 +85,12 @@ class _Ring:
         u = uniforms_of(self._keys, self._replicates[column, None], *address, made.astype(np.uint64))
         self._ring[at[:, None] * _HELD + made % _HELD] = np.minimum(self._law.quantiles(u), LONGEST)
         self._made[at] += AT_ONCE
+        self._left[at] += AT_ONCE
+        self._end[at] = self._made[at] % _HELD
 
     def keep(self, columns: Ints, replicates: Ints) -> None:
         width = len(self._replicates)
-        self._used, self._made = (a.reshape(-1, width)[:, columns].ravel() for a in (self._used, self._made))
+        for name in ("_made", "_left", "_end"):
+            setattr(self, name, getattr(self, name).reshape(-1, width).take(columns, axis=1).ravel())
         self._ring = self._ring.reshape(-1, width, _HELD)[:, columns].ravel()
         self._replicates = replicates.astype(np.uint64)

@@ -1,16 +1,12 @@
 """The campaign model, thousands of replicates in lock-step: `reference` rule by rule, on arrays.
 
-Each step handles the next event of every replicate. Replicates are columns; whatever there is several of (pods, nodes,
-zones, timers) are rows. Rows lie one after the other in flat arrays, for NumPy is ten times as fast with one index as
-with two: what belongs to pod p in column k is at *q* = p * width + k, and to node n at *a* = n * width + k. A rule gets
-these places and *k*, the columns they are in; rules are named and ordered as in `reference`, which says what they mean.
-
-What the reference counts anew each time (pods that serve, wait, copies, places taken) is counted along here.
+Each step handles the next event of every replicate. A rule gets the places of what it is about and *k*, the columns
+they are in (`columns` says how state lies in memory); rules are named and ordered as in `reference`, which says what
+they mean.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -26,7 +22,6 @@ from k8sim.lockstep.campaign import (
     DISKLESS,
     DRAINING,
     EVICTION_RETRY,
-    FIGURES,
     FORCE_DETACH,
     HEARTBEAT,
     IDLE,
@@ -41,123 +36,16 @@ from k8sim.lockstep.campaign import (
     TERMINATING,
     Campaign,
 )
-from k8sim.lockstep.delays import DelaysOf
-from k8sim.sim.distributions import Distribution
-from k8sim.sim.streams import uniforms
-
-Ints = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
+from k8sim.lockstep.columns import Columns, Flags, Ints, Outcome
 
 CHUNK: Final = 10_000
 """Replicates stepped together: more gain little and need more memory, about 2 kB each."""
 _COMPACT: Final = 0.75
 """Columns that are done are taken out when fewer than this share is left."""
-_BY_ROW: Final = (
-    "timers", "zone_up", "node_up", "alive", "detected", "heartbeat", "drain", "drain_began", "there", "in_zone",
-    "state", "node", "attached", "pin", "released", "backoff", "serving_since", "data", "updated",
-)  # fmt: skip
-_BY_COLUMN: Final = (
-    "place", "monitor", "rolling", "was_down", "serving", "waiting", "draining", "copies", "now", "down_since",
-)  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """Results of a range of replicates.
-
-    Attributes
-    ----------
-    figures
-        One int64 array for each name in `campaign.FIGURES`.
-    outages_ns
-        Lengths of all times below quorum; those of one replicate in the order in which they ended.
-    outage_of
-        The place in the range of the replicate that each belongs to.
-    """
-
-    figures: dict[str, Ints]
-    outages_ns: Ints
-    outage_of: Ints
-
-
-class Lockstep:
-    """A range of replicates of a campaign."""
-
-    def __init__(self, campaign: Campaign, seed: int, replicates: Ints) -> None:
-        c = self.c = campaign
-        r, zones, nodes, pods = len(replicates), c.zones, len(c.node_zone), c.replicas
-        self.width, self.place = r, np.arange(r)
-        self.rows = {"zone": zones, "node": nodes, "pod": pods, "rollout": 1}
-        self.first_node, self.first_pod = zones, zones + nodes
-        self.first_drain, self.first_disk = zones + nodes + pods, zones + 2 * nodes + pods
-        self.rollout = self.first_disk + pods
-        self.zone_of = np.array(c.node_zone)
-        self.delays = DelaysOf(seed, replicates.astype(np.int64))
-        self.timers = np.full((self.rollout + 1) * r, NEVER, dtype=np.int64)
-        self.zone_up, self.node_up, self.alive = (np.ones(n * r, dtype=bool) for n in (zones, nodes, nodes))
-        self.detected = np.full(nodes * r, NEVER, dtype=np.int64)
-        beats = [uniforms(seed, replicates, f"node-{n}", "heartbeat", 0) for n in range(nodes)]
-        self.heartbeat = (np.concatenate(beats) * HEARTBEAT).astype(np.int64)
-        self.monitor = (uniforms(seed, replicates, "controller", "monitor", 0) * MONITOR_PERIOD).astype(np.int64)
-        self.drain, self.drain_began = np.full(nodes * r, IDLE, dtype=np.int8), np.zeros(nodes * r, dtype=np.int64)
-        self.there = np.zeros(nodes * r, dtype=np.int64)  # pods on each node
-        self.in_zone = np.zeros(zones * r, dtype=np.int64)
-        self.state = np.full(pods * r, ABSENT, dtype=np.int8)
-        self.node, self.attached, self.pin = (np.full(pods * r, -1, dtype=np.int64) for _ in range(3))
-        self.released, self.backoff, self.serving_since = (np.zeros(pods * r, dtype=np.int64) for _ in range(3))
-        self.data, self.updated = np.ones(pods * r, dtype=bool), np.ones(pods * r, dtype=bool)
-        self.rolling, self.was_down = np.zeros(r, dtype=bool), np.zeros(r, dtype=bool)
-        self.serving, self.waiting, self.draining = (np.zeros(r, dtype=np.int64) for _ in range(3))
-        self.copies = np.full(r, pods, dtype=np.int64)
-        self.now, self.down_since = np.zeros(r, dtype=np.int64), np.zeros(r, dtype=np.int64)
-        self.figures = {name: np.zeros(r, dtype=np.int64) for name in FIGURES}
-        self.figures["first_loss_ns"][:] = NEVER
-        self.results = {name: np.zeros(r, dtype=np.int64) for name in FIGURES}
-        self.outages: list[tuple[Ints, Ints]] = []
-
-    # ---- draws and timers -----------------------------------------------------------------------------------
-
-    def draw(self, law: Distribution, kind: str, purpose: str, at: Ints) -> Ints:
-        return self.delays.draw(law, kind, purpose, self.rows[kind], at)
-
-    def next(self, law: Distribution | None, kind: str, purpose: str, at: Ints, k: Ints) -> Ints:
-        if law is None:
-            return np.full(len(k), NEVER, dtype=np.int64)
-        return self.now[k] + self.draw(law, kind, purpose, at)
-
-    def arm_pod(self, q: Ints, when: Ints | int) -> None:
-        self.timers[q + self.first_pod * self.width] = when
-
-    def arm_drain(self, a: Ints, when: Ints) -> None:
-        self.timers[a + self.first_drain * self.width] = when
-
-    def count(self, name: str, k: Ints) -> None:
-        np.add.at(self.figures[name], k, 1)  # a column may be there more than once
-
-    # ---- accounting -----------------------------------------------------------------------------------------
-
-    def account(self, to: Ints) -> None:
-        elapsed = to - self.now
-        self.figures["short_ns"] += elapsed * (self.serving < self.c.replicas)
-        self.figures["down_ns"] += elapsed * self.was_down
-        self.now = to
-
-    def watch_quorum(self) -> None:
-        down = self.serving < self.c.quorum
-        changed = np.flatnonzero(down != self.was_down)
-        if len(changed):
-            begins = down[changed]
-            self.down_since[changed[begins]] = self.now[changed[begins]]
-            self.outage_ends(changed[~begins])
-            self.was_down = down
-
-    def outage_ends(self, k: Ints) -> None:
-        length = self.now[k] - self.down_since[k]
-        k, length = k[length > 0], length[length > 0]
-        if len(k):
-            self.outages.append((length, self.place[k]))
-            self.figures["outages"][k] += 1
-            self.figures["longest_ns"][k] = np.maximum(self.figures["longest_ns"][k], length)
+class Lockstep(Columns):
+    """A range of replicates of a campaign, by the rules."""
 
     # ---- machines -------------------------------------------------------------------------------------------
 
@@ -190,15 +78,24 @@ class Lockstep:
             return
         n, k, a, alive = n[changed], k[changed], a[changed], alive[changed]
         self.alive[a] = alive
-        now = self.now[k]
-        stale = now - (now - self.heartbeat[a]) % HEARTBEAT + MONITOR_GRACE
-        self.detected[a] = np.where(alive, NEVER, stale + (self.monitor[k] - stale) % MONITOR_PERIOD)
+        self.detected[a[alive]] = NEVER
+        self.detected[a[~alive]] = self.noticed(a[~alive], k[~alive])
+        busy = np.flatnonzero(self.there[a])
+        if not len(busy):
+            return
+        n, k, alive = n[busy], k[busy], alive[busy]
         rows, columns = np.nonzero(self.node.reshape(-1, self.width).take(k, axis=1) == n)
         k, alive = k[columns], alive[columns]
         q = rows * self.width + k
         state = self.state[q]
         self.nodes_died(q[~alive], k[~alive], state[~alive])
         self.nodes_returned(q[alive], k[alive], state[alive])
+
+    def noticed(self, a: Ints, k: Ints) -> Ints:
+        """Return when the control plane will have noticed that nodes are down since now."""
+        now = self.now[k]
+        stale: Ints = now - (now - self.heartbeat[a]) % HEARTBEAT + MONITOR_GRACE
+        return stale + (self.monitor[k] - stale) % MONITOR_PERIOD
 
     def nodes_died(self, q: Ints, k: Ints, state: npt.NDArray[np.int8]) -> None:
         ran, stopped = (state == SERVING) | (state == STARTING), state == STOPPING
@@ -416,8 +313,9 @@ class Lockstep:
         n, k, a = n[~again], k[~again], a[~again]
         if not len(k):
             return
-        for p in range(self.c.replicas):
-            self.evict(p, n, k)
+        busy = np.flatnonzero(self.there[a])
+        for p in range(self.c.replicas if len(busy) else 0):
+            self.evict(p, n[busy], k[busy])
         empty = self.there[a] == 0
         n, k, a = n[empty], k[empty], a[empty]
         if len(k):
@@ -535,22 +433,6 @@ class Lockstep:
             self.disk_lost(disks, disks % width)
         if len(rollouts):
             self.rollout_begins(rollouts)
-
-    def leave(self, k: Ints) -> None:
-        """Take down the results of columns that have come to the horizon."""
-        self.outage_ends(k[self.was_down[k]])
-        for name, values in self.results.items():
-            values[self.place[k]] = self.figures[name][k]
-
-    def keep(self, k: Ints) -> None:
-        """Leave only some columns."""
-        for name in _BY_ROW:
-            setattr(self, name, getattr(self, name).reshape(-1, self.width).take(k, axis=1).ravel())
-        for name in _BY_COLUMN:
-            setattr(self, name, getattr(self, name)[k])
-        self.figures = {name: values[k] for name, values in self.figures.items()}
-        self.delays.keep(k)
-        self.width = len(k)
 
     def run(self) -> Outcome:
         """Run to the horizon."""

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from k8sim.lockstep.campaign import FIGURES, NEVER, Campaign
-from k8sim.lockstep.engine import CHUNK, Outcome, run_lockstep
+from k8sim.lockstep.columns import Outcome
+from k8sim.lockstep.engine import CHUNK, run_lockstep
 from k8sim.lockstep.reference import Reference
 from k8sim.lockstep.subset import Translation
 from k8sim.runner.names import label_of

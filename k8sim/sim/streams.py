@@ -96,12 +96,13 @@ def philox4x32_array(even: UInt64Array, odd: UInt64Array, keys: RoundKeys) -> tu
     """
     multipliers = np.array([[_MULTIPLIER_0], [_MULTIPLIER_1]], dtype=np.uint64)
     word, half = np.uint64(_WORD), np.uint64(32)
+    even, odd, product = even.copy(), odd.copy(), np.empty_like(even)
     for key in np.array(keys, dtype=np.uint64)[:, :, None]:
-        product = even * multipliers
-        even = product[::-1] >> half
+        np.multiply(even, multipliers, out=product)
+        np.right_shift(product[::-1], half, out=even)
         even ^= odd
         even ^= key
-        odd = product[::-1] & word
+        np.bitwise_and(product[::-1], word, out=odd)
     return even, odd
 
 

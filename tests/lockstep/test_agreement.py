@@ -7,17 +7,22 @@ the period of the readiness probe, API calls) is the tolerance: 20 s, of outages
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from k8sim.cluster import Cluster
 from k8sim.lockstep.campaign import Campaign
 from k8sim.lockstep.reference import Reference
+from k8sim.runner.experiment import experiment
 from k8sim.runner.measures import measure
 from k8sim.scenario import loads
+from k8sim.scenario.loader import load_variants
 from k8sim.sim.distributions import Constant, Uniform
 from k8sim.sim.units import MINUTE, SECOND
 
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
 SCENARIO = """
 apiVersion: k8sim.dev/v1alpha1
 kind: Scenario
@@ -98,3 +103,14 @@ def test_outages_agree(minutes: int) -> None:
     full, campaign = away_in_the_full_engine(minutes), away_in_the_campaign(minutes)
     assert abs(np.mean(full) - np.mean(campaign)) < 20
     assert abs(np.std(full) - np.std(campaign)) < 5
+
+
+@pytest.mark.slow
+def test_means_agree() -> None:
+    """The whole cluster's 99 % intervals of what six hours of node crashes do hold the campaign's means."""
+    variants = load_variants(SCENARIOS / "toleration-seconds.yaml")
+    full, campaign = experiment(variants, 60, engine="simpy"), experiment(variants, 4000, engine="lockstep")
+    for few, many in zip(full.results, campaign.results, strict=True):
+        for metric in ("db.pods", "db.restarts", "db.short_s"):
+            interval = few.series[metric].mean(0.99)
+            assert interval.low < many.series[metric].mean().value < interval.high, (few.variant.label, metric)
