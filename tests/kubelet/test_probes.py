@@ -174,3 +174,17 @@ def test_a_healthy_pod_with_answers_that_take_time_costs_no_events():
     before = bench.clock.events_scheduled
     bench.run(3600)
     assert bench.clock.events_scheduled - before <= 5
+
+
+def test_liveness_of_sidecars_goes_on_during_termination():
+    """That of the others is stopped (StopLivenessAndStartup); nothing is restarted all the same."""
+    probe = {"livenessProbe": {**LIVE, "periodSeconds": 1, "failureThreshold": 1}}
+    side = {"name": "side", "image": "app:v1", "restartPolicy": "Always", **probe}
+    bench = Bench(image(stop=10))
+    bench.pod("app", {"name": "main", **probe}, initContainers=[side], terminationGracePeriodSeconds=30)
+    bench.delete_at(5)
+    bench.at(7, lambda: bench.machine.set_hang(("default", "app"), None))
+    bench.run(40)
+    told = [r.detail["message"] for r in bench.rows("Event") if r.event == "Unhealthy"]
+    assert told == ["Liveness probe failed: side"]
+    assert len([r for r in bench.rows("Container") if r.event == "Started"]) == 2
