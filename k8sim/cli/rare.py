@@ -52,15 +52,22 @@ def rare(
     from k8sim.cli.failures import UsageProblem
     from k8sim.cli.files import scenario_files
     from k8sim.lockstep.copiesof import copy_group_of
+    from k8sim.runner.names import check_objectives
     from k8sim.runner.rare import Untrustworthy, loss_probability
     from k8sim.runner.rare import mttdl as mean_time
-    from k8sim.scenario import load
+    from k8sim.scenario.loader import load_variants
     from k8sim.sim.units import SECOND, format_duration
 
     paths = scenario_files([str(file)])
     if len(paths) > 1:
         raise UsageProblem(f"{file}: {len(paths)} scenario files", "name one of them")
-    scenario = load(paths[0])
+    variants = load_variants(paths[0])
+    if len(variants) > 1:
+        raise UsageProblem(
+            f"{paths[0]}: a sweep of {len(variants)} variants", "this estimates one: leave out the sweep"
+        )
+    scenario = variants[0].scenario
+    check_objectives(scenario)
     found = copy_group_of(scenario)
     if found.group is None:
         reasons = "\n  ".join(("outside are:", *found.outside))
@@ -78,7 +85,7 @@ def rare(
             _say_estimate("mean time to data loss in years", _years(mean_time(found.group, seed=number, bias=bias)))
     except Untrustworthy as refusal:
         raise UsageProblem(str(refusal), ADVICE) from None
-    _judge(scenario, estimate)
+    _judge(scenario, found, estimate)
 
 
 def _say_what(scenario: Scenario, found: GroupTranslation) -> None:
@@ -109,15 +116,19 @@ def _say_gate(gate: Gate) -> None:
     typer.echo(f"  effective sample size {gate.effective_share:.1%} of the replicates")
 
 
-def _judge(scenario: Scenario, estimate: Estimate) -> None:
-    """Judge the objectives about the loss of data."""
+def _judge(scenario: Scenario, found: GroupTranslation, estimate: Estimate) -> None:
+    """Judge the objectives about the loss of the application's data; say of the others that they are not."""
     from k8sim.cli.failures import FAILED
+    from k8sim.runner.names import label_of
     from k8sim.runner.objectives import judge
 
+    application = found.application
+    assert application is not None
+    label = label_of(application.workload, application.namespace, scenario.namespace)
     verdicts = []
     for objective in scenario.objectives:
-        if objective.metric.endswith(".data_losses") and objective.statistic == ("P", ">", 0.0):
-            verdicts.append(judge(objective, estimate))
-            typer.echo(f"{objective.text}: {verdicts[-1]}")
+        mine = objective.metric == f"{label}.data_losses" and objective.statistic == ("P", ">", 0.0)
+        verdicts.append(judge(objective, estimate) if mine else "not judged by this estimate")
+        typer.echo(f"{objective.text}: {verdicts[-1]}")
     if "fail" in verdicts:
         raise typer.Exit(FAILED)

@@ -47,3 +47,16 @@ def test_a_folder_with_several_scenarios_is_refused(k8sim: Run) -> None:
     result = k8sim("rare", SCENARIO.parent)
     assert result.exit_code == 2
     assert "name one of them" in result.stderr
+
+
+def test_no_part_of_a_scenario_is_passed_over_in_silence(k8sim: Run, tmp_path: Path) -> None:
+    path, text = tmp_path / "rare.yaml", SCENARIO.read_text()
+    path.write_text(text.replace("duration: 365d", "duration: 365d\n  sweep: {StatefulSet/db spec.replicas: [3, 5]}"))
+    assert k8sim("rare", path).stderr.startswith(f"error: {path}: a sweep of 2 variants")
+    path.write_text(text.replace("db.data_losses", "db.data_lossen"))
+    result = k8sim("rare", path)
+    assert (result.exit_code, "there is no metric 'db.data_lossen'" in result.stderr) == (2, True)
+    path.write_text(text.replace("    - P(db", "    - db.outages < 1\n    - P(db"))
+    result = k8sim("rare", path)
+    assert "db.outages < 1: not judged by this estimate" in result.stdout
+    assert "P(db.data_losses > 0) < 1e-6: pass" in result.stdout
