@@ -34,3 +34,10 @@ def test_a_search_knows_the_guarantees(k8sim: Run, tmp_path: Path) -> None:
     done = k8sim("search", case, "-g", "no-such")
     assert done.exit_code == 2
     assert "no-such" in done.stderr
+
+
+def test_a_search_that_finds_nothing_says_how_much_it_tried(k8sim: Run) -> None:
+    case = Path(__file__).parents[1] / "search" / "cases" / "database.yaml"
+    done = k8sim("search", case, "--budget", 2, "-g", "single-attach")
+    assert done.exit_code == 0, done.output
+    assert "nothing found in 2 runs of 2 histories, made of 2" in done.stdout
