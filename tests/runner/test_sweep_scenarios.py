@@ -16,8 +16,12 @@ from tests.runner.test_rare import YEAR_S, exact_loss
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 
 
+def path(name: str) -> Path:
+    return SCENARIOS / f"{name}.yaml"
+
+
 def means(name: str, replicates: int, by: str) -> pd.DataFrame:
-    frame = experiment(SCENARIOS / f"{name}.yaml", replicates).frame
+    frame = experiment(path(name), replicates).frame
     column = next(c for c in frame.columns if c.endswith(by))
     return frame.groupby(frame[column].map(str)).mean(numeric_only=True)
 
@@ -34,7 +38,7 @@ def test_three_zones_outlive_what_takes_a_single_one_down() -> None:
 
 
 def test_a_loss_costs_half_an_interval_between_backups() -> None:
-    frame = experiment(SCENARIOS / "backup-interval.yaml", 20).frame
+    frame = experiment(path("backup-interval"), 20).frame
     by = "spec.applications[data].backup.every"
     hours = frame[by].map({"1h": 1, "4h": 4, "16h": 16})
     outages, lost = frame["data.write_outages"], frame["data.writes_lost"]
@@ -46,7 +50,7 @@ def test_a_loss_costs_half_an_interval_between_backups() -> None:
 
 
 def test_three_copies_are_lost_once_in_ten_million_years() -> None:
-    found = copy_group_of(load(SCENARIOS / "rare-data-loss.yaml"))
+    found = copy_group_of(load(path("rare-data-loss")))
     assert found.outside == ()
     assert found.group is not None
     estimate, _ = loss_probability(found.group, YEAR_S)
