@@ -49,9 +49,10 @@ def draw(number: int) -> Drawn:
     base = load(choose.of(CASES)) if number % 2 else loads(yaml.safe_dump_all(manifests(choose)))
     history = _history(choose, base)
     duration = HISTORY * SECOND + choose.of(AFTERWARDS)
+    own = () if choose.chance(0.5) else base.timeline
     scenario = replace(
         base,
-        timeline=tuple(sorted((*base.timeline[: choose.below(2) * 9], *history), key=lambda step: step.at_ns)),
+        timeline=tuple(sorted((*own, *history), key=lambda step: step.at_ns)),
         duration_ns=duration,
         images=(*BROKEN_IMAGES, *base.images),
         seed=number,
@@ -86,8 +87,7 @@ def _further_faults(space: Space) -> list[Callable[[Chooser], Step]]:
     if space.nodes:
         makers += [
             fault(name, lasts, node=space.nodes)
-            for name in ("node-shutdown", "node-slow", "memory-pressure", "disk-pressure", "spot-reclaim")
-            if name != "spot-reclaim"
+            for name in ("node-shutdown", "node-slow", "memory-pressure", "disk-pressure")
         ]
         makers.append(fault("spot-reclaim", node=space.nodes, notice=[30 * SECOND, 2 * MINUTE]))
     if space.claims:
