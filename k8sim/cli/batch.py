@@ -78,7 +78,7 @@ class Batches:
         view = batch_view(batch)
         console().print(view)
         if folder is not None:
-            keep_summary(folder, view, scenario, batch.seed, batch.replicates)
+            keep_summary(folder, view, scenario, batch.seed, batch.replicates, batch.choice.engine)
             self._keep_convergence(folder, batch)
             typer.echo(f"\nwritten to {folder}/")
         self._batches.append(batch)
@@ -89,16 +89,17 @@ class Batches:
             raise typer.Exit(INTERRUPTED)
 
     def _keep_convergence(self, folder: Path, batch: Batch) -> None:
-        """Draw how what is asked about settled: the objectives' metrics and the stopping rule's, else the first."""
+        """Draw how what is asked about settled: the objectives' metrics and the stopping rule's, else availability."""
         from k8sim.cli.files import write_whole
 
         asked = [objective.metric for result in batch.results for objective in result.objectives]
         asked += [self._until.metric] if self._until is not None else []
+        available = [metric for metric in batch.metrics() if metric.endswith("availability")]
         if find_spec("matplotlib") is None or batch.replicates < 2:
             return
         from k8sim.report.convergence import convergence_svg
 
-        write_whole(folder / "convergence.svg", convergence_svg(batch, asked or batch.metrics()[1:2]))
+        write_whole(folder / "convergence.svg", convergence_svg(batch, asked or available))
 
     def finish(self, junit: Path | None, markdown: Path | None) -> None:
         """Write the verdicts, and end with the exit code that they mean."""

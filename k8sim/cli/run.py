@@ -185,7 +185,9 @@ def keep_trace(folder: Path, trace: list[PublicEvent], name: str) -> None:
     write_whole(folder / name, to_json(trace))
 
 
-def keep_summary(folder: Path, view: RenderableType, scenario: Scenario, seed: int, replicates: int) -> None:
+def keep_summary(
+    folder: Path, view: RenderableType, scenario: Scenario, seed: int, replicates: int, engine: str = "simpy"
+) -> None:
     """Write what was printed, and what it was made of."""
     from k8sim import KUBERNETES_VERSION, __version__
     from k8sim.cli.files import write_whole
@@ -197,6 +199,7 @@ def keep_summary(folder: Path, view: RenderableType, scenario: Scenario, seed: i
         "scenario": scenario.path,
         "seed": seed,
         "replicates": replicates,
+        "engine": engine,
     }
     write_whole(folder / "run.json", (json.dumps(about, indent=2) + "\n").encode())
     write_whole(folder / "summary.txt", as_text(view).encode())
