@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k8sim.machines.content import Disk, Holder
+from k8sim.machines.content import Disk, Holder, View, hidden_from
 from k8sim.machines.disks import Storage
 from k8sim.machines.losses import LOSS_PATHS
 from k8sim.sim.clock import Clock
@@ -102,6 +102,53 @@ def test_a_volume_let_go_before_it_is_detached() -> None:
     storage.detach("d", "n")
     assert not LOSSES & {r.event for r in storage.sim.trace}
     assert storage.surviving("d") == 10
+
+
+def test_what_a_pod_sees_of_a_volume() -> None:
+    whole, one, other = View(), View(("a/b",)), View(("c",))
+    assert hidden_from(whole, one) == hidden_from(one, one) == hidden_from(View(("a",)), one) == []
+    assert hidden_from(one, whole) == [""]
+    assert hidden_from(other, one) == ["a/b"]
+    assert hidden_from(View(covered=("conf",)), whole) == ["conf"]
+    assert hidden_from(whole, View(covered=("conf",))) == []
+
+
+def test_a_device_is_formatted_only_if_there_is_no_file_system() -> None:
+    storage = make_storage()
+    storage.write("d", 10, "n")
+    storage.sync("d", "n")
+    storage.cut("s", "d", 0)
+    assert storage.mount_filesystem("d", "xfs") == ""
+    (gone,) = rows(storage, "Destroyed")
+    assert (gone["path"], gone["amount"]) == ("L41", 0), "the snapshot has it"
+    storage.write("d", 7, "n")
+    assert "xfs" in storage.mount_filesystem("d", "ext4")
+    assert storage.mount_filesystem("d", "") == ""
+    assert rows(storage, "Destroyed") == [gone]
+    assert storage.surviving("d") == 10, "what is written now is another line"
+
+
+def test_volumes_of_a_pool_fill_it_together() -> None:
+    storage = make_storage()
+    storage.limit_pool("p", 100)
+    for name in "ab":
+        storage.make(Disk(name, size=60, bounded=False, pool="p"))
+    assert storage.write("a", 80, "n") == 80, "more than its size"
+    assert storage.write("b", 30, "n") == 20
+    storage.destroy("a", "L10")
+    assert storage.write("b", 30, "n") == 50
+
+
+def test_a_byte_is_counted_for_what_took_its_last_copy() -> None:
+    storage = make_storage()
+    storage.make(Disk("d", driver="x"))
+    storage.write("d", 10, "n")
+    storage.sync("d", "n")
+    storage.cut("s", "d", 0)
+    storage.write("d", 5, "n")
+    storage.destroy("d", "L10")
+    storage.delete_snapshot("s", "L31")
+    assert [r["amount"] for e in ("Destroyed", "SnapshotDestroyed") for r in rows(storage, e)] == [5, 10]
 
 
 def test_every_path_of_the_table_is_there_once() -> None:

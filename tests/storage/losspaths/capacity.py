@@ -123,6 +123,22 @@ def mounted_as_files() -> Scene:
     )  # fmt: skip
 
 
+def made_again(source: str) -> Scene:
+    """A volume with a file system and ten bytes; its objects are deleted (Retain) and made again."""
+    shared = csi("h").replace("csi: {", "csi: {" + source)
+    again = (
+        static_volume("again", shared, claimed="again"),
+        claim("again"),
+        pod("again", "[{name: data, persistentVolumeClaim: {claimName: again}}]"),
+    )
+    steps = (
+        "at: 100s, kubectl: delete pod app", "at: 110s, kubectl: delete pvc data", "at: 120s, kubectl: delete pv first",
+        *(applied(150, document) for document in again),
+    )  # fmt: skip
+    found = world(storage_class(), static_volume("first", csi("h")), claim(), pod(), steps=steps)
+    return written(found, claim_name="data", pod_name="app").run(400)
+
+
 def mode_patched() -> Scene:
     patched = raw_device("at: 100s, kubectl: 'patch pvc data -p \"{spec: {volumeMode: Filesystem}}\"'")
     assert any("is immutable" in str(r.detail["out"]) for r in patched.rows("Command", event="Done"))
@@ -226,6 +242,16 @@ PAIRS = (
         "turned L19; orphaned L17 10; lost L41 10",
         mode_patched,
         "volumeMode is immutable: the patch is refused",
+    ),
+    Pair(
+        "L41",
+        "fsType mismatch: the driver formats a device only if it finds no file system",
+        lambda: made_again("fsType: xfs, "),
+        "turned L19; orphaned L17 10; away L41",
+        lambda: made_again(""),
+        "nothing is said of the file system: the one that is there is mounted",
+        harmless="turned L19; orphaned L17 10",
+        variant="fsType",
     ),
     Pair(
         "L42",

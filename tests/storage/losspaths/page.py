@@ -23,8 +23,8 @@ deleted when a snapshot has all of it loses nothing. Content that is out of reac
 that is restored after a loss was counted when the disk went (`rpo_s` says how much time's writes that is).
 
 Each path is provoked through a whole cluster by `test_path[NAME]` in [the tests](../{test}), which finds exactly what
-is told here in these tables, and each has a near miss, `test_near_miss[NAME]`, in which nothing is lost. "lost L2 10" is
-ten bytes, "writes L1 ~430" an application's writes; "away" is content that is out of reach at the end, "back" content
+is told here in these tables, and each has a near miss, `test_near_miss[NAME]`, in which nothing is lost. "lost L2 10"
+is ten bytes, "writes L1 ~430" an application's writes; "away" is content that is out of reach at the end, "back" content
 that was, "turned" content that is so for another reason now, or worse.
 """
 
