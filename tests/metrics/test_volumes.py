@@ -11,6 +11,8 @@ import pytest
 from rich.console import Console
 
 from k8sim.cluster import Cluster
+from k8sim.machines.losses import LOSS_PATHS
+from k8sim.metrics.losspaths import loss_paths
 from k8sim.metrics.storagecost import leaked_storage
 from k8sim.metrics.volumes import inaccessibility, losses
 from k8sim.report.summary import summary
@@ -51,6 +53,15 @@ def test_a_volume_destroyed_and_one_kept_for_nobody() -> None:
     assert "1 volume lost: a claim is deleted, policy Delete (L10)" in text
     assert "1 still at the end: a claim is deleted, policy Retain (L19)" in text
     assert "GiB-hours (1 released volume)" in text
+
+
+def test_every_path_has_its_row_whether_it_happened_or_not() -> None:
+    frame = loss_paths(run("reclaim-retain-or-delete"))
+    assert frame["path"].tolist() == list(LOSS_PATHS)
+    happened = frame[frame.times > 0].set_index("path")
+    assert happened.times.to_dict() == {"L10": 1, "L19": 1}
+    assert happened.away_s["L10"] == 0
+    assert happened.away_s["L19"] == pytest.approx(inaccessibility(run("reclaim-retain-or-delete")).duration_s.sum())
 
 
 def test_an_absence_that_ends() -> None:

@@ -17,6 +17,19 @@ def test_an_emptydir_is_lost_with_its_pod_and_not_with_its_container() -> None:
     assert 100 * 115 < writes < 100 * 122
 
 
+def test_another_sub_path_is_another_place_until_it_is_taken_back() -> None:
+    """A mistake in a rollout: the pod finds an empty directory, while the data is in the one beside it."""
+    mounts = "{name: data, mountPath: /data, subPath: PATH}"
+    patch = f"{{spec: {{template: {{spec: {{containers: [{{name: db, volumeMounts: [{mounts}]}}]}}}}}}}}"
+    wrong, right = (patch.replace("PATH", path) for path in ("v2", "''"))
+    timeline = "".join(f"    - {{at: {t}m, kubectl: \"patch sts db -p '{p}'\"}}\n" for t, p in ((3, wrong), (5, right)))
+    rows, metrics = run(SINGLE + f"  timeline:\n{timeline}")
+    assert losses(metrics)[0][1:] == ("empty-primary", "")
+    ((_, _, _, found),) = of(rows, "Application", "Found")
+    assert found["writes"] == pytest.approx(12000, rel=0.05)
+    assert [d["path"] for *_, d in of(rows, "Volume", "Inaccessible", "Accessible")] == ["L42", "L42"]
+
+
 def test_a_claim_keeps_everything_over_a_deletion() -> None:
     _, metrics = run(SINGLE + "  timeline: [{at: 3m, kubectl: delete pod db-0}]\n")
     assert losses(metrics) == []

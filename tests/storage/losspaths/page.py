@@ -24,8 +24,8 @@ that is restored after a loss was counted when the disk went (`rpo_s` says how m
 
 Each path is provoked through a whole cluster by `test_path[NAME]` in [the tests](../{test}), which finds exactly what
 is told here in these tables, and each has a near miss, `test_near_miss[NAME]`, in which nothing is lost. "lost L2 10"
-is ten bytes, "writes L1 ~430" an application's writes; "away" is content that is out of reach at the end, "back" content
-that was, "turned" content that is so for another reason now, or worse.
+is ten bytes, "writes L1 ~430" an application's writes; "away" is content that is out of reach at the end, "back"
+content that was, "turned" content that is so for another reason now, or worse.
 """
 
 
