@@ -1,4 +1,7 @@
-"""What becomes of content, and by which path: storage.md 9.2, 9.5."""
+"""What becomes of content, and by which path: storage.md 9.2, 9.5.
+
+Each path is provoked through a whole cluster in `tests/storage`; here is what those tests do not ask.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,6 @@ import pytest
 
 from k8sim.api.core import Namespace, PersistentVolume, PersistentVolumeClaim
 from k8sim.api.meta import ObjectMeta, OwnerReference, with_meta
-from k8sim.api.storage import VolumeAttachment
-from k8sim.api.struct import replace
 from k8sim.csi.fates import VolumeFates, deletion_path
 from k8sim.csi.reach import VolumeReach
 from k8sim.machines.disks import location
@@ -37,18 +38,6 @@ def test_5_a_claim_deleted_under_a_running_pod_loses_nothing_yet() -> None:
     assert detached < doomed.when("Volume", "", "Destroyed"), "never under an attachment"
 
 
-def test_6_patched_to_retain_in_time_it_is_only_out_of_reach() -> None:
-    saved = scene("at: 60s, kubectl: delete pvc data-web-0 --wait=false", "at: 120s, kubectl: delete statefulset web")
-    saved.run(100)
-    saved.server.patch(
-        PersistentVolume, "", saved.volume().name,
-        lambda v: replace(v, spec=replace(v.spec, persistent_volume_reclaim_policy="Retain")),
-    )  # fmt: skip
-    saved.run(400)
-    assert paths(saved, "Destroyed") == []
-    assert paths(saved, "Inaccessible") == ["L19"]
-
-
 def test_13_namespace_deletion_destroys_its_volumes() -> None:
     world = CSIWorld()
     VolumeFates(world.server, world.storage).start()
@@ -64,7 +53,6 @@ def test_13_namespace_deletion_destroys_its_volumes() -> None:
 @pytest.mark.parametrize(
     ("policy", "step", "expected"),
     [
-        ("whenScaled: Delete", "scale statefulset/web --replicas=0", "L14"),
         ("whenDeleted: Delete", "delete statefulset web", "L14"),
         ("whenDeleted: Retain", "delete statefulset web", ""),
     ],
@@ -130,37 +118,6 @@ def test_17_a_retained_volume_whose_object_is_deleted_is_orphaned() -> None:
     assert not world.storage.disk(name).lost
 
 
-def test_24_an_attachment_deleted_by_hand_pulls_the_volume_from_under_the_pod() -> None:
-    pulled = scene(seed=2).run(60)
-    pulled.storage.write(disk_of(pulled), 10, pulled.node_of())
-    pulled.server.delete(VolumeAttachment, "", pulled.server.list(VolumeAttachment)[0].name, actor="kubectl")
-    pulled.run(200)
-    assert paths(pulled, "PulledAway") == ["L24"]
-    assert paths(pulled, "CacheLost") == ["L24"]
-
-
-@pytest.mark.parametrize(
-    ("step", "path"),
-    [
-        ("at: 160s, kubectl: delete pod web-0 --force --grace-period=0", "L21"),
-        ("at: 160s, kubectl: taint nodes NODE node.kubernetes.io/out-of-service=x:NoExecute", "L22"),
-    ],
-)
-def test_21_22_a_node_that_is_only_out_of_reach_loses_what_it_had_not_written_back(step: str, path: str) -> None:
-    node = scene().run(60).node_of()
-    cut_off = scene(
-        f"at: 100s, fault: node-partition, node: {node}, for: 1h", step.replace("NODE", node), duration=1500
-    )
-    cut_off.run(90)
-    where = disk_of(cut_off)
-    cut_off.storage.write(where, 10, node)
-    cut_off.run(1400)
-    assert paths(cut_off, "PulledAway") == [path]
-    assert paths(cut_off, "CacheLost") == [path]
-    assert "L21" in paths(cut_off, "Inaccessible")
-    assert paths(cut_off, "Accessible")
-
-
 def test_10_a_partitioned_node_without_an_operator_loses_nothing_and_nobody_else_writes() -> None:
     node = scene().run(60).node_of()
     cut_off = scene(f"at: 100s, fault: node-partition, node: {node}, for: 2h", duration=3000).run(3000)
@@ -179,42 +136,6 @@ def test_2_a_power_loss_loses_the_page_cache_and_no_more() -> None:
     dark.run(200)
     assert paths(dark, "CacheLost") == ["L2"]
     assert dark.storage.surviving(where) == 100
-
-
-def test_20_9_a_shared_volume_has_two_writers_after_a_force_delete() -> None:
-    node = scene(provisioner="efs.csi.aws.com").run(60).node_of()
-    torn = scene(
-        f"at: 100s, fault: node-partition, node: {node}, for: 1h",
-        "at: 160s, kubectl: delete pod web-0 --force --grace-period=0",
-        provisioner="efs.csi.aws.com",
-    ).run(400)
-    assert paths(torn, "SecondWriter") == ["L20"]
-
-
-def test_12_the_host_path_deleter_destroys_the_directory() -> None:
-    gone = scene(
-        "at: 100s, kubectl: delete statefulset web",
-        "at: 130s, kubectl: delete pvc data-web-0",
-        provisioner="kubernetes.io/host-path",
-    )
-    gone.run(60)
-    gone.storage.write(disk_of(gone), 10, gone.node_of())
-    gone.run(300)
-    assert paths(gone, "Destroyed") == ["L10"]
-
-
-def test_9_a_host_path_pod_that_moves_leaves_its_data_behind() -> None:
-    node = scene(provisioner="kubernetes.io/host-path").run(60).node_of()
-    moved = scene(
-        f"at: 60s, kubectl: cordon {node}", "at: 61s, kubectl: delete pod web-0", provisioner="kubernetes.io/host-path"
-    ).run(50)
-    where = disk_of(moved)
-    moved.storage.write(where, 10, node)
-    moved.storage.sync(where, node)
-    moved.run(150)
-    assert moved.node_of() != node
-    assert paths(moved, "Inaccessible") == ["L9"]
-    assert moved.storage.surviving(where) == 10
 
 
 def test_34_a_volume_of_a_claim_that_was_never_there_is_destroyed() -> None:
