@@ -98,7 +98,7 @@ def campaigns(draw: st.DrawFn) -> Campaign:
     per_node = draw(st.integers(1, 2))
     replicas = draw(st.integers(1, min(5, nodes * per_node)))
     return Campaign(
-        node_zone=tuple(n % zones for n in range(nodes)), replicas=replicas, per_node=per_node, horizon_ns=4 * DAY,
+        node_zone=tuple(n % zones for n in range(nodes)), replicas=replicas, per_node=per_node, horizon_ns=2 * DAY,
         start=draw(DELAY), catch_up=draw(DELAY), rebuild=draw(OUTAGE), stop=draw(DELAY), attach=draw(DELAY),
         detach=draw(DELAY), maintenance=draw(OUTAGE), replace=draw(OUTAGE), restore=draw(OUTAGE),
         node_outage=draw(OUTAGE), zone_outage=draw(OUTAGE), node_life=draw(maybe(LIFE)), zone_life=draw(maybe(LIFE)),
@@ -120,7 +120,7 @@ def test_equal_for_any_campaign(campaign: Campaign, seed: int) -> None:
 @settings(max_examples=2_000, deadline=None)
 @given(campaigns(), st.integers(0, 2**32), st.sampled_from([1, 3, 10]))
 def test_equal_for_thousands_of_campaigns(campaign: Campaign, seed: int, chunk: int) -> None:
-    assert_equal(campaign, seed, 6, chunk)
+    assert_equal(replace(campaign, horizon_ns=6 * DAY), seed, 6, chunk)
 
 
 @pytest.mark.slow
