@@ -77,7 +77,7 @@ TESTED: Final[Mapping[str, tuple[str, ...]]] = {
     **{f"5.7.{n}": (f"{TYPES}::test_{n}_",) for n in (3, 4, 5, 6, 8, 9, 10, 16)},
     "5.7.7": ("storage/test_loss_paths.py::test_near_miss", f"{TYPES}::test_9_"),
     "5.7.11": ("storage/test_loss_paths.py::test_path",),
-    "5.7.12": (f"{FATES}::test_9_a_host_path",),
+    "5.7.12": ("storage/test_loss_paths.py::test_path",),
     "5.7.14": ("storage/test_loss_paths.py::test_path",),
     "5.7.15": ("controllers/ephemeral/test_ephemeral.py::test_15_",),
     # 6.9 snapshots and clones
