@@ -64,6 +64,21 @@ def test_every_path_has_its_row_whether_it_happened_or_not() -> None:
     assert happened.away_s["L19"] == pytest.approx(inaccessibility(run("reclaim-retain-or-delete")).duration_s.sum())
 
 
+def test_what_a_restored_volume_lacks_is_told_in_time() -> None:
+    """A snapshot every hour, the disk dies 59 minutes after the last one (storage.md 9.5, statement 12)."""
+    cluster = Cluster(load(SCENARIOS / "restore-from-snapshot.yaml"))
+    cluster.sim.clock.run(50 * 60 * 10**9)
+    (line,) = cluster.storage.disks
+    (node,) = cluster.storage.disks[line].attached
+    for hours in (0.9, 2.5):
+        cluster.sim.clock.run(int(hours * 3600 * 10**9))
+        cluster.storage.write(line, 10, node)
+        cluster.storage.sync(line, node)
+    frame = losses(cluster.run()).set_index("path")
+    assert frame.bytes.to_dict() == {"disk-loss": 10, "L28": 0}, "counted once: when the disk went"
+    assert frame.rpo_s["L28"] == pytest.approx(59 * 60, abs=5)
+
+
 def test_an_absence_that_ends() -> None:
     away = {row["volume"]: row for row in inaccessibility(run("six-minute-detach")).to_dict("records")}
     assert away["pv:data-on-0-0:1"]["duration_s"] == pytest.approx(450, abs=30)
