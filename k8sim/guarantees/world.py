@@ -99,6 +99,8 @@ class World:
             self._spec_changed[obj.uid] = t
         if obj.deleting and not (old is not None and old.deleting):
             self._deleting_since.setdefault(obj.uid, t)
+        if change.actor == "kubectl" and old is not None and _is_edited(old, obj):
+            self.occurred["manual edit"] = t
         if isinstance(obj, Pod):
             self._pod(t, change, obj)
         elif obj.kind == "Node" and change.type == "DELETED":
@@ -243,6 +245,15 @@ class World:
             for r in self.all("ControllerRevision")
             if isinstance(r, ControllerRevision) and any(o.uid == sts.uid for o in r.metadata.owner_references)
         ]
+
+
+def _is_edited(old: Object, new: Object) -> bool:
+    """Tell whether somebody gave an object that a controller owns another shape: evictions and deletes do not."""
+    if controller_of(old) is None:
+        return False
+    phases = (getattr(getattr(o, "status", None), "phase", "") for o in (old, new))
+    same = getattr(old, "spec", None) == getattr(new, "spec", None) and old.metadata.labels == new.metadata.labels
+    return not same or len(set(phases)) > 1
 
 
 def deletion_begins(change: Change) -> bool:

@@ -447,6 +447,11 @@ def test_every_guarantee_has_a_story() -> None:
     assert set(STORIES) == set(GUARANTEES)
 
 
+def test_a_phase_that_was_patched_by_hand_is_no_violation() -> None:
+    story = begun().put(pod("web-0", phase="Succeeded"), "kubelet/n").put(pod("web-0", phase="Failed"))
+    assert story.found()["phase-forward"] == "manual edit"
+
+
 def test_a_detach_that_failed_is_no_violation() -> None:
     story = Story().put(volume("v")).put(attachment("a", detachError={"message": "deadline exceeded"}))
     assert story.put(attachment("b")).found()["single-attach"] == "failed detach"
