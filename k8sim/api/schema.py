@@ -157,6 +157,8 @@ class _Checker:
             if not isinstance(value, Mapping):
                 return self._wrong_type(path, "a mapping", value)
             for key, item in value.items():
+                if item is None and type_[1:] == "q":
+                    self._wrong_type((*path, key), "a quantity", item)
                 self.value(type_[1:], item, (*path, key))
         elif len(type_) == 1:
             self._scalar(type_, value, path)

@@ -97,6 +97,11 @@ def _text(value: Any, path: str) -> str:
     return str(value)
 
 
+def _text_of_map(value: Any, path: str) -> str:
+    """Read a value of a map of strings: null is the empty one, as Go's encoding/json has it."""
+    return "" if value is None else _text(value, path)
+
+
 def _time(value: Any, path: str) -> int:
     if isinstance(value, int):
         return value
@@ -141,7 +146,7 @@ def _decoder(annotation: Any) -> Decoder:
 
         return read_list
     if origin is not None and issubclass(origin, Mapping):
-        item = _decoder(args[1])
+        item = _text_of_map if args[1] is str else _decoder(args[1])
 
         def read_map(value: Any, path: str) -> dict[str, Any]:
             if value is None:

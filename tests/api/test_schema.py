@@ -89,6 +89,7 @@ def test_types_of_a_service(spec: Any, expected: list[str]) -> None:
         ("1 Gi", False),
         ("1GB", False),
         (True, False),
+        (None, False),
     ],
 )
 def test_quantities(amount: Any, fine: bool) -> None:

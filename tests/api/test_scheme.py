@@ -81,3 +81,8 @@ def test_times_are_shown_in_whole_seconds() -> None:
     assert format_time(90_999_999_999) == "2026-01-01T00:01:30Z"
     assert parse_time(format_time(90_999_999_999)) == 90_000_000_000
     assert parse_time("2025-12-31T23:59:59.5+00:00") == -500_000_000
+
+
+def test_null_in_a_map_of_strings_is_the_empty_string() -> None:
+    pod = decode({"kind": "Pod", "metadata": {"name": "p", "annotations": {"a": None}, "labels": None}})
+    assert (pod.metadata.annotations, pod.metadata.labels) == ({"a": ""}, {})
