@@ -120,7 +120,7 @@ def _revision(revision: ControllerRevision, sets: Mapping[str, StatefulSet]) -> 
         if owning is not None and owning.status.update_revision == revision.name:
             return replace(revision, data=owning.spec.template)
     data = revision.data if isinstance(revision.data, Mapping) else {}
-    template = dict(data.get("spec", {}).get("template") or {})
+    template = dict((data.get("spec") or {}).get("template") or {})
     template.pop("$patch", None)
     return replace(revision, data=default_template(decode_part(PodTemplateSpec, template)))
 

@@ -28,7 +28,7 @@ from k8sim.scenario.spec import (
     read_nodes,
     read_objectives,
 )
-from k8sim.scenario.state import absent_owners, split, without_absent_owners
+from k8sim.scenario.state import absent_owners, split, stored_objects
 from k8sim.scenario.sweep import Variant, apply, read_sweep
 from k8sim.scenario.timeline import applied_manifests, read_timeline
 from k8sim.scenario.traffic import read_network, read_traffic
@@ -209,7 +209,7 @@ def _scenario(root: Part, spec: dict[str, Part], manifests: list[Manifest], fold
     not_simulated += assumed_drivers((*manifests, *applied), {d.name for d in cluster.storage_drivers})
     new, dump = split(manifests)
     not_simulated += absent_owners(dump)
-    objects, state = tuple(manifest.new_object for manifest in new), tuple(without_absent_owners(dump))
+    objects, state = tuple(manifest.new_object for manifest in new), tuple(stored_objects(dump, namespace))
     return Scenario(
         name=root.require("metadata").require("name").word(),
         description=spec["description"].text() if "description" in spec else "",

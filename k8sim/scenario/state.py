@@ -35,16 +35,24 @@ def split(manifests: Iterable[Manifest]) -> Split:
     return Split(new, [manifest for manifest in stored if kind_class(manifest.data["kind"]) is not None])
 
 
-def without_absent_owners(state: Iterable[Manifest]) -> Iterator[dict[str, Any]]:
-    """Yield a dump's objects without owners that are not in the dump.
+def stored_objects(state: Iterable[Manifest], namespace: str) -> Iterator[dict[str, Any]]:
+    """Yield a dump's objects without owners that are not in the dump, each with its namespace.
 
-    The garbage collector would take them for deleted, and delete what they own.
+    The garbage collector would take those owners for deleted, and delete what they own.
+
+    Parameters
+    ----------
+    namespace
+        That of objects from which it was taken out.
     """
     state = list(state)
     there = {manifest.data["metadata"]["uid"] for manifest in state}
     for manifest in state:
         metadata = manifest.data["metadata"]
         owners = [owner for owner in metadata.get("ownerReferences") or [] if owner.get("uid") in there]
+        kind = kind_class(manifest.data["kind"])
+        if kind is not None and kind.namespaced:
+            metadata = {**metadata, "namespace": metadata.get("namespace") or namespace}
         yield {**manifest.data, "metadata": {**metadata, "ownerReferences": owners}}
 
 

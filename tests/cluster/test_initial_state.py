@@ -136,6 +136,15 @@ def test_every_field_that_holds_a_time_is_shifted() -> None:
     assert shifted(dict.fromkeys(sorted(names), text), 10 * SECOND) == dict.fromkeys(sorted(names), 20 * SECOND)
 
 
+def test_what_has_lost_its_namespace_is_in_that_of_the_scenario(tmp_path: Path) -> None:
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1", "uid": "1"}}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "uid": "2"}}
+    pod["spec"] = {"nodeName": "n1", "containers": [{"name": "c", "image": "c"}]}
+    (tmp_path / "dump.yaml").write_text(yaml.safe_dump_all([node, pod]))
+    stored = {m["kind"]: m["metadata"].get("namespace") for m in loads(SPEC, folder=tmp_path).state}
+    assert stored == {"Node": None, "Pod": "shop"}
+
+
 def is_time(hint: Any) -> bool:
     return hint in (Time, Time | None)
 
