@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from k8sim.lint.bench import Bench, NeverReady
 from k8sim.lint.evidence import Harm
@@ -85,7 +85,7 @@ def lint(file: Loaded, assumed: Assumptions | None = None, rules: Sequence[Rule]
         run.workload(ref)
     order = {rule.name: number for number, rule in enumerate(rules)}
     findings = sorted(run.findings, key=lambda f: (f.source.file, f.source.line or 0, order[f.rule]))
-    untried = (*run.untried, *_shared_budgets(file, refs), *_other_kinds(file))
+    untried = (*run.untried, *_shared_budgets(file, refs), *_other_kinds(file), *_misspelt(file))
     return Report(tuple(findings), untried, len(refs), run.experiments)
 
 
@@ -142,8 +142,13 @@ class _Run:
         self._told.add((rule.name, suspect.ref, suspect.path))
 
     def _ignored(self, ref: Ref) -> set[str]:
-        annotations = manifest_of(self._file.scenario, ref)["metadata"].get("annotations") or {}
-        return {name.strip() for name in annotations.get(IGNORE, "").split(",")}
+        return ignored_rules(manifest_of(self._file.scenario, ref))
+
+
+def ignored_rules(manifest: Mapping[str, Any]) -> set[str]:
+    """Return the rules that are not to be applied to an object."""
+    annotations = manifest["metadata"].get("annotations") or {}
+    return {name.strip() for name in (annotations.get(IGNORE) or "").split(",")}
 
 
 def _outcome(suspect: Suspect, corrected: Bench) -> Harm | None:
@@ -176,3 +181,13 @@ def _other_kinds(file: Loaded) -> Iterator[Untried]:
         if manifest.data["kind"] in _UNTRIED and not manifest.data["metadata"].get("ownerReferences"):
             ref = ref_of(manifest.data, file.scenario.namespace)
             yield Untried(manifest.source, str(ref), f"only {' and '.join(f'{k}s' for k in KINDS)} are tried")
+
+
+def _misspelt(file: Loaded) -> Iterator[Untried]:
+    """Names in the annotation that are no rule's: what they were to keep quiet is not."""
+    known = {rule.name for rule in RULES}
+    for manifest in file.manifests:
+        for name in sorted(ignored_rules(manifest.data) - known - {""}):
+            line = manifest.document.line_of(("metadata", "annotations", IGNORE))
+            subject = str(ref_of(manifest.data, file.scenario.namespace))
+            yield Untried(Source(manifest.document.file, line), subject, f"{IGNORE}: there is no rule {name!r}")

@@ -90,6 +90,16 @@ def test_an_annotation_silences_a_rule(lint: Lint) -> None:
     lint.silent("budget-allows-no-eviction", stateful_set(), spoilt)
 
 
+def test_an_annotation_that_names_no_rule_is_told(lint: Lint) -> None:
+    made = stateful_set()
+    made["metadata"]["annotations"] = {"k8sim.dev/lint-ignore": "no-budgets, no-budget"}
+    report = lint(made, rule="no-budget")
+    assert not report.findings
+    assert [(u.subject, u.why) for u in report.untried] == [
+        ("StatefulSet db", "k8sim.dev/lint-ignore: there is no rule 'no-budgets'")
+    ]
+
+
 def test_one_storage_class_of_two_workloads_is_told_once(lint: Lint) -> None:
     made = with_claims(stateful_set())
     made["spec"]["volumeClaimTemplates"][0]["spec"]["storageClassName"] = "fast"
