@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from k8sim.api.core import Pod
 from k8sim.api.meta import with_meta
+from k8sim.api.struct import replace
 from k8sim.apiserver.informer import Informer
 from k8sim.apiserver.settings import WatchSettings
 from k8sim.apiserver.watch import Change
@@ -122,3 +123,19 @@ def test_changes_may_be_repeated() -> None:
 
 def test_a_watch_that_ends_after_every_change_comes_to_the_same_cache() -> None:
     watched(WatchSettings(broken_share=1, late_share=0.5, repeated_share=0.5))
+
+
+def test_an_index_shows_the_newest_version_whatever_has_changed() -> None:
+    """A change of the status refiles nothing; one of spec or labels does."""
+    server = make_server()
+    informer = Informer(server, Pod, "test")
+    informer.add_index("app", lambda pod: (pod.metadata.labels.get("app", ""),))
+    pod = server.create(make_pod(labels={"app": "a"}))
+    server.sim.clock.run(SECOND)
+    server.patch_status(Pod, *pod.key, lambda p: replace(p, status=replace(p.status, phase="Running")))
+    server.sim.clock.run(2 * SECOND)
+    assert [p.status.phase for p in informer.by_index("app", "a")] == ["Running"]
+    server.patch(Pod, *pod.key, lambda p: with_meta(p, labels={"app": "b"}))
+    server.sim.clock.run(3 * SECOND)
+    assert not informer.by_index("app", "a")
+    assert [p.name for p in informer.by_index("app", "b")] == ["web-0"]

@@ -1,3 +1,5 @@
+from functools import partial
+
 from k8sim.sim.clock import Clock
 from k8sim.sim.units import MILLISECOND, SECOND
 from k8sim.sim.workqueue import WorkQueue
@@ -86,3 +88,31 @@ def test_a_waiting_worker_is_woken() -> None:
         clock.call_at(10, queue.add, key)
     clock.run(100)
     assert sorted(taken) == [("a", 15), ("b", 15), ("c", 20)]
+
+
+def test_workers_begin_when_there_is_a_key_for_them_each_in_its_turn() -> None:
+    """A worker that has not begun stands in the row of idle ones where it would stand if it had."""
+    clock, log = Clock(), []
+    queue: WorkQueue[str] = WorkQueue(clock, 0)
+
+    def begin(name: str) -> None:
+        log.append(f"{name} begins")
+        clock.spawn(work(name))
+
+    def work(name: str):  # type: ignore[no-untyped-def]
+        while True:
+            while (wait := queue.ready()) is not None:
+                yield wait
+            key, _ = queue.take()
+            log.append(f"{name} {key}")
+            yield clock.sleep(1)
+            queue.done(key)
+
+    queue.add("early")
+    queue.employ([partial(begin, "first"), partial(begin, "second"), partial(begin, "third")])
+    for at, key in ((10, "a"), (20, "b"), (30, "c")):
+        clock.call_at(at, queue.add, key)
+    clock.run(15)
+    assert log == ["first begins", "first early", "second begins", "second a"]
+    clock.run(50)
+    assert log[4:] == ["third begins", "third b", "first c"]
