@@ -25,7 +25,6 @@ from k8sim.sim.units import MINUTE
 
 CLAIMS_BY_POD: Final = "claims"
 SLOW_RETRY_NS: Final = 5 * MINUTE
-NODE_EXPANSION_NOT_REQUIRED: Final = "volume.kubernetes.io/node-expansion-not-required"
 
 
 def _asks_for_a_look(old: PersistentVolumeClaim, new: PersistentVolumeClaim) -> bool:

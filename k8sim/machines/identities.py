@@ -54,7 +54,3 @@ class Identities:
 
     def _note(self, key: Key, event: str, detail: dict[str, object], cause: int) -> int:
         return self._sim.trace.append(self._sim.clock.now, "Identity", key[1], event, detail, cause, key[0])
-
-    def twice_now(self) -> dict[Key, int]:
-        """Return the names that run twice now, and since when."""
-        return {key: since for key, (since, _) in self._since.items()}

@@ -88,10 +88,6 @@ class Hosts:
         """Tell whether no cut in the network is between a node ("": outside) and a host."""
         return self.cuts.side(node) == self.cuts.side(host.machine.name)
 
-    def of_pod(self, uid: str) -> Host | None:
-        """Return the newest address of a pod."""
-        return self._by_uid.get(uid)
-
     def reception(self, address: str, now_ns: int, container: str | None = None) -> Reception:
         """Tell what meets a new connection to an address."""
         host = self._by_address.get(address)

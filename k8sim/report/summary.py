@@ -21,7 +21,7 @@ from k8sim.sim.units import MILLISECOND, SECOND, format_duration
 
 if TYPE_CHECKING:
     from k8sim.result import Result
-    from k8sim.scenario import Scenario, Step
+    from k8sim.scenario import Step
 
 SHOWN_IDENTITIES: Final = 20
 """When a workload has more, only those with trouble are shown, the longest absences first."""
@@ -218,33 +218,6 @@ def first_line(text: str) -> str:
     """Return the first line of an output, with a mark if there was more."""
     head, _, rest = text.strip().partition("\n")
     return f"{head} …" if rest else head
-
-
-# ---- several replicates -----------------------------------------------------------------------------------------
-
-
-def replicates_table(scenario: Scenario, runs: list[tuple[int, list[Workload]]]) -> Table:
-    """Return a table with one row for each replicate and workload.
-
-    Parameters
-    ----------
-    runs
-        Replicate number and what `readiness` found.
-    """
-    table = _table("replicate", "workload", "Ready at the end", "complete after", "short of pods for", "at worst")
-    for column in (table.columns[0], *table.columns[2:]):
-        column.justify = "right"
-    for number, workloads in runs:
-        for w in workloads:
-            if not w.sized:
-                continue
-            table.add_row(
-                str(number), f"{w.kind} {w.name}", "deleted" if w.deleted else f"{w.ready} of {w.desired}",
-                "never" if w.complete_ns is None else duration(w.complete_ns),
-                duration(w.short_ns) if w.short_ns else "-", "-" if w.worst is None else str(w.worst),
-            )  # fmt: skip
-    table.title = f"{scenario.name}, {len(runs)} replicates"
-    return table
 
 
 def _table(*columns: str) -> Table:

@@ -37,8 +37,6 @@ from k8sim.workload.model import Application as Spec
 from k8sim.workload.places import data_directory, data_location, is_layer
 from k8sim.workload.startup import Boot
 
-SIGKILLED = 137
-
 
 @dataclass(eq=False)
 class Running:

@@ -19,7 +19,6 @@ from k8sim.machines.image import ImageBehaviour, with_tag
 from k8sim.scenario.model import Step
 from k8sim.sim.units import MINUTE, SECOND
 
-PROBE_FIELDS: Final = ("startupProbe", "livenessProbe", "readinessProbe")
 HANDLERS: Final = ("exec", "httpGet", "tcpSocket", "grpc")
 START_WATCHED_NS: Final = 30 * MINUTE
 TROUBLE_NS: Final = 5 * MINUTE
