@@ -30,6 +30,7 @@ from k8sim.machines.machine import Earlier, Machine
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _TIME_FIELD: Final = re.compile(r"time|time[A-Z]\w*|\w*(Time|Timestamp)|(started|finished)At")
 """Fields of the API that hold a time: a text that looks like one elsewhere (an argument, a variable) is the user's."""
+_UNIX_EPOCH: Final = parse_time("1970-01-01T00:00:00Z")
 _TEXT: Final = ("annotations", "labels", "data", "stringData")
 _LEFT_OUT: Final = ("managedFields", "resourceVersion", "selfLink", "disruptedPods")
 
@@ -79,6 +80,8 @@ def _moment(key: str, value: Any) -> int | None:
     """Return the time (ns since the epoch of the simulation) that a field holds; None: it holds something else."""
     if not _TIME_FIELD.fullmatch(str(key)):
         return None
+    if key == "creationTime" and isinstance(value, int):  # VolumeSnapshotContent: ns since 1970 (external-snapshotter)
+        return value + _UNIX_EPOCH
     if isinstance(value, datetime):  # YAML knows times too; without a zone they are UTC
         return parse_time((value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat())
     return parse_time(value) if isinstance(value, str) and _TIME.fullmatch(value) else None

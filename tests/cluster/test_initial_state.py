@@ -129,6 +129,13 @@ def test_a_text_that_looks_like_a_time_stays_what_it_is() -> None:
     assert (moved["spec"], moved["data"]) == (dump["spec"], dump["data"])
 
 
+def test_contents_of_snapshots_count_from_1970() -> None:
+    """VolumeSnapshotContent status.creationTime is an integer (ns); 1767225600 s are 2026-01-01T00:00:00Z."""
+    content = {"status": {"creationTime": (1_767_225_600 + 5) * SECOND}}
+    assert moment_of([content]) == 5 * SECOND
+    assert shifted(content, 20 * SECOND) == {"status": {"creationTime": -15 * SECOND}}
+
+
 def test_every_field_that_holds_a_time_is_shifted() -> None:
     names = {name for cls in (*KINDS, *structs_of(*KINDS)) for name, (_, hint) in _fields(cls).items() if is_time(hint)}
     assert len(names) >= 15
