@@ -122,10 +122,13 @@ def _revision(revision: ControllerRevision, sets: Mapping[str, StatefulSet]) -> 
         owning = sets.get(owner.uid)
         if owning is not None and owning.status.update_revision == revision.name:
             return replace(revision, data=owning.spec.template)
-    data = revision.data if isinstance(revision.data, Mapping) else {}
-    template = dict((data.get("spec") or {}).get("template") or {})
-    template.pop("$patch", None)
-    return replace(revision, data=default_template(decode_part(PodTemplateSpec, template)))
+    try:
+        template = dict(revision.data["spec"]["template"])
+        template.pop("$patch", None)
+        typed = decode_part(PodTemplateSpec, template)
+    except (KeyError, TypeError, ValueError):  # damaged: nobody could roll back to it
+        typed = PodTemplateSpec()
+    return replace(revision, data=default_template(typed))
 
 
 def is_ready(node: Node) -> bool:

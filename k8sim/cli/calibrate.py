@@ -51,5 +51,7 @@ def _items(file: Path) -> list[dict[str, Any]]:
     try:
         document = json.loads(file.read_text("utf-8"))
         return [item for item in document["items"] if isinstance(item, dict)]
-    except (OSError, ValueError, KeyError, TypeError) as problem:
-        raise UsageProblem(f"{file} is no list of events or pods: {problem}", _HOW) from None
+    except OSError as problem:
+        raise UsageProblem(f"{file}: {problem.strerror}", _HOW) from None
+    except (ValueError, KeyError, TypeError):
+        raise UsageProblem(f"{file} is no list of events or pods as kubectl prints it", _HOW) from None

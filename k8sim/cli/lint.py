@@ -34,7 +34,7 @@ FOUND: Final = FAILED
 FORMATS: Final = ("text", "json", "sarif", "github")
 
 
-def _duration(value: str | None) -> int | None:
+def _duration(option: str, value: str | None) -> int | None:
     from k8sim.sim.units import parse_duration
 
     if value is None:
@@ -42,7 +42,7 @@ def _duration(value: str | None) -> int | None:
     try:
         return parse_duration(value)
     except ValueError as problem:
-        raise typer.BadParameter(str(problem)) from None
+        raise UsageProblem(f"{option}: {problem}", f"{option} 120s") from None
 
 
 def lint(
@@ -104,7 +104,7 @@ def lint(
     if output_format not in FORMATS:
         raise UsageProblem(f"there is no format {output_format!r}", f"known formats: {', '.join(FORMATS)}")
     rules = _rules(RULES, rule)
-    assumed = Assumptions(_duration(startup), _duration(shutdown), _duration(slow))
+    assumed = Assumptions(_duration("--startup", startup), _duration("--shutdown", shutdown), _duration("--slow", slow))
     reports = [try_file(file, assumed, rules) for file in load_with_manifests(manifest_files(files))]
     _print(output_format, reports)
     if any(report.findings for report in reports):

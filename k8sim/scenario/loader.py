@@ -276,4 +276,4 @@ def _node_zones(groups: tuple[NodeGroup, ...], manifests: list[Manifest], applie
 
 
 def _zone(node: Manifest) -> str:
-    return str((node.data["metadata"].get("labels") or {}).get(ZONE_LABEL, ""))
+    return str((node.data["metadata"].get("labels") or {}).get(ZONE_LABEL) or "")

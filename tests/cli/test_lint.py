@@ -119,3 +119,9 @@ def test_a_folder_without_manifests(k8sim: Run, tmp_path: Path) -> None:
 def test_a_scenario_stands_by_itself(k8sim: Run, folder: Path, scenario: Path) -> None:
     done = k8sim("lint", folder / "db.yaml", scenario, folder / "budget.yaml", *ONE, "--format", "json")
     assert json.loads(done.stdout)["workloads"] == 2
+
+
+def test_a_wrong_duration_names_its_option(k8sim: Run, tmp_path: Path) -> None:
+    result = k8sim("lint", tmp_path, "--startup", "soon")
+    assert result.exit_code == 2
+    assert "--startup" in result.stderr

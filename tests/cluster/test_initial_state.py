@@ -91,6 +91,16 @@ def test_an_owner_that_is_not_in_the_dump_is_told_and_not_taken_for_deleted(owne
     assert not [row for row in rows if row[1] == "Pod" and row[3] == "Deleted"]
 
 
+@pytest.mark.parametrize("data", [{"spec": None}, {"spec": {"template": {"spec": {"containers": "x"}}}}])
+def test_a_damaged_revision_is_one_that_nobody_rolls_back_to(data: object, tmp_path: Path) -> None:
+    document = yaml.safe_load((HERE / "dump.yaml").read_text())
+    damaged = [item for item in document["items"] if item["kind"] == "ControllerRevision"]
+    document["items"].append({**damaged[0], "metadata": {**damaged[0]["metadata"], "name": "db-old"}, "data": data})
+    (tmp_path / "dump.yaml").write_text(yaml.safe_dump(document))
+    rows = rows_of(loads(SPEC.replace("15m", "1m"), folder=tmp_path))
+    assert of(rows, "Pod", "db-0") == []
+
+
 def test_exported_manifests_without_pods_or_nodes_are_applied() -> None:
     document = yaml.safe_load((HERE / "dump.yaml").read_text())
     document["items"] = [
