@@ -116,6 +116,7 @@ def test_equal_for_any_campaign(campaign: Campaign, seed: int) -> None:
     assert_equal(campaign, seed, 4)
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @settings(max_examples=2_000, deadline=None)
 @given(campaigns(), st.integers(0, 2**32), st.sampled_from([1, 3, 10]))
@@ -123,6 +124,7 @@ def test_equal_for_thousands_of_campaigns(campaign: Campaign, seed: int, chunk: 
     assert_equal(replace(campaign, horizon_ns=6 * DAY), seed, 6, chunk)
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_equal_in_tens_of_thousands_of_replicates() -> None:
     assert_equal(replace(NORMAL, horizon_ns=20 * DAY), 2, 10_000)
