@@ -62,9 +62,9 @@ def pod_state(pod: Pod, now_ns: int, lost_nodes: Collection[str]) -> str:
     meta = pod.metadata
     if meta.deletion_timestamp is not None:
         asked_ns = meta.deletion_timestamp - (meta.deletion_grace_period_seconds or 0) * SECOND
-        since = format_duration(round((now_ns - asked_ns) / SECOND) * SECOND)
+        took = format_duration(round((now_ns - asked_ns) / SECOND) * SECOND)
         held = f", node {pod.spec.node_name} not Ready" if pod.spec.node_name in lost_nodes else ""
-        return f"Terminating since {since}{held}"
+        return f"Terminating for {took}{held}"
     if is_pod_ready(pod):
         return "Ready"
     if pod.status.phase in ("Failed", "Succeeded"):
