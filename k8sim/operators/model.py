@@ -19,6 +19,9 @@ NONE: Final = Constant(0)
 REBOOT: Final = Constant(3 * MINUTE)
 BOOT: Final = Constant(2 * MINUTE)
 UNTAINT: Final = Constant(MINUTE)
+READY_TIMEOUT_NS: Final = 15 * MINUTE
+"""What a cluster autoscaler waits for a node (--max-node-provision-time), and Karpenter for a NodeClaim to register
+(registration TTL). That an upgrade fails then is what managed groups do (EKS: NodeCreationFailure)."""
 POLL: Final = Uniform(0, 2 * SECOND)
 """The AWS node termination handler asks every 2 s whether there is a notice."""
 
@@ -91,6 +94,9 @@ class NodeUpgrade:
         In place: from the loss of power until the machine boots.
     boot
         Surge: from the order of a machine until its kubelet runs.
+    ready_timeout_ns
+        How long it waits for a node to be Ready, from when its machine should boot (0: for ever). An upgrade that has
+        waited in vain ends.
     settle
         Pause after a node is Ready, before it is uncordoned.
     """
@@ -105,6 +111,7 @@ class NodeUpgrade:
     on_drain_failure: DrainFailure = "stop"
     reboot: Distribution = REBOOT
     boot: Distribution = BOOT
+    ready_timeout_ns: int = READY_TIMEOUT_NS
     settle: Distribution = NONE
 
 

@@ -2,7 +2,7 @@
 
 An upgrade takes the nodes that match when it begins, in the order of their names, so many at a time. In place:
 kubectl drain, reboot, wait until the node is Ready, uncordon. Surge: a new machine joins first, then the old node is
-drained, switched off and deleted.
+drained, switched off and deleted. A node that does not become Ready in time ends the upgrade.
 """
 
 from __future__ import annotations
@@ -74,8 +74,10 @@ class _Upgrade:
         if machine is None or not (yield from self._drained(name, row)):
             return
         row = hands.note("Reboots", name, row)
-        hands.shut_down(name, hands.draw(self.plan.reboot, name, "reboot"), row)
-        yield from self._ready(name, machine.boot + 1)
+        away = hands.draw(self.plan.reboot, name, "reboot")
+        hands.shut_down(name, away, row)
+        if not (yield from self._ready(name, machine.boot + 1, away, row)):
+            return
         yield hands.clock.sleep(hands.draw(self.plan.settle, name, "settle"), hands.rank(name))
         yield from hands.kubectl(f"uncordon {name}", name, row)
         hands.note("Upgraded", name, row)
@@ -101,7 +103,8 @@ class _Upgrade:
         world.provide(template, off=True)
         yield hands.clock.sleep(hands.draw(self.plan.boot, name, "boot"), hands.rank(name))
         world.machines[template.name].boot_up()
-        yield from self._ready(template.name, 1)
+        if not (yield from self._ready(template.name, 1, 0, row)):
+            return
         yield hands.clock.sleep(hands.draw(self.plan.settle, name, "settle"), hands.rank(name))
         if not (yield from self._drained(name, row)):
             return
@@ -114,19 +117,30 @@ class _Upgrade:
 
     # ---- waiting ------------------------------------------------------------------------------------------------
 
-    def _ready(self, name: str, boot: int) -> Steps:
-        """Wait until a node is Ready, after so many boots of its machine."""
-        server, clock, machine = self.world.server, self.hands.clock, self.world.machines[name]
-        while True:
-            node = server.find(Node, "", name)
-            if node is not None and is_ready(node) and machine.boot >= boot:
-                if node.status.node_info.boot_id == machine.boot_id:
-                    return
+    def _ready(self, name: str, boot: int, away_ns: int, row: int) -> Generator[Event, Any, bool]:
+        """Wait until a node is Ready, after so many boots of its machine; False if the upgrade gives up."""
+        server, clock = self.world.server, self.hands.clock
+        limit = self.plan.ready_timeout_ns
+        deadline = clock.now + away_ns + limit if limit else None
+        while not self._is_ready(name, boot):
+            if deadline is not None and clock.now >= deadline:
+                self.hands.note("NotReady", name, row, then="stop", timeout=limit / SECOND)
+                self._stopped = True
+                return False
             changed: Event = clock.event()
 
-            def wake(change: Change, changed: Event = changed) -> None:
+            def wake(change: Change | None = None, changed: Event = changed) -> None:
                 clock.fire(changed, rank=self.hands.rank(name))
 
             stop = server.watch_object(Node, "", name, wake)
+            if deadline is not None:
+                clock.call_at(deadline, wake, rank=self.hands.rank(name))
             yield changed
             stop()
+        return True
+
+    def _is_ready(self, name: str, boot: int) -> bool:
+        node, machine = self.world.server.find(Node, "", name), self.world.machines[name]
+        if node is None or not is_ready(node) or machine.boot < boot:
+            return False
+        return node.status.node_info.boot_id == machine.boot_id

@@ -40,7 +40,8 @@ T = TypeVar("T")
 MAX_PARALLEL: Final = 20_000
 _CHOICE: Final = ("nodes", "selector")
 _UPGRADE: Final = (
-    "name", "at", "every", *_CHOICE, "strategy", "parallel", "drain", "onDrainFailure", "reboot", "boot", "settle",
+    "name", "at", "every", *_CHOICE, "strategy", "parallel", "drain", "onDrainFailure", "reboot", "boot",
+    "readyTimeout", "settle",
 )  # fmt: skip
 _DRAIN_FLAGS: Final[Mapping[str, str]] = {
     "ignoreDaemonsets": "ignore_daemonsets",
@@ -99,6 +100,7 @@ class _Reader:
             on_drain_failure=failure,
             reboot=self.law(fields, "reboot", plain.reboot),
             boot=self.law(fields, "boot", plain.boot),
+            ready_timeout_ns=fields["readyTimeout"].duration() if "readyTimeout" in fields else plain.ready_timeout_ns,
             settle=self.law(fields, "settle"),
         )
 

@@ -128,6 +128,34 @@ def test_what_becomes_of_nodes_that_cannot_be_drained(failure: str, rebooted: in
     assert len(cordoned) == {"stop": 1, "skip": 3, "proceed": 0}[failure]
 
 
+NEVER_READY = "  timeline: [{at: 130s, fault: node-crash, node: node-0}]"
+"""Its machine breaks during the upgrade, and is not repaired."""
+
+
+def test_an_upgrade_gives_up_a_node_that_never_becomes_ready() -> None:
+    run = Run(f"  nodeUpgrades: [{{at: 2m, reboot: 60s}}]\n{NEVER_READY}")
+    [(reboots, _)] = run.did("Reboots")
+    assert run.did("NotReady") == [(pytest.approx(reboots + 60 + 15 * 60), "node-0")]
+    assert [t for t, _ in run.did("Stopped")] == [t for t, _ in run.did("NotReady")]
+    assert not run.did("Upgraded")
+    assert [node.name for node in run.cluster.server.list(Node) if node.spec.unschedulable] == ["node-0"]
+
+
+@pytest.mark.parametrize(("timeout", "gave_up"), [("5m", 1), ("0s", 0)])
+def test_how_long_an_upgrade_waits_for_a_node_can_be_set(timeout: str, gave_up: int) -> None:
+    run = Run(f"  nodeUpgrades: [{{at: 2m, reboot: 60s, readyTimeout: {timeout}}}]\n{NEVER_READY}")
+    assert len(run.did("NotReady")) == gave_up
+    assert len(run.did("Stopped")) == gave_up
+
+
+def test_a_surge_whose_new_machine_does_not_join_leaves_the_old_one_alone() -> None:
+    outage = "  timeline: [{at: 140s, fault: apiserver-outage}]"
+    run = Run(f"  nodeUpgrades: [{{at: 2m, nodes: node-0, strategy: surge, boot: 30s}}]\n{outage}")
+    assert run.did("NotReady") == [(120 + 30 + 15 * 60, "node-0-r1")]
+    assert not run.did("Drains")
+    assert run.cluster.machines["node-0"].powered
+
+
 def test_a_surge_replaces_the_machines() -> None:
     run = Run("  nodeUpgrades: [{at: 2m, strategy: surge, boot: 30s}]", budget=2)
     assert {node.name for node in run.cluster.server.list(Node)} == {"node-0-r1", "node-1-r1", "node-2-r1"}
