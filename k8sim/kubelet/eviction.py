@@ -4,6 +4,10 @@ Every 10 s the signals are looked at; here only while a machine is under pressur
 node's condition is held afterwards. One pod at most is evicted each time, with a grace of 1 s (for a soft threshold
 with the longest that is configured); its object stays, Failed.
 
+A pressure that is felt rejects pods at once, but the scheduler hears of it only with the node's next status, up to 10 s
+later (kubernetes/kubernetes#78416). A StatefulSet whose pod comes back to the node meanwhile deletes and creates it
+without any back-off, some 30 times a second (kubernetes/kubernetes#89067, open): as real as it is ugly.
+
 Source: pkg/kubelet/eviction/{eviction_manager,helpers}.go; node.md 4.7.
 """
 

@@ -168,3 +168,35 @@ def test_11_10_without_the_api_server_nothing_is_evicted_although_leases_lapse()
     _, seen = play("20m", "at: 100s, fault: apiserver-outage, for: 10m", nodes=2, replicas=2)
     assert not times(seen, "Terminating")
     assert not times(seen, "Terminating", "web-1")
+
+
+PRESSURE = "at: 100s, fault: disk-pressure, node: node-0"
+
+
+def rejections(seen: Seen) -> list[float]:
+    """When the kubelet turned away a successor of the pod that it had evicted."""
+    return [
+        t for t, kind, _, event, detail in seen if (kind, event, detail.get("phase")) == ("Pod", "Phase", "Failed")
+    ][1:]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_set_fights_a_kubelet_under_disk_pressure_until_the_node_is_tainted(seed: int):
+    """Kubelets reject at once, report within 10 s; sets have no back-off (kubernetes/kubernetes#78416 and #89067)."""
+    cluster, seen = play("2m", PRESSURE, seed=seed)
+    [tainted] = times(seen, "Tainted", "node-0", "Node", key="node.kubernetes.io/disk-pressure")
+    rejected = rejections(seen)
+    assert tainted - 10 <= rejected[0]
+    assert rejected[-1] <= tainted + 0.1
+    pauses = [b - a for a, b in itertools.pairwise(rejected)]
+    assert all(0.01 < pause < 0.1 for pause in pauses)
+    assert not cluster.server.get(Pod, "default", "web-0").spec.node_name
+
+
+def test_the_rate_limit_of_a_real_controller_manager_slows_that_fight_down():
+    """Each round costs a set four requests: its pod's end and beginning, and two states of its status."""
+    slow = "cluster: {kubeControllerManager: {kubeAPIQPS: 20}}"
+    fast, limited = (rejections(play("2m", PRESSURE, spec=spec)[1]) for spec in ("", slow))
+    assert len(limited) < len(fast)
+    pauses = [b - a for a, b in itertools.pairwise(limited)]
+    assert pauses[-1] == pytest.approx(0.2, abs=0.03)
