@@ -31,7 +31,7 @@ def requirement_matches(requirement: LabelSelectorRequirement, labels: Mapping[s
 
 def labels_match(wanted: Mapping[str, str], labels: Mapping[str, str]) -> bool:
     """Tell whether labels contain all wanted pairs (a service's or a node selector's simple form)."""
-    return all(labels.get(key) == value for key, value in wanted.items())
+    return wanted.items() <= labels.items()
 
 
 def selector_matches(selector: LabelSelector | None, labels: Mapping[str, str]) -> bool:
@@ -40,7 +40,7 @@ def selector_matches(selector: LabelSelector | None, labels: Mapping[str, str]) 
         return False
     if not labels_match(selector.match_labels, labels):
         return False
-    return all(requirement_matches(r, labels) for r in selector.match_expressions)
+    return not selector.match_expressions or all(requirement_matches(r, labels) for r in selector.match_expressions)
 
 
 def node_term_matches(term: NodeSelectorTerm, node: Node) -> bool:

@@ -22,11 +22,7 @@ from k8sim.controllers.changed import Changed
 from k8sim.controllers.concurrent import concurrently, raise_first_of
 from k8sim.controllers.consistency import ConsistencyStore
 from k8sim.controllers.controller import Controller, ControllerContext, Key, Sync
-from k8sim.controllers.history import (
-    create_controller_revision,
-    sort_controller_revisions,
-    update_controller_revision,
-)
+from k8sim.controllers.history import create_controller_revision, update_controller_revision
 from k8sim.controllers.ownership import (
     CONTROLLER_INDEX,
     ORPHAN_INDEX,
@@ -41,11 +37,7 @@ from k8sim.controllers.statefulset.control import Plan, update_stateful_set
 from k8sim.controllers.statefulset.identity import claim_name, parent_and_ordinal
 from k8sim.controllers.statefulset.pod_control import StatefulPodControl
 from k8sim.controllers.statefulset.replicas import Replicas
-from k8sim.controllers.statefulset.revisions import (
-    choose_update_revision,
-    current_revision_of,
-    surplus_revisions,
-)
+from k8sim.controllers.statefulset.revisions import History, UpdateRevision, current_revision_of, surplus_revisions
 from k8sim.controllers.statefulset.status import inconsistent_status, status_to_write
 from k8sim.sim.clock import Event
 from k8sim.sim.units import HOUR, SECOND
@@ -67,6 +59,7 @@ class StatefulSetController(Controller):
         index_by_controller(self.revisions)
         self.written = ConsistencyStore(self.sets, self.pods, self.claims)  # type: ignore[arg-type]
         self.views = Views(self)
+        self._histories: dict[str, History] = {}
         self._waiting: dict[str, str] = {}
         self._gone: dict[Key, list[str]] = {}
         self.sets.add_handler(self._set_changed)
@@ -129,32 +122,44 @@ class StatefulSetController(Controller):
     # ---- one sync -------------------------------------------------------------------------------------------
 
     def sync(self, key: Key, client: Client) -> Sync:
-        """Claim pods, decide, carry out the plan, write the status, trim the history."""
+        """Claim revisions and pods, decide, carry out the plan, write the status, trim the history."""
         for uid in self._gone.pop(key, ()):
-            self.views.forget(uid)
-            self.written.clear(uid)
-            self._waiting.pop(uid, None)
+            self._forget(uid)
         sts = self.sets.get(*key)
         if sts is None:
             return
         self.written.ensure_ready(sts.metadata.uid)
-        yield from self._adopt_revisions(sts, client)
-        yield from self.views.claim_pods(sts, client)
-        revisions = sort_controller_revisions(self._revisions_of(sts))
+        if self._history(sts).has_orphans:
+            yield from self._adopt_revisions(sts, client)
+        orphans, strangers = self.views.refresh(sts)
+        if orphans or strangers:
+            yield from self.views.adopt_and_release(sts, orphans, strangers, client)
+        history = self._history(sts)
         errors: list[ApiError] = []
         live = set()
         status: StatefulSetStatus | None = None
         try:
-            current, update, collisions = yield from self._get_revisions(sts, revisions, client)
+            update, collisions = history.update.revision, sts.status.collision_count
+            if history.update.how != "use":
+                update, collisions = yield from self._make_update_revision(sts, history.update, client)
+            current = current_revision_of(sts, history.revisions, update)
             live = {current.metadata.name, update.metadata.name}
             plan = self._decide(sts, current, update, collisions, client)
             status = yield from self._carry_out(sts, plan, client, errors)
         except ApiError as error:
             errors.append(error)
-        yield from self._truncate_history(sts, revisions, live, client, errors)
+        if len(history.revisions) > sts.spec.revision_history_limit:
+            yield from self._truncate_history(sts, history.revisions, live, client, errors)
         raise_first_of(errors)
         if status is not None and sts.spec.min_ready_seconds and status.ready_replicas != status.available_replicas:
             self.queue.add_after(key, self._next_available_ns(sts) - self.clock.now, client.cause)
+
+    def _forget(self, uid: str) -> None:
+        """Drop what is known of a set that is gone."""
+        self.views.forget(uid)
+        self.written.clear(uid)
+        self._histories.pop(uid, None)
+        self._waiting.pop(uid, None)
 
     def _decide(
         self, sts: StatefulSet, current: ControllerRevision, update: ControllerRevision, collisions: int, client: Client
@@ -228,9 +233,15 @@ class StatefulSetController(Controller):
 
     # ---- revisions ------------------------------------------------------------------------------------------
 
-    def _revisions_of(self, sts: StatefulSet) -> list[ControllerRevision]:
-        owned = list(self.revisions.by_index(CONTROLLER_INDEX, sts.metadata.uid))
-        return owned + self._orphan_revisions(sts)
+    def _history(self, sts: StatefulSet) -> History:
+        """Return the set's revisions, looked for anew if the cache has heard of one or the template is another."""
+        uid, version = sts.metadata.uid, self.revisions.resource_version
+        known = self._histories.get(uid)
+        if known is not None and known.still_holds(sts, version):
+            return known
+        owned = self.revisions.by_index(CONTROLLER_INDEX, uid)
+        history = self._histories[uid] = History(sts, owned, self._orphan_revisions(sts), version)
+        return history
 
     def _orphan_revisions(self, sts: StatefulSet) -> list[ControllerRevision]:
         orphans = self.revisions.by_index(ORPHAN_INDEX, sts.metadata.namespace)
@@ -241,17 +252,17 @@ class StatefulSetController(Controller):
         for revision in self._orphan_revisions(sts):
             yield from adoption.adopt(revision)
 
-    def _get_revisions(
-        self, sts: StatefulSet, revisions: list[ControllerRevision], client: Client
-    ) -> Generator[Event, Any, tuple[ControllerRevision, ControllerRevision, int]]:
-        """Return the current and the update revision and the collision count (getStatefulSetRevisions)."""
-        choice = choose_update_revision(sts, revisions)
-        update, collisions = choice.revision, sts.status.collision_count
+    def _make_update_revision(
+        self, sts: StatefulSet, choice: UpdateRevision, client: Client
+    ) -> Generator[Event, Any, tuple[ControllerRevision, int]]:
+        """Create the revision of the set's template, or give an old one a new number; return the collision count too.
+
+        With `current_revision_of` it is getStatefulSetRevisions.
+        """
+        collisions = sts.status.collision_count
         if choice.how == "create":
-            update, collisions = yield from create_controller_revision(client, sts, update, collisions)
-        elif choice.how == "renumber":
-            update = yield from update_controller_revision(client, update, choice.number)
-        return current_revision_of(sts, revisions, update), update, collisions
+            return (yield from create_controller_revision(client, sts, choice.revision, collisions))
+        return (yield from update_controller_revision(client, choice.revision, choice.number)), collisions
 
     def _truncate_history(
         self,
@@ -261,8 +272,6 @@ class StatefulSetController(Controller):
         client: Client,
         errors: list[ApiError],
     ) -> Generator[Event, Any, None]:
-        if len(revisions) <= sts.spec.revision_history_limit:
-            return
         live |= set(self.views.revisions(sts.uid))
         for revision in surplus_revisions(sts, revisions, live):
             try:
@@ -325,8 +334,14 @@ class Views:
 
     # ---- claiming -------------------------------------------------------------------------------------------
 
-    def claim_pods(self, sts: StatefulSet, client: Client) -> Generator[Event, Any, None]:
-        """Bring the set's view up to date; adopt and release pods as ownership has it (getPodsForStatefulSet)."""
+    def refresh(self, sts: StatefulSet) -> tuple[list[Pod], list[str]]:
+        """Bring the set's view up to date.
+
+        Returns
+        -------
+        orphans, strangers
+            Pods without a controller, and the names of those that the set owns and that are no members of it.
+        """
         pods = self._controller.pods
         view = self._view(sts)
         strangers = self._strangers.setdefault(sts.metadata.uid, {})
@@ -341,12 +356,11 @@ class Views:
             else:
                 view.remove(name)
                 strangers[name] = None
-        for ordinal in self._changed_claims[sts.metadata.uid]:
+        changed_claims = self._changed_claims[sts.metadata.uid]
+        for ordinal in changed_claims:
             view.claims_changed(ordinal)
-        self._changed_claims[sts.metadata.uid].clear()
-        orphans = list(pods.by_index(ORPHAN_INDEX, sts.metadata.namespace))
-        if orphans or strangers:
-            yield from self._adopt_and_release(sts, view, orphans, list(strangers), client)
+        changed_claims.clear()
+        return list(pods.by_index(ORPHAN_INDEX, sts.metadata.namespace)), list(strangers)
 
     def _view(self, sts: StatefulSet) -> Replicas:
         view = self._views.get(sts.metadata.uid)
@@ -358,9 +372,11 @@ class Views:
                 self._claim_prefixes.setdefault(prefix, {})[sts.uid] = None
         return view
 
-    def _adopt_and_release(
-        self, sts: StatefulSet, view: Replicas, orphans: list[Pod], strangers: list[str], client: Client
+    def adopt_and_release(
+        self, sts: StatefulSet, orphans: list[Pod], strangers: list[str], client: Client
     ) -> Generator[Event, Any, None]:
+        """Adopt and release pods as ownership has it (with `refresh`: getPodsForStatefulSet)."""
+        view = self._views[sts.metadata.uid]
         errors: list[ApiError] = []
         adoption = Adoption(client, sts)
         for pod in orphans:

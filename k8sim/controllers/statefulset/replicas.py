@@ -80,6 +80,20 @@ class Replica:
             self.needs_claims = False
         self.matches = self.claims_match and identity_matches(sts, pod, ordinal) and storage_matches(sts, pod, ordinal)
 
+    def answers_like(self, other: Replica) -> bool:
+        """Tell whether the control loop would see no difference: most new versions of a pod are of this kind."""
+        return (
+            self.terminating == other.terminating
+            and self.terminal == other.terminal
+            and self.pending == other.pending
+            and self.ready == other.ready
+            and self.available_ns == other.available_ns
+            and self.revision == other.revision
+            and self.matches == other.matches
+            and self.claims_match == other.claims_match
+            and self.needs_claims == other.needs_claims
+        )
+
 
 def _available_from(ready_since: int | None, min_ready_seconds: int) -> int | None:
     """Return from when a Ready pod is available (podutil.IsPodAvailable)."""
@@ -200,6 +214,9 @@ class Replicas:
             return
         old = self._by_ordinal.get(replica.ordinal)
         if old is not None:
+            if old.answers_like(replica):
+                old.pod = pod
+                return
             self._unfile(old)
         self._file(replica)
 

@@ -5,11 +5,11 @@ Source: pkg/controller/statefulset/stateful_set_control.go (getStatefulSetRevisi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from k8sim.api.apps import ControllerRevision, StatefulSet
-from k8sim.controllers.history import new_controller_revision, next_revision
+from k8sim.controllers.history import new_controller_revision, next_revision, sort_controller_revisions
 
 
 class UpdateRevision(NamedTuple):
@@ -32,6 +32,35 @@ def choose_update_revision(sts: StatefulSet, revisions: Sequence[ControllerRevis
     if revisions[-1] is equal[-1]:
         return UpdateRevision("use", equal[-1], equal[-1].revision)
     return UpdateRevision("renumber", equal[-1], number)
+
+
+class History:
+    """The revisions that a set finds in the cache, and which of them stands for its template.
+
+    Most syncs find both as the last one did, so a history is kept until `still_holds` says no.
+
+    Attributes
+    ----------
+    revisions
+        Those that the set owns and the orphans that it would adopt, sorted.
+    has_orphans
+        Whether there are any of the latter.
+    update
+        What to do to have the revision of the template.
+    """
+
+    def __init__(
+        self, sts: StatefulSet, owned: Iterable[ControllerRevision], orphans: Sequence[ControllerRevision], version: int
+    ) -> None:
+        self._template = sts.spec.template
+        self._version = version
+        self.has_orphans = bool(orphans)
+        self.revisions = sort_controller_revisions([*owned, *orphans])
+        self.update = choose_update_revision(sts, self.revisions)
+
+    def still_holds(self, sts: StatefulSet, version: int) -> bool:
+        """Tell whether it is still so for a version of the set and of the cache; a name to be made depends on more."""
+        return self._version == version and self._template is sts.spec.template and self.update.how != "create"
 
 
 def current_revision_of(
