@@ -61,7 +61,7 @@ class FailureProcess:
         From the beginning, or the end of the last failure, to the next one of the same target; with a shock from one
         shock to the next.
     lasts
-        How long a failure lasts; None: for ever, or the fault has no duration.
+        How long a failure lasts; None: for ever, unless the fault ends by itself or has no duration.
     targets
         Patterns (fnmatch) of the names of what fails; a fault of the whole cluster has none.
     arguments
@@ -114,7 +114,8 @@ class _Striker:
         self._rule = rule
         self._name = name
         self._target = target_of(FAULTS[rule.fault].fault)
-        self._has_duration = "for" in FAULTS[rule.fault].arguments
+        shape = FAULTS[rule.fault]
+        self._ends = rule.lasts is not None or shape.fault.transient or "for" not in shape.arguments
         self._sources: dict[str, dict[str, None]] = {}
 
     # ---- who can fail -------------------------------------------------------------------------------------------
@@ -186,7 +187,7 @@ class _Striker:
         lasts = self._duration(source, n)
         for victim in (source, *self._others(source, n)):
             self._break(victim, lasts, self._begin_row(victim, lasts))
-        if lasts is not None or not self._has_duration:
+        if self._ends:
             self._plan(source, n + 1, lasts or 0)
 
     def _shock(self, source: str, n: int, shock: Shock) -> None:
@@ -230,7 +231,7 @@ class _Striker:
         arguments = dict(self._rule.arguments)
         if self._target is not None:
             arguments[self._target] = target
-        if self._has_duration:
+        if lasts is not None:
             arguments["for"] = lasts
         fault, trace = make_fault(self._rule.fault, arguments), self._world.sim.trace
         trace.fault = row

@@ -168,9 +168,13 @@ def argument(type_: ArgumentType, meaning: str, *, required: bool = True, defaul
 
 
 class Fault(ABC):
-    """A fault. Subclasses are frozen dataclasses; their docstring's first line is what documentation says."""
+    """A fault. Subclasses are frozen dataclasses; their docstring's first line is what documentation says.
+
+    ``transient``: without a ``for`` it ends by itself; others last for ever.
+    """
 
     name: ClassVar[str]
+    transient: ClassVar[bool] = False
 
     @abstractmethod
     def begin(self, world: World) -> None:

@@ -77,6 +77,7 @@ class KubeletRestart(Fault):
     """The kubelet ends, and a new process starts after `for`; its containers go on."""
 
     name: ClassVar[str] = "kubelet-restart"
+    transient: ClassVar[bool] = True
 
     node: str = argument("node", "the machine")
     for_ns: int = argument("duration", "how long there is none; absent: 0s", required=False, default=0, name="for")

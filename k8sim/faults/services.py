@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from k8sim.faults.fault import Fault, FaultFailed, Program, World, argument
-from k8sim.sim.units import SECOND
+from k8sim.faults.leaderelection import RENEW_DEADLINE, takeover_ns
 
 if TYPE_CHECKING:
     from k8sim.machines.registry import Registry
 
-RENEW_DEADLINE = 10 * SECOND
-"""Without the API server for so long, a leader gives up and its process ends (component-base leader election)."""
-RETRY_PERIOD = 2 * SECOND
+MANAGER: Final = "kube-controller-manager"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,28 +41,33 @@ def _manager(world: World) -> Program:
 
 @dataclass(frozen=True, kw_only=True)
 class ControllerManagerRestart(Fault):
-    """The kube-controller-manager ends, and a new process with empty memory starts after `for`.
+    """The kube-controller-manager ends, and another instance with empty memory leads after `for`.
 
     Countdowns of evictions and detachments begin anew (workloads.md 4.4, 4.6; storage.md 6.2).
     """
 
     name: ClassVar[str] = "controller-manager-restart"
+    transient: ClassVar[bool] = True
 
-    for_ns: int = argument(
-        "duration", "how long no controller works; absent: 0s", required=False, default=0, name="for"
+    for_ns: int | None = argument(
+        "duration",
+        "how long no controller works; absent: until another has its Lease, 13 to 24 s",
+        required=False,
+        name="for",
     )
 
     def begin(self, world: World) -> None:
         manager = _manager(world)
-        world.hold("process", "kube-controller-manager", manager.stop, manager.start, self.for_ns)
+        away = takeover_ns(world.sim.streams, MANAGER) if self.for_ns is None else self.for_ns
+        world.hold("process", MANAGER, manager.stop, manager.start, away)
 
 
 @dataclass(frozen=True, kw_only=True)
 class APIServerOutage(Fault):
     """The API server does not answer: requests fail, watches break, leases are not renewed; containers go on.
 
-    An outage of more than 10 s also restarts the kube-controller-manager, which loses its leadership; it is back with
-    the API server (in a real cluster its own crash back-off may add to that).
+    An outage of more than 10 s also ends the kube-controller-manager, which loses its leadership. Another instance
+    leads some seconds after the API server is back; 15 s later still if it had not seen the leader's last renewal.
     """
 
     name: ClassVar[str] = "apiserver-outage"
@@ -79,11 +82,10 @@ class APIServerOutage(Fault):
             return
         away = None
         if self.for_ns is not None:
-            retry = int(world.sim.streams.uniform("kube-controller-manager", "leaderElection") * RETRY_PERIOD)
-            away = self.for_ns - RENEW_DEADLINE + retry
-        world.later(RENEW_DEADLINE, "kube-controller-manager", _lose_leadership, world, away)
+            away = takeover_ns(world.sim.streams, MANAGER, unreachable_ns=self.for_ns) - RENEW_DEADLINE
+        world.later(RENEW_DEADLINE, MANAGER, _lose_leadership, world, away)
 
 
 def _lose_leadership(world: World, away_ns: int | None) -> None:
     manager = _manager(world)
-    world.hold("process", "kube-controller-manager", manager.stop, manager.start, away_ns)
+    world.hold("process", MANAGER, manager.stop, manager.start, away_ns)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace as replace_world
 from typing import Any
 
 import pytest
@@ -55,6 +56,12 @@ def test_the_time_to_the_next_failure_counts_from_the_repair() -> None:
 def test_a_failure_for_ever_is_the_last() -> None:
     rule = FailureProcess("node-crash", Constant(10 * MINUTE))
     assert times(strikes(make_world({"a": ""}), rule), "a") == [600]
+
+
+@pytest.mark.parametrize("name", ["kubelet-restart", "controller-manager-restart"])
+def test_faults_that_end_by_themselves_come_again(name: str) -> None:
+    world = replace_world(make_world({"a": ""}), controller_manager=Sturdy())
+    assert len(strikes(world, FailureProcess(name, Constant(10 * MINUTE)), until=HOUR)) == 5
 
 
 def test_faults_without_a_duration_come_again() -> None:

@@ -58,7 +58,7 @@ def times(trace: list[Any], kind: str, event: str, **detail: Any) -> list[float]
 def test_a_restart_of_the_controller_manager_begins_the_countdown_of_an_eviction_anew() -> None:
     """workloads.md 4.13, statement 10."""
     crash = "at: 20s, fault: node-crash, node: node-0"
-    restart = "at: 200s, fault: controller-manager-restart"
+    restart = "at: 200s, fault: controller-manager-restart, for: 0s"
     plain = times(play("8m", crash), "Pod", "Terminating", grace=30)
     trace = play("10m", crash, restart)
     [late] = times(trace, "Pod", "Terminating", grace=30)
