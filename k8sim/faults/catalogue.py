@@ -75,6 +75,12 @@ def target_of(fault: type[Fault]) -> ArgumentType | None:
     return None
 
 
+def target_named(name: str, arguments: Mapping[str, Any]) -> str:
+    """Return what the arguments of a fault say that breaks, "" for a fault of the whole cluster."""
+    target = target_of(FAULTS[name].fault) if name in FAULTS else None
+    return str(arguments.get(target) or "") if target is not None else ""
+
+
 def written(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return a fault's arguments as a file gives them: durations with their units, nothing that is absent."""
     types = {key: argument.type for key, argument in FAULTS[name].arguments.items()} if name in FAULTS else {}

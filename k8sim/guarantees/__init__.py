@@ -5,8 +5,9 @@
 
 from k8sim.guarantees.audit import PATIENCE, Audit, check, follow
 from k8sim.guarantees.catalogue import CHECKERS, GUARANTEES
+from k8sim.guarantees.circumstances import CIRCUMSTANCES
 from k8sim.guarantees.guarantee import Checker, Finding, Guarantee
-from k8sim.guarantees.world import CIRCUMSTANCES, World
+from k8sim.guarantees.world import World
 
 __all__ = [
     "CHECKERS", "CIRCUMSTANCES", "GUARANTEES", "PATIENCE", "Audit", "Checker", "Finding", "Guarantee", "World", "check",

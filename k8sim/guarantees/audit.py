@@ -15,8 +15,9 @@ from typing import Any, Final, Protocol
 
 from k8sim.apiserver.watch import Change
 from k8sim.guarantees.catalogue import CHECKERS
+from k8sim.guarantees.circumstances import SECOND
 from k8sim.guarantees.guarantee import Checker, Finding, Guarantee, Verdict
-from k8sim.guarantees.world import SECOND, World
+from k8sim.guarantees.world import World
 from k8sim.sim.trace import Trace
 
 PATIENCE: Final = 900 * SECOND

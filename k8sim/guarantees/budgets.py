@@ -55,6 +55,7 @@ class BudgetHonoured(Evictions):
             "manual edit": "the budget was changed",
         },
     )
+    edits = ("PodDisruptionBudget", "Pod")
 
     def evicted(self, pod: Pod, budgets: list[PodDisruptionBudget]) -> None:
         budget = budgets[0]

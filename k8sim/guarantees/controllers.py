@@ -8,8 +8,9 @@ from k8sim.api.pods import is_pod_terminal
 from k8sim.api.quantity import parse_quantity
 from k8sim.api.taints import tolerates
 from k8sim.apiserver.watch import Change
+from k8sim.guarantees.circumstances import SECOND
 from k8sim.guarantees.guarantee import Checker, Guarantee
-from k8sim.guarantees.world import SECOND, World, deletion_begins
+from k8sim.guarantees.world import World, deletion_begins
 
 DEPLOYMENT = "kubernetes.io/docs/concepts/workloads/controllers/deployment"
 
@@ -58,6 +59,7 @@ class MaxSurge(Rollouts):
         source=f"{DEPLOYMENT}#max-surge; pkg/controller/deployment/util/deployment_util.go (NewRSNewReplicas)",
         not_kept_under={"manual edit": "a ReplicaSet was scaled by hand"},
     )
+    edits = ("ReplicaSet",)
 
     def scaled(self, deployment: Deployment, replica_set: ReplicaSet, by: int) -> None:
         if by < 0:
@@ -109,6 +111,7 @@ class Recreate(Checker):
         source=f"{DEPLOYMENT}#recreate-deployment; pkg/controller/deployment/recreate.go",
         not_kept_under={"manual edit": "a ReplicaSet was scaled by hand", "apiserver-outage": "caches are old"},
     )
+    edits = ("ReplicaSet", "Pod")
     kinds = ("Pod",)
 
     def change(self, change: Change) -> None:
@@ -174,6 +177,7 @@ class QuotaHonoured(Checker):
         source="kubernetes.io/docs/concepts/policy/resource-quotas; plugin/pkg/admission/resourcequota",
         not_kept_under={"manual edit": "the quota was lowered"},
     )
+    edits = ("ResourceQuota",)
     kinds = ("Pod",)
 
     def change(self, change: Change) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from k8sim.apiserver.watch import Change
+from k8sim.guarantees.circumstances import CONTROLLED
 from k8sim.guarantees.world import World
 from k8sim.sim.trace import NO_CAUSE, Row
 
@@ -83,12 +84,14 @@ class Checker(ABC):
     """Watches one run for one guarantee. Subclasses override what they need.
 
     ``kinds`` are the kinds of objects whose changes `change` gets, ``rows`` the kinds of trace rows that `row` gets.
-    The world shows the state after the change.
+    The world shows the state after the change. ``edits`` are the kinds of objects whose change by hand is the "manual
+    edit" under which Kubernetes does not keep the guarantee.
     """
 
     about: ClassVar[Guarantee]
     kinds: ClassVar[tuple[str, ...]] = ()
     rows: ClassVar[tuple[str, ...]] = ()
+    edits: ClassVar[tuple[str, ...]] = CONTROLLED
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -114,6 +117,11 @@ class Checker(ABC):
             return
         self._said.add((subject, problem))
         if excuse is None:
-            excuse = next((word for word in self.about.not_kept_under if word in self.world.occurred), "")
+            excuse = next(filter(self._has_occurred, self.about.not_kept_under), "")
         number = self.world.row if row is None else row
         self.findings.append(Finding(self.about, self.world.now, subject, problem, number, excuse))
+
+    def _has_occurred(self, word: str) -> bool:
+        if word == "manual edit":
+            return any(kind in self.world.edited for kind in self.edits)
+        return word in self.world.occurred

@@ -10,8 +10,9 @@ from k8sim.api.resources import amounts, pod_requests
 from k8sim.api.selectors import labels_match, node_selector_matches, selector_matches
 from k8sim.api.taints import tolerates
 from k8sim.apiserver.watch import Change
+from k8sim.guarantees.circumstances import SECOND
 from k8sim.guarantees.guarantee import Checker, Guarantee
-from k8sim.guarantees.world import SECOND, World
+from k8sim.guarantees.world import World
 from k8sim.sim.trace import Row
 
 LIFECYCLE = "kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle"
@@ -21,6 +22,8 @@ KUBELET_GONE = {
     "zone-outage": "the machine was gone",
     "spot-reclaim": "the machine was gone",
 }
+Place = tuple[str, str]
+"""A container: the UID of its pod, and its name."""
 REBOOTS = ("node-crash", "zone-outage", "node-shutdown", "spot-reclaim")
 LESS_TIME = {
     "memory-pressure": "the kubelet gives what it evicts 1 s (pkg/kubelet/eviction: immediateEvictionGracePeriod)",
@@ -71,6 +74,7 @@ class PhaseForward(Checker):
             "manual edit": "the status was patched by hand",
         },
     )
+    edits = ("Pod",)
     kinds = ("Pod",)
     _order = ("Pending", "Running", "Succeeded", "Failed")
 
@@ -149,6 +153,7 @@ class RequestedNode(Scheduled):
         source="pkg/scheduler/framework/plugins/nodeaffinity",
         not_kept_under={"manual edit": "labels of nodes were changed"},
     )
+    edits = ("Node",)
 
     def bound(self, pod: Pod, node: Node) -> None:
         affinity = pod.spec.affinity.node_affinity if pod.spec.affinity is not None else None
@@ -170,6 +175,7 @@ class AntiAffinity(Scheduled):
         source="pkg/scheduler/framework/plugins/interpodaffinity",
         not_kept_under={"manual edit": "labels were changed"},
     )
+    edits = ("Node", "Pod")
 
     def bound(self, pod: Pod, node: Node) -> None:
         rule = pod.spec.affinity.pod_anti_affinity if pod.spec.affinity is not None else None
@@ -197,6 +203,7 @@ class ResourcesFit(Scheduled):
         source="pkg/scheduler/framework/plugins/noderesources",
         not_kept_under={"manual edit": "the node was changed"},
     )
+    edits = ("Node", "Pod")
 
     def bound(self, pod: Pod, node: Node) -> None:
         self.exercised += 1
@@ -218,13 +225,15 @@ class GraceHonoured(Checker):
         name="grace-honoured",
         promise="A container of a pod that is deleted is not killed before the grace period is over.",
         checks="exits with code 137 after SIGTERM, against the beginning of the deletion and the shortest grace asked",
-        does_not_check="containers stopped for another reason (probes, eviction by the kubelet, shutdown, memory)",
+        does_not_check="containers stopped for another reason before the deletion (probes, eviction, shutdown, memory)",
         source=f"{LIFECYCLE}#pod-termination; pkg/kubelet/kuberuntime/kuberuntime_container.go (killContainer)",
         not_kept_under={
             "kubelet-restart": "a new kubelet counts anew, or finds an orphan and gives it 1 s",
             "container-exit": "the fault may have killed it",
             "oom-kill": "the kernel kills at once",
             **LESS_TIME,
+            "deletion not heard": "it stops what its probe condemns, with the probe's own grace "
+            "(pkg/kubelet/kuberuntime/kuberuntime_container.go, killContainer)",
             "forced deletion": "an orphan is killed with a grace of 1 s",
             "forced deletion on a silent node": "an orphan is killed with a grace of 1 s",
             "pod garbage collection": "an orphan is killed with a grace of 1 s",
@@ -237,7 +246,9 @@ class GraceHonoured(Checker):
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self._grace: dict[str, int] = {}
-        self._term: dict[tuple[str, str], int] = {}
+        self._term: dict[Place, int] = {}
+        self._condemned: dict[Place, str] = {}
+        self._unheard: dict[Place, int] = {}
 
     def change(self, change: Change) -> None:
         pod = change.new
@@ -248,18 +259,44 @@ class GraceHonoured(Checker):
     def row(self, row: Row, number: int) -> None:
         place = row.detail.get("uid", ""), row.detail.get("container", "")
         if row.event == "Started":
-            self._term.pop(place, None)
+            for known in (self._term, self._condemned, self._unheard):
+                known.pop(place, None)
+        elif row.event == "Probe":
+            self._probed(place, row.detail["probe"], row.detail["passes"])
         elif row.event == "SIGTERM":
             self._term[place] = row.t
+            self._unheard_by_probe(row, place)
         elif row.event == "Exited" and row.detail["code"] == 137 and place[0] in self._grace and place in self._term:
-            pod = self.world.find("Pod", row.namespace, row.name)
-            since = self.world.deleting_since(pod) if pod is not None and pod.uid == place[0] else None
-            if since is None or self._term[place] < since:
-                return
-            self.exercised += 1
-            if row.t < since + self._grace[place[0]] * SECOND:
-                had = (row.t - since) / SECOND
-                self.violated(row.name, f"was killed after {had:.3f} s of {self._grace[place[0]]} s", number)
+            self._killed(row, place, number)
+
+    def _probed(self, place: Place, probe: str, passes: bool | None) -> None:
+        if passes is False and probe in ("liveness", "startup"):
+            self._condemned[place] = probe
+        elif self._condemned.get(place) == probe:
+            del self._condemned[place]
+
+    def _unheard_by_probe(self, row: Row, place: Place) -> None:
+        """Note the least time that a failed probe gives a container whose kubelet cannot have heard of the deletion."""
+        pod = self.world.find("Pod", row.namespace, row.name)
+        probe = self._condemned.get(place)
+        if pod is None or pod.uid != place[0] or probe is None or not self.world.is_cut_off(row.detail["node"]):
+            return
+        spec = container_of(pod, place[1])
+        asked = getattr(spec, f"{probe}_probe", None)
+        own = asked.termination_grace_period_seconds if asked is not None else None
+        self._unheard[place] = own if own is not None else pod.spec.termination_grace_period_seconds
+
+    def _killed(self, row: Row, place: Place, number: int) -> None:
+        pod = self.world.find("Pod", row.namespace, row.name)
+        since = self.world.deleting_since(pod) if pod is not None and pod.uid == place[0] else None
+        term, grace = self._term[place], self._grace[place[0]]
+        if since is None or term < since:
+            return
+        self.exercised += 1
+        if row.t < since + grace * SECOND:
+            unheard = place in self._unheard and row.t >= term + self._unheard[place] * SECOND
+            problem = f"was killed after {(row.t - since) / SECOND:.3f} s of {grace} s"
+            self.violated(row.name, problem, number, "deletion not heard" if unheard else None)
 
 
 class PreStopFirst(Checker):
@@ -285,8 +322,8 @@ class PreStopFirst(Checker):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self._began: dict[tuple[str, str], int] = {}
-        self._ended: set[tuple[str, str]] = set()
+        self._began: dict[Place, int] = {}
+        self._ended: set[Place] = set()
 
     def row(self, row: Row, number: int) -> None:
         place = row.detail.get("uid", ""), row.detail.get("container", "")
@@ -300,7 +337,7 @@ class PreStopFirst(Checker):
         elif row.event == "SIGTERM":
             self._judge(row, place, number)
 
-    def _judge(self, row: Row, place: tuple[str, str], number: int) -> None:
+    def _judge(self, row: Row, place: Place, number: int) -> None:
         pod = self.world.find("Pod", row.namespace, row.name)
         if pod is None or pod.uid != place[0]:
             return
@@ -362,7 +399,7 @@ class InitBeforeMain(Checker):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self._done: set[tuple[str, str]] = set()
+        self._done: set[Place] = set()
 
     def row(self, row: Row, number: int) -> None:
         uid, name = row.detail.get("uid", ""), row.detail.get("container", "")
@@ -395,7 +432,7 @@ class RestartPolicy(Checker):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self._code: dict[tuple[str, str], int] = {}
+        self._code: dict[Place, int] = {}
 
     def row(self, row: Row, number: int) -> None:
         place = row.detail.get("uid", ""), row.detail.get("container", "")
@@ -428,7 +465,7 @@ class OneInstance(Checker):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self._running: set[tuple[str, str]] = set()
+        self._running: set[Place] = set()
 
     def row(self, row: Row, number: int) -> None:
         place = row.detail.get("uid", ""), row.detail.get("container", "")

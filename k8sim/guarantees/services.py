@@ -7,8 +7,9 @@ from k8sim.api.discovery import EndpointSlice
 from k8sim.api.pods import is_pod_ready, is_pod_terminal
 from k8sim.api.selectors import labels_match
 from k8sim.apiserver.watch import Change
+from k8sim.guarantees.circumstances import SECOND
 from k8sim.guarantees.guarantee import Checker, Guarantee
-from k8sim.guarantees.world import SECOND, World
+from k8sim.guarantees.world import World
 
 SERVICE = "kubernetes.io/service-name"
 LAG = 3 * SECOND
@@ -128,6 +129,7 @@ class EndpointsSelected(Checker):
         not_kept_under={**LATE, "manual edit": "labels were changed"},
     )
     kinds = ("EndpointSlice",)
+    edits = ("Service", "EndpointSlice", "Pod")
 
     def change(self, change: Change) -> None:
         piece = change.new

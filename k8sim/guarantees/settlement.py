@@ -8,13 +8,14 @@ from __future__ import annotations
 from typing import Any, Final
 
 from k8sim.api.apps import StatefulSet
-from k8sim.api.core import Pod
-from k8sim.api.pods import is_pod_ready, is_pod_terminal, is_running_and_ready
+from k8sim.api.core import ContainerStatus, Pod
+from k8sim.api.pods import claim_names, is_pod_available, is_pod_ready, is_pod_terminal, is_running_and_ready
 from k8sim.apiserver.watch import Change
 from k8sim.guarantees.budgets import is_evicted
+from k8sim.guarantees.circumstances import SECOND
 from k8sim.guarantees.guarantee import Checker, Guarantee
-from k8sim.guarantees.statefulsets import CONCEPTS, CONTROLLER, ordered, range_of, revision
-from k8sim.guarantees.world import World, deletion_begins, ordinal_of
+from k8sim.guarantees.statefulsets import CONCEPTS, CONTROLLER, max_unavailable, ordered, range_of, revision
+from k8sim.guarantees.world import LAG, World, deletion_begins, ordinal_of
 from k8sim.sim.trace import NO_CAUSE, Row
 
 STUCK: Final = {
@@ -24,12 +25,18 @@ STUCK: Final = {
     "bad template": "the newest template's pods do not become Ready",
     "never ready": "the pod's software does not become Ready",
     "order": "the controller waits for another pod to become Ready first (#forced-rollback)",
+    "max unavailable": "broken pods count, too (updateStatefulSetAfterInvariantEstablished)",
+    "stale claim": "the controller makes no pod while a claim belongs to its former namesake, and changes of claims do "
+    "not wake it (stateful_set_control.go, processReplica; stateful_set.go, NewStatefulSetController)",
+    "name taken": "a pod of that name is not the set's",
     "quota": "the quota leaves no room",
     "apiserver-outage": "the API server is down",
     "storage-outage": "the storage system's calls fail",
     "registry-outage": "images cannot be pulled",
     "disk-loss": "the disk of a claim is gone for good, and nobody makes another",
 }
+LONGEST_BACKOFF: Final = 330 * SECOND
+"""How long a container that has ended may wait: 5 min (MaxContainerBackOff), and the next look of its kubelet."""
 
 
 def why_stuck(world: World, pod: Pod) -> str:
@@ -40,13 +47,31 @@ def why_stuck(world: World, pod: Pod) -> str:
         return "nodes missing" if world.nodes_missing() else "unschedulable"
     if world.node_is_silent(pod):
         return "stuck on a dead node"
-    for status in (*pod.status.init_container_statuses, *pod.status.container_statuses):
-        if status.state.waiting is not None and status.state.waiting.reason not in ("ContainerCreating", ""):
-            return "never ready"
-        if status.state.running is not None and not status.ready:
-            return "never ready"
-    outages = ("storage-outage", "registry-outage", "apiserver-outage", "disk-loss")
-    return next((word for word in outages if word in world.occurred), "")
+    if any(_keeps_failing(world, s) for s in (*pod.status.init_container_statuses, *pod.status.container_statuses)):
+        return "never ready"
+    if any(world.fault_lasts("disk-loss", claim) for claim in claim_names(pod)):
+        return "disk-loss"
+    return next((w for w in ("storage-outage", "registry-outage", "apiserver-outage") if world.fault_lasts(w)), "")
+
+
+def _keeps_failing(world: World, status: ContainerStatus) -> bool:
+    state = status.state
+    if state.waiting is not None:
+        return state.waiting.reason not in ("ContainerCreating", "")
+    if state.running is not None:
+        return not status.ready
+    ended = state.terminated
+    return ended is not None and world.recently(ended.finished_at, LONGEST_BACKOFF)
+
+
+def why_not_ready(world: World, sts: StatefulSet, pod: Pod) -> str:
+    """Return why a pod of a set is not Ready: a broken template is told from broken software."""
+    why = why_stuck(world, pod)
+    if why != "never ready":
+        return why
+    if revision(pod) != world.update_revision(sts):
+        return "order" if ordered(sts) else why
+    return "bad template" if world.revisions(sts) > 1 else why
 
 
 class SetsSettle(Checker):
@@ -60,6 +85,15 @@ class SetsSettle(Checker):
         not_kept_under=STUCK,
     )
     kinds = ("StatefulSet", "Deployment")
+    rows = ("Event",)
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._over_quota: set[tuple[str, str]] = set()
+
+    def row(self, row: Row, number: int) -> None:
+        if row.event == "FailedCreate" and "exceeded quota" in row.detail.get("message", ""):
+            self._over_quota.add((row.namespace, row.name))
 
     def end(self) -> None:
         if not self.world.patient_since(self.world.last_action):
@@ -78,11 +112,12 @@ class SetsSettle(Checker):
         for ordinal in range_of(sts):
             name, pod = f"{sts.name}-{ordinal}", pods.get(ordinal)
             if pod is None:
-                self.violated(sts.name, f"lacks {name}", excuse=self._why_missing(sts, pods))
+                self.violated(sts.name, f"lacks {name}", excuse=self._why_missing(sts, name, pods))
                 return
             if not is_running_and_ready(pod) or pod.deleting:
                 state = "terminates" if pod.deleting else "is not Ready"
-                self.violated(sts.name, f"{name} {state}", self.world.last_row_of(pod), self._why(sts, pod))
+                why = why_not_ready(self.world, sts, pod)
+                self.violated(sts.name, f"{name} {state}", self.world.last_row_of(pod), why)
                 return
         extra = sorted(set(pods) - set(range_of(sts)))
         if extra:
@@ -92,20 +127,26 @@ class SetsSettle(Checker):
             why = why_stuck(self.world, pod) or ("order" if waits else "")
             self.violated(sts.name, f"{pod.name} is too many", self.world.last_row_of(pod), why)
 
-    def _why(self, sts: StatefulSet, pod: Pod) -> str:
-        """Return why a pod of a set is not Ready: a broken template is told from broken software."""
-        why = why_stuck(self.world, pod)
-        if why != "never ready":
-            return why
-        if revision(pod) != self.world.update_revision(sts):
-            return "order" if ordered(sts) else why
-        return "bad template" if self.world.revisions(sts) > 1 else why
-
-    def _why_missing(self, sts: StatefulSet, pods: dict[int, Pod]) -> str:
-        if self.world.all("ResourceQuota"):
+    def _why_missing(self, sts: StatefulSet, name: str, pods: dict[int, Pod]) -> str:
+        if self._claim_was_stale(sts, name):
+            return "stale claim"
+        if self.world.find("Pod", sts.namespace, name) is not None:
+            return "name taken"
+        if sts.key in self._over_quota:
             return "quota"
         earlier = [p for o, p in sorted(pods.items()) if not is_pod_ready(p)]
-        return self._why(sts, earlier[0]) if earlier else ""
+        return why_not_ready(self.world, sts, earlier[0]) if earlier else ""
+
+    def _claim_was_stale(self, sts: StatefulSet, name: str) -> bool:
+        """Tell whether a claim of a former pod went, and the controller had no cause to look after that."""
+        for template in sts.spec.volume_claim_templates:
+            key = "PersistentVolumeClaim", sts.namespace, f"{template.name}-{name}"
+            gone = self.world.gone(*key) if self.world.find(*key) is None else None
+            if gone is None or self.world.stirred(sts) > gone[0] + LAG:
+                continue
+            if any(o.kind == "Pod" and o.name == name for o in gone[1].metadata.owner_references):
+                return True
+        return False
 
     def _deployment(self, deployment: Any) -> None:
         status = deployment.status
@@ -113,7 +154,8 @@ class SetsSettle(Checker):
             return
         mine = [r for r in self.world.all("ReplicaSet") if self.world.controller(r, "Deployment") is deployment]
         stuck = [p for r in mine for p in self.world.pods_of(r) if not is_pod_ready(p) and not is_pod_terminal(p)]
-        excuse = why_stuck(self.world, stuck[0]) if stuck else ("quota" if self.world.all("ResourceQuota") else "")
+        over_quota = any(r.key in self._over_quota for r in mine)
+        excuse = why_stuck(self.world, stuck[0]) if stuck else ("quota" if over_quota else "")
         if excuse == "never ready" and len(mine) > 1:
             excuse = "bad template"
         row = self.world.last_row_of(stuck[0]) if stuck else NO_CAUSE
@@ -149,11 +191,26 @@ class RollbackRollsBack(Checker):
                     continue
                 self.exercised += 1
                 if revision(pod) != newest and not is_pod_ready(pod):
-                    self._stuck(sts, pod)
+                    problem = f"{pod.name} of an older template is broken and is not replaced"
+                    self.violated(sts.name, problem, self.world.last_row_of(pod), self._why(sts, pod))
 
-    def _stuck(self, sts: StatefulSet, pod: Pod) -> None:
-        problem = f"{pod.name} of an older template is broken and is not replaced"
-        self.violated(sts.name, problem, self.world.last_row_of(pod), "order" if ordered(sts) else None)
+    def _why(self, sts: StatefulSet, pod: Pod) -> str:
+        """Return what keeps the controller from replacing a pod."""
+        own = ordinal_of(pod.name)
+        unready = [o for o in range_of(sts) if o != own and not self._is_ready(sts, o)]
+        if ordered(sts) and (not is_pod_terminal(pod) or any(o < own for o in unready)):
+            return "order"  # nothing is updated before all are Ready
+        if self.world.gates("MaxUnavailableStatefulSet"):
+            return "max unavailable" if len(unready) + 1 >= max_unavailable(sts) else ""
+        higher = [o for o in unready if o > own]
+        blocker = self.world.find("Pod", sts.namespace, f"{sts.name}-{higher[-1]}") if higher else None
+        return why_not_ready(self.world, sts, blocker) if blocker is not None else ""
+
+    def _is_ready(self, sts: StatefulSet, ordinal: int) -> bool:
+        pod = self.world.find("Pod", sts.namespace, f"{sts.name}-{ordinal}")
+        return (
+            pod is not None and not pod.deleting and is_pod_available(pod, sts.spec.min_ready_seconds, self.world.now)
+        )
 
 
 class CommandsEnd(Checker):

@@ -38,6 +38,15 @@ def revision(pod: Pod) -> str:
     return pod.metadata.labels.get("controller-revision-hash", "")
 
 
+def max_unavailable(sts: StatefulSet) -> int:
+    """Return how many pods an update may make unavailable (feature gate MaxUnavailableStatefulSet)."""
+    rolling = sts.spec.update_strategy.rolling_update
+    value = rolling.max_unavailable if rolling is not None else None
+    if isinstance(value, str):
+        value = int(value.rstrip("%")) * sts.spec.replicas // 100
+    return max(1, value if value is not None else 1)
+
+
 class SetPods(Checker):
     """Base of checkers of what the StatefulSet controller does to pods."""
 
@@ -276,10 +285,8 @@ class AvailabilityDuringRollout(SetPods):
         if not self.is_update(sts, pod):
             return
         self.exercised += 1
-        limit, gate = 1, self.world.gates("MaxUnavailableStatefulSet")
-        rolling = sts.spec.update_strategy.rolling_update
-        if gate and rolling is not None and rolling.max_unavailable is not None:
-            limit = _rounded_down(rolling.max_unavailable, sts.spec.replicas)
+        gate = self.world.gates("MaxUnavailableStatefulSet")
+        limit = max_unavailable(sts) if gate else 1
         away = [o for o in range_of(sts) if f"{sts.name}-{o}" != pod.name and not self._available(sts, o)]
         if len(away) + 1 > limit and self._available(sts, ordinal_of(pod.name), being_deleted=True):
             excuse = "parallel" if not ordered(sts) and not gate else None
@@ -297,11 +304,6 @@ class AvailabilityDuringRollout(SetPods):
         )
 
 
-def _rounded_down(value: int | str, whole: int) -> int:
-    number = int(value.rstrip("%")) * whole // 100 if isinstance(value, str) else value
-    return max(1, number)
-
-
 class StickyStorage(Checker):
     """A pod of an identity and its claims, one incarnation after the other."""
 
@@ -314,6 +316,7 @@ class StickyStorage(Checker):
         not_kept_under=STALE,
     )
     kinds = ("Pod", "PersistentVolumeClaim")
+    edits = ("Pod", "PersistentVolumeClaim")
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
@@ -356,6 +359,7 @@ class ClaimsSurvive(Checker):
         not_kept_under={"manual edit": "owner references were set by hand"},
     )
     kinds = ("PersistentVolumeClaim", "StatefulSet")
+    edits = ("PersistentVolumeClaim",)
 
     def __init__(self, world: World) -> None:
         super().__init__(world)

@@ -50,6 +50,7 @@ class BindingPermanent(Checker):
         not_kept_under={"manual edit": "claimRef was changed by hand"},
     )
     kinds = ("PersistentVolumeClaim", "PersistentVolume")
+    edits = ("PersistentVolume", "PersistentVolumeClaim")
 
     def change(self, change: Change) -> None:
         new, old = change.new, change.old
@@ -110,6 +111,7 @@ class FirstConsumer(Checker):
         not_kept_under={"manual edit": "the class was changed after the claim was made"},
     )
     kinds = ("PersistentVolume",)
+    edits = ("StorageClass", "PersistentVolumeClaim")
 
     def change(self, change: Change) -> None:
         volume = change.new
@@ -136,22 +138,32 @@ class ClaimProtection(Checker):
     about = Guarantee(
         name="claim-in-use-protection",
         promise="A claim that a pod uses is not removed before the pod has ended.",
-        checks="at each removal of a claim, that no pod older than 2 s, on a node and not ended, uses it",
-        does_not_check="pods that have no node yet",
+        checks="at each removal of a claim, that no pod uses it that was given its node over 2 s ago and has not ended",
+        does_not_check="pods that have just been given a node: the controller asks before it lets a claim go, and a "
+        "kubelet starts no pod whose claim is being deleted (pvc_protection_controller.go, podUsesPVC)",
         source=f"{CONCEPTS}#storage-object-in-use-protection; pkg/controller/volume/pvcprotection",
         not_kept_under=BY_HAND,
     )
-    kinds = ("PersistentVolumeClaim",)
+    kinds = ("PersistentVolumeClaim", "Pod")
+    edits = ("PersistentVolumeClaim", "Pod")
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._placed: dict[str, int] = {}
 
     def change(self, change: Change) -> None:
+        claim = change.new
+        if isinstance(claim, Pod):
+            if claim.spec.node_name:
+                self._placed.setdefault(claim.uid, self.world.now)
+            return
         if change.type != "DELETED":
             return
         self.exercised += 1
-        claim = change.new
         for pod in self.world.all("Pod"):
-            young = pod.metadata.creation_timestamp is None or self.world.recently(pod.metadata.creation_timestamp)
             uses = pod.namespace == claim.namespace and claim.name in claim_names(pod)
-            if uses and not young and pod.spec.node_name and not is_volume_pod_terminated(pod):
+            placed = pod.uid in self._placed and not self.world.recently(self._placed[pod.uid])
+            if uses and placed and not is_volume_pod_terminated(pod):
                 self.violated(claim.name, f"was removed while pod {pod.name} used it")
 
 
@@ -165,6 +177,7 @@ class VolumeProtection(Checker):
         not_kept_under=BY_HAND,
     )
     kinds = ("PersistentVolume",)
+    edits = ("PersistentVolume", "PersistentVolumeClaim")
 
     def change(self, change: Change) -> None:
         volume = change.new
@@ -190,6 +203,7 @@ class RetainHonoured(Checker):
         not_kept_under={"manual edit": "the policy was changed just before"},
     )
     kinds = ("PersistentVolume",)
+    edits = ("PersistentVolume",)
 
     def change(self, change: Change) -> None:
         volume = change.new
@@ -223,6 +237,7 @@ class DeleteHonoured(Checker):
         },
     )
     kinds = ("PersistentVolume",)
+    edits = ("PersistentVolume",)
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
@@ -257,6 +272,7 @@ class SingleAttach(Checker):
         },
     )
     kinds = ("VolumeAttachment",)
+    edits = ("VolumeAttachment", "PersistentVolume")
 
     def change(self, change: Change) -> None:
         new = change.new
@@ -319,6 +335,7 @@ class VolumeReachable(Checker):
         not_kept_under={"manual edit": "labels of nodes or volumes were changed"},
     )
     kinds = ("Pod",)
+    edits = ("Node", "PersistentVolume")
 
     def change(self, change: Change) -> None:
         pod, old = change.new, change.old

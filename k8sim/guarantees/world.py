@@ -5,7 +5,7 @@ It is built anew here, by plain bookkeeping, so that a checker shares nothing wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 from k8sim.api.apps import ControllerRevision, StatefulSet
@@ -13,32 +13,11 @@ from k8sim.api.core import Node, Pod
 from k8sim.api.meta import Object, condition_of, controller_of
 from k8sim.api.pods import is_pod_ready, is_pod_terminal
 from k8sim.apiserver.watch import Change
+from k8sim.guarantees.circumstances import CUTS, RELIST, SECOND, ZONE_LABEL, Fault, is_edited
 from k8sim.sim.trace import NO_CAUSE, Row
 
-SECOND: Final = 1_000_000_000
 LAG: Final = 2 * SECOND
 """How old a controller's view may be (watch delay, queue, requests): of what is younger nothing is held against it."""
-
-CIRCUMSTANCES: Final[Mapping[str, str]] = {
-    "forced deletion": "a pod was deleted with grace 0 without its kubelet's word",
-    "forced deletion on a silent node": "the same, while that kubelet cannot be asked: the process may run for ever",
-    "final phase": "a pod whose phase is final was deleted: its object goes at once, whatever its machine knows",
-    "pod garbage collection": "a pod was removed because its node was gone, out of service or its phase final",
-    "forced detach": "a volume was taken from a node that could not say whether it still used it",
-    "node deleted": "a Node object was deleted",
-    "finalizers removed": "somebody removed an object's finalizers by hand",
-    "manual edit": "somebody changed an object that controllers own",
-    "bad template": "a pod of the newest revision cannot become Ready",
-    "stuck on a dead node": "a pod terminates on a node whose kubelet does not answer",
-    "order": "OrderedReady: the controller waits for a pod of the old template",
-    "budget": "a disruption budget allows no eviction",
-    "unschedulable": "no node fits a pod, although all are there",
-    "nodes missing": "no node fits a pod, and some are cordoned, silent or deleted",
-    "never ready": "a pod's software does not become Ready",
-    "parallel": "podManagementPolicy Parallel does not wait for pods that were unavailable before",
-    "not attachable": "the volume's driver attaches nothing, so nobody enforces its access mode",
-}
-"""Words for what may have happened in a run, besides the names of faults."""
 
 
 class Process(NamedTuple):
@@ -58,6 +37,10 @@ class World:
     ----------
     occurred
         Names of faults and words of `CIRCUMSTANCES` that have happened so far, with the time of the last.
+    faults
+        Those that have begun, with where and how long.
+    edited
+        Kinds of which somebody has changed an object by hand, with the time of the last.
     removed
         UIDs of pods whose object was removed while it might still run, and how.
     """
@@ -70,6 +53,8 @@ class World:
         self.objects: dict[str, dict[tuple[str, str], Object]] = {}
         self.processes: dict[tuple[str, str], Process] = {}
         self.occurred: dict[str, int] = {}
+        self.faults: list[Fault] = []
+        self.edited: dict[str, int] = {}
         self.removed: dict[str, str] = {}
         self.last_action = 0
         self._unready_since: dict[str, int] = {}
@@ -77,6 +62,7 @@ class World:
         self._gone: dict[tuple[str, str, str], tuple[int, Object]] = {}
         self._spec_changed: dict[str, int] = {}
         self._pods_of: dict[str, dict[tuple[str, str], None]] = {}
+        self._stirred: dict[str, int] = {}
         self._last_row: dict[tuple[str, str], int] = {}
 
     # ---- bookkeeping ------------------------------------------------------------------------------------------------
@@ -91,25 +77,22 @@ class World:
             self._gone[(obj.kind, *obj.key)] = (t, obj)
         else:
             kind[obj.key] = obj
-        old = change.old
-        respecified = (
-            isinstance(obj, Node) and isinstance(old, Node) and old.spec != obj.spec
-        )  # nodes count no versions
-        if old is None or respecified or old.metadata.generation != obj.metadata.generation:
+        self._stirred[obj.metadata.uid] = t
+        if change.old is None or _respecified(change.old, obj):
             self._spec_changed[obj.uid] = t
-        if obj.deleting and not (old is not None and old.deleting):
+        if obj.deleting and not (change.old is not None and change.old.deleting):
             self._deleting_since.setdefault(obj.uid, t)
-        if change.actor == "kubectl" and old is not None and _is_edited(old, obj):
-            self.occurred["manual edit"] = t
+        if change.actor == "kubectl" and change.old is not None:
+            self._by_hand(t, change.old, obj)
         if isinstance(obj, Pod):
             self._pod(t, change, obj)
         elif obj.kind == "Node" and change.type == "DELETED":
             self.occurred["node deleted"] = t
-        if (
-            change.actor == "kubectl"
-            and old is not None
-            and set(old.metadata.finalizers) - set(obj.metadata.finalizers)
-        ):
+
+    def _by_hand(self, t: int, old: Object, new: Object) -> None:
+        if is_edited(old, new):
+            self.edited[new.kind] = t
+        if set(old.metadata.finalizers) - set(new.metadata.finalizers):
             self.occurred["finalizers removed"] = t
 
     def _pod(self, t: int, change: Change, pod: Pod) -> None:
@@ -120,6 +103,7 @@ class World:
             self._unready_since[pod.uid] = t
         owner = controller_of(pod)
         if owner is not None:
+            self._stirred[owner.uid] = t
             children = self._pods_of.setdefault(owner.uid, {})
             if change.type == "DELETED":
                 children.pop(pod.key, None)
@@ -141,12 +125,18 @@ class World:
         if row.kind == "Container":
             self._container(row)
         elif row.kind in ("Step", "Fault") and row.event == "Begins":
-            self.last_action = max(self.last_action, row.t + (row.detail.get("for") or 0))
-            self.occurred[row.name] = row.t
+            self._begins(row)
         elif row.kind == "Command":
             self.last_action = max(self.last_action, row.t)
         elif row.kind == "Volume" and row.event == "PulledAway":
             self.occurred["forced detach"] = row.t
+
+    def _begins(self, row: Row) -> None:
+        lasts = row.detail.get("for")
+        self.last_action = max(self.last_action, row.t + (lasts or 0))
+        self.occurred[row.name] = row.t
+        until = None if lasts is None else row.t + lasts
+        self.faults.append(Fault(row.name, row.detail.get("target") or "", row.t, until))
 
     def _container(self, row: Row) -> None:
         uid, container = row.detail.get("uid", ""), row.detail.get("container", "")
@@ -191,9 +181,13 @@ class World:
         """Return when the deletion of an object began."""
         return self._deleting_since.get(obj.uid)
 
+    def gone(self, kind: str, namespace: str, name: str) -> tuple[int, Object] | None:
+        """Return the last object of a name that was removed, and when."""
+        return self._gone.get((kind, namespace, name))
+
     def gone_recently(self, kind: str, namespace: str, name: str) -> Object | None:
         """Return an object that was removed just now."""
-        found = self._gone.get((kind, namespace, name))
+        found = self.gone(kind, namespace, name)
         return found[1] if found is not None and self.recently(found[0]) else None
 
     def seen_ready(self, pod: Pod) -> bool:
@@ -201,6 +195,11 @@ class World:
         if pod.deleting and not self.recently(self.deleting_since(pod)):
             return False
         return is_pod_ready(pod) or self.recently(self._unready_since.get(pod.uid))
+
+    def stirred(self, obj: Object) -> int:
+        """Return when something happened last that makes an object's controller look: it, or a pod of its, changed."""
+        restarts = (f.until or f.since for f in self.faults if f.name == "controller-manager-restart")
+        return max((self._stirred.get(obj.uid, 0), *restarts))
 
     def patient_since(self, when: int) -> bool:
         """Tell whether so much time has passed since then that what was to come has come."""
@@ -213,6 +212,16 @@ class World:
         node = self.find("Node", "", obj.spec.node_name)
         ready = condition_of(node.status.conditions, "Ready") if node is not None else None
         return ready is None or ready.status != "True"
+
+    def is_cut_off(self, name: str) -> bool:
+        """Tell whether a fault keeps a node's kubelet from hearing of changes."""
+        node = self.find("Node", "", name)
+        zone = node.metadata.labels.get(ZONE_LABEL) if node is not None else None
+        return any(f.name in CUTS and f.lasts(self.now, RELIST) and f.target in ("", name, zone) for f in self.faults)
+
+    def fault_lasts(self, name: str, target: str = "") -> bool:
+        """Tell whether a fault has begun and not ended, of a target or of any."""
+        return any(f.name == name and target in ("", f.target) and f.lasts(self.now) for f in self.faults)
 
     def nodes_missing(self) -> bool:
         """Tell whether some node cannot take pods: gone, silent or cordoned."""
@@ -232,8 +241,9 @@ class World:
 
     def update_revision(self, sts: StatefulSet) -> str:
         """Return the name of a set's newest revision."""
-        owned = self._revisions_of(sts)
-        return max(owned, key=lambda r: r.revision).name if owned else ""
+        # With a cache that lacks the newest one the controller gives its number again: then the younger one counts.
+        owned = sorted(self._revisions_of(sts), key=lambda r: r.revision)
+        return owned[-1].name if owned else ""
 
     def revisions(self, sts: StatefulSet) -> int:
         """Return how many templates of a set are remembered."""
@@ -247,13 +257,10 @@ class World:
         ]
 
 
-def _is_edited(old: Object, new: Object) -> bool:
-    """Tell whether somebody gave an object that a controller owns another shape: evictions and deletes do not."""
-    if controller_of(old) is None:
-        return False
-    phases = (getattr(getattr(o, "status", None), "phase", "") for o in (old, new))
-    same = getattr(old, "spec", None) == getattr(new, "spec", None) and old.metadata.labels == new.metadata.labels
-    return not same or len(set(phases)) > 1
+def _respecified(old: Object, new: Object) -> bool:
+    if isinstance(old, Node) and isinstance(new, Node):  # nodes count no versions
+        return old.spec != new.spec
+    return old.metadata.generation != new.metadata.generation
 
 
 def deletion_begins(change: Change) -> bool:

@@ -16,7 +16,7 @@ from k8sim.api.meta import ObjectMeta
 from k8sim.api.scheme import kind_class
 from k8sim.apiserver.errors import ApiError
 from k8sim.apiserver.server import APIServer
-from k8sim.faults.catalogue import apply_fault
+from k8sim.faults.catalogue import apply_fault, target_named
 from k8sim.faults.failures import start_failures
 from k8sim.faults.fault import FaultFailed, World
 from k8sim.kubectl.apply import apply
@@ -98,7 +98,7 @@ def _begin(world: World, index: int, step: Step, entity: str) -> None:
     sim, namespace = world.sim, world.namespace
     detail: dict[str, Any] = {"step": index, "what": entity}
     if step.action == "fault":
-        detail["for"] = step.arguments.get("for")
+        detail |= {"target": target_named(step.name, step.arguments), "for": step.arguments.get("for")}
     row = sim.trace.append(sim.clock.now, "Step", step.label, "Begins", detail, -1, namespace)
     process = Process(world.server, namespace, entity, row)
     if step.action == "fault":

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from k8sim.api.meta import Object
-from k8sim.api.scheme import decode
+from k8sim.api.scheme import decode, format_time
 from k8sim.apiserver.watch import Change
 from k8sim.guarantees import GUARANTEES, Audit
 from k8sim.sim.trace import Trace
@@ -29,7 +29,7 @@ class Story:
         self.now += ns
         return self
 
-    def put(self, manifest: dict[str, Any], actor: str = "kubectl") -> Story:
+    def put(self, manifest: dict[str, Any], actor: str = "some-controller") -> Story:
         obj = decode(manifest)
         key = obj.kind, obj.name
         old = self.stored.get(key)
@@ -448,7 +448,8 @@ def test_every_guarantee_has_a_story() -> None:
 
 
 def test_a_phase_that_was_patched_by_hand_is_no_violation() -> None:
-    story = begun().put(pod("web-0", phase="Succeeded"), "kubelet/n").put(pod("web-0", phase="Failed"))
+    story = begun().put(pod("web-0", phase="Succeeded"), "kubelet/n")
+    story.put(pod("web-0", phase="Failed"), "kubectl")
     assert story.found()["phase-forward"] == "manual edit"
 
 
@@ -478,3 +479,194 @@ def test_what_is_younger_than_a_cache_is_not_held_against_the_controller() -> No
 
 def test_liveness_is_not_judged_before_its_time() -> None:
     assert "settles" not in begun(replicas=1).wait(30 * MINUTE).step("node-crash", what="").wait(MINUTE).found()
+
+
+# ---- what Kubernetes itself shows, told apart from what it does not -------------------------------------------------
+
+FORMER: dict[str, Any] = {"apiVersion": "v1", "kind": "Pod", "name": "web-0", "uid": "former"}
+CLAIMS: dict[str, Any] = {"replicas": 1, "volumeClaimTemplates": [{"metadata": {"name": "data"}}]}
+
+
+def scaled_down_and_up(after: int = 0, **owned: Any) -> Story:
+    """A pod goes, then its claim; the controller looked in between, and once more some time after the claim."""
+    owner = owned or {"ownerReferences": [FORMER]}
+    story = begun(**CLAIMS).put(pod("web-0", "former")).put(claim("data-web-0", **owner)).wait(MINUTE)
+    story.drop("Pod", "web-0", "kubelet/n").put(stateful_set(**CLAIMS), STS).wait(10_000_000)
+    story.drop("PersistentVolumeClaim", "data-web-0", "pvc-protection-controller")
+    if after:
+        story.wait(after).put(stateful_set(**CLAIMS), STS)
+    return story.wait(30 * MINUTE)
+
+
+def test_a_claim_of_the_former_pod_keeps_the_controller_from_making_the_next_one() -> None:
+    assert scaled_down_and_up().found()["settles"] == "stale claim"
+    assert scaled_down_and_up(after=SECOND).found()["settles"] == "stale claim", "its cache may still have the claim"
+
+
+def test_a_controller_that_looks_again_after_the_stale_claim_went_has_to_make_the_pod() -> None:
+    assert scaled_down_and_up(after=MINUTE).found()["settles"] == "violated"
+    restarted = scaled_down_and_up().step("controller-manager-restart", target="", **{"for": None}).wait(30 * MINUTE)
+    assert restarted.found()["settles"] == "violated"
+
+
+def test_a_claim_that_was_nobodys_does_not_keep_the_controller_from_making_the_pod() -> None:
+    assert scaled_down_and_up(ownerReferences=[OWNER]).found()["settles"] == "violated"
+
+
+def test_a_claim_that_is_there_again_is_not_stale() -> None:
+    again = scaled_down_and_up().put(claim("data-web-0"), STS)
+    assert again.found()["settles"] == "violated"
+
+
+PROBED = {
+    "containers": [
+        {"name": "app", "image": "a", "livenessProbe": {"exec": {}, "terminationGracePeriodSeconds": 2}},
+    ]
+}  # fmt: skip
+
+
+def killed_by_probe(cut: str = "node-partition", on: str = "n", probe: bool = True, after: int = 2) -> Story:
+    """A pod is deleted with 30 s of grace; 5 s later its container gets SIGTERM, and SIGKILL after some seconds."""
+    story = Story().put(node()).put(pod("p", "p", owner=False, spec=PROBED)).container("p", "Started", "p")
+    story.step(cut, target=on, **{"for": None}).wait(MINUTE)
+    story.put(pod("p", "p", owner=False, deleting=True, spec=PROBED)).wait(5 * SECOND)
+    if probe:
+        story.container("p", "Probe", "p", probe="liveness", passes=False)
+    return story.container("p", "SIGTERM", "p").wait(after * SECOND).container("p", "Exited", "p", code=137)
+
+
+@pytest.mark.parametrize("cut", [("node-partition", "n"), ("node-isolation", "n"), ("apiserver-outage", "")])
+def test_a_probe_kills_with_its_own_grace_where_the_deletion_was_not_heard(cut: tuple[str, str]) -> None:
+    assert killed_by_probe(*cut).found()["grace-honoured"] == "deletion not heard"
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        killed_by_probe("node-slow"),
+        killed_by_probe("node-partition", "another"),
+        killed_by_probe(probe=False),
+        killed_by_probe(after=1),
+    ],
+    ids=["the kubelet can hear", "another node is cut off", "no probe has failed", "sooner than the probe allows"],
+)
+def test_a_kill_that_nothing_explains_is_a_violation(story: Story) -> None:
+    assert story.found()["grace-honoured"] == "violated"
+
+
+def test_a_cut_is_over_when_it_has_ended_and_the_kubelet_has_listed_again() -> None:
+    story = Story().put(node()).put(pod("p", "p", owner=False, spec=PROBED)).container("p", "Started", "p")
+    story.step("node-partition", target="n", **{"for": MINUTE}).wait(3 * MINUTE)
+    story.put(pod("p", "p", owner=False, deleting=True, spec=PROBED)).wait(5 * SECOND)
+    story.container("p", "Probe", "p", probe="liveness", passes=False)
+    story.container("p", "SIGTERM", "p").wait(2 * SECOND).container("p", "Exited", "p", code=137)
+    assert story.found()["grace-honoured"] == "violated"
+
+
+def running(made: dict[str, Any], **state: Any) -> dict[str, Any]:
+    made["status"]["containerStatuses"] = [{"name": "app", "ready": False, "state": state or {"running": {}}}]
+    return made
+
+
+def test_a_parallel_rollout_waits_for_the_higher_pod_that_the_new_template_broke() -> None:
+    story = begun(replicas=2, podManagementPolicy="Parallel").put(revision(2)).put(running(pod("web-0", rev=1)))
+    story.put(running(pod("web-1", rev=2))).wait(30 * MINUTE)
+    assert story.found()["rollback-rolls-back"] == "bad template"
+
+
+def test_a_parallel_rollout_waits_for_no_pod_that_is_ready() -> None:
+    story = begun(replicas=2, podManagementPolicy="Parallel").put(revision(2)).put(running(pod("web-0", rev=1)))
+    story.put(pod("web-1", rev=2, ready=True)).wait(30 * MINUTE)
+    assert story.found()["rollback-rolls-back"] == "violated"
+
+
+def test_a_pod_that_has_ended_is_replaced_whatever_the_others_do() -> None:
+    story = begun(replicas=1).put(revision(2)).put(pod("web-0", rev=1, phase="Failed")).wait(30 * MINUTE)
+    assert story.found()["rollback-rolls-back"] == "violated"
+
+
+@pytest.mark.parametrize(("ago", "verdict"), [(4 * MINUTE, "never ready"), (8 * MINUTE, "violated")])
+def test_a_container_that_has_ended_waits_for_five_minutes_at_most(ago: int, verdict: str) -> None:
+    story = begun(replicas=1).put(node()).wait(30 * MINUTE)
+    story.put(running(pod("web-0"), terminated={"exitCode": 2, "finishedAt": format_time(story.now)})).wait(ago)
+    assert story.found()["settles"] == verdict
+
+
+def test_the_younger_of_two_revisions_of_one_number_is_the_newest() -> None:
+    """A controller whose cache lacks the newest revision gives its number again."""
+    twin = {**revision(1), "metadata": meta("web-r1b", ownerReferences=[OWNER])}
+    story = begun().put(twin, STS).wait(MINUTE)
+    made = pod("web-0")
+    made["metadata"]["labels"]["controller-revision-hash"] = "web-r1b"
+    assert "revision-of-new-pods" not in story.put(made, STS).found()
+    old = begun().put(twin, STS).wait(MINUTE).put(pod("web-0"), STS)
+    assert old.found()["revision-of-new-pods"] == "violated"
+
+
+@pytest.mark.parametrize(("after", "found"), [(SECOND, False), (MINUTE, True)])
+def test_a_claim_may_go_while_its_pod_is_being_given_a_node(after: int, found: bool) -> None:
+    waits = pod("p", owner=False, spec={**WITH_DATA, "nodeName": ""})
+    story = Story().put(claim("a")).put(waits).wait(MINUTE).put(pod("p", owner=False, spec=WITH_DATA), SCHEDULER)
+    story.wait(after).drop("PersistentVolumeClaim", "a", "pvc-protection-controller")
+    assert ("claim-in-use-protection" in story.found()) is found
+
+
+def test_a_pod_of_somebody_else_has_the_name() -> None:
+    assert begun(replicas=1).put(pod("web-0", owner=False)).wait(30 * MINUTE).found()["settles"] == "name taken"
+
+
+def test_a_quota_excuses_those_only_whose_pods_it_refused() -> None:
+    story = begun(replicas=1).row("Event", "web", "FailedCreate", message="pods is forbidden: exceeded quota: q")
+    assert story.wait(30 * MINUTE).found()["settles"] == "quota"
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": meta("q"), "spec": {"hard": {"pods": "9"}}}
+    assert begun(replicas=1).put(quota).wait(30 * MINUTE).found()["settles"] == "violated"
+
+
+def labelled(made: dict[str, Any], **labels: str) -> dict[str, Any]:
+    return {**made, "metadata": {**made["metadata"], "labels": labels}}
+
+
+EDITS: dict[str, tuple[Story, str]] = {
+    "the phase of a pod that nobody owns": (
+        Story().put(pod("p", owner=False)).put(pod("p", owner=False, phase="Pending"), "kubectl"), "phase-forward",
+    ),
+    "the claim of a volume": (
+        Story().put(claim("a", "v", "Bound")).put(claim("a", "w", "Bound"), "kubectl"), "binding-permanent",
+    ),
+    "the labels of a node": (
+        Story().put(node()).put(labelled(node(), a="c"), "kubectl")
+        .put(pod("p", owner=False, spec={"nodeName": "", "nodeSelector": {"a": "b"}}))
+        .put(pod("p", owner=False, spec={"nodeSelector": {"a": "b"}}), SCHEDULER),
+        "requested-node",
+    ),
+    "the policy of a volume": (
+        Story().put(volume("v", phase="Released", persistentVolumeReclaimPolicy="Delete"))
+        .put(volume("v", phase="Released", persistentVolumeReclaimPolicy="Retain"), "kubectl")
+        .drop("PersistentVolume", "v", "persistentvolume-binder"),
+        "retain-honoured",
+    ),
+    "the owners of a claim": (
+        begun(volumeClaimTemplates=[{"metadata": {"name": "data"}}]).put(claim("data-web-0"))
+        .put(claim("data-web-0", ownerReferences=[OWNER]), "kubectl").drop("PersistentVolumeClaim", "data-web-0", "gc"),
+        "claims-survive",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", EDITS)
+def test_what_nobody_owns_can_be_edited_by_hand(what: str) -> None:
+    story, guarantee = EDITS[what]
+    assert story.found()[guarantee] == "manual edit"
+
+
+def test_an_edit_excuses_only_what_it_is_about() -> None:
+    story = Story().put(node()).put(labelled(node(), a="c"), "kubectl")
+    story.put(pod("p", owner=False)).put(pod("p", owner=False, phase="Pending"), "kubelet/n")
+    assert story.found()["phase-forward"] == "violated"
+
+
+def test_a_cordon_is_no_edit() -> None:
+    story = Story().put(node()).put(node(unschedulable=True), "kubectl")
+    story.put(pod("p", owner=False, spec={"nodeName": "", "nodeSelector": {"a": "b"}}))
+    story.put(pod("p", owner=False, spec={"nodeSelector": {"a": "b"}}), SCHEDULER)
+    assert story.found()["requested-node"] == "violated"

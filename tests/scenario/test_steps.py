@@ -104,6 +104,19 @@ def test_what_a_step_does_goes_back_to_its_beginning() -> None:
     assert causes == [0]
 
 
+@pytest.mark.parametrize(
+    ("fault", "arguments", "target"),
+    [("node-crash", {"node": "a"}, "a"), ("zone-outage", {"zone": "z"}, "z"), ("apiserver-outage", {}, "")],
+)
+def test_a_fault_says_what_it_breaks_and_how_long(fault: str, arguments: dict[str, str], target: str) -> None:
+    server = make_server()
+    step = Step(SECOND, "fault", name=fault, arguments={**arguments, "for": SECOND})
+    run_timeline(World(server.sim, server, {}), Scenario(name="t", timeline=(step,)))
+    server.sim.clock.run(SECOND + 1)
+    begins = next(row for row in server.sim.trace if row.event == "Begins")
+    assert (begins.detail["target"], begins.detail["for"]) == (target, SECOND)
+
+
 def test_an_eviction_is_tried_once() -> None:
     server = make_server()
     answers: list[str] = []
