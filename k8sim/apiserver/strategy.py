@@ -8,7 +8,7 @@ import msgspec
 
 from k8sim.api import validation
 from k8sim.api.apps import Deployment, StatefulSet, StatefulSetStatus
-from k8sim.api.core import Namespace, Pod
+from k8sim.api.core import Namespace, PersistentVolumeClaim, Pod
 from k8sim.api.fielderror import FieldError, invalid, invalid_message
 from k8sim.api.meta import Condition, Object, with_meta
 from k8sim.api.pods import is_pod_terminal
@@ -106,6 +106,11 @@ _MOST_ACCEPTED: Final = 10_000
 
 
 def _content(obj: Object) -> tuple[Any, ...]:
+    """Return what the rules look at: nothing that differs from replicate to replicate, and no status but a claim's."""
+    obj = with_meta(obj, resource_version=0, generation=0, creation_timestamp=None)
+    status = getattr(obj, "status", None)
+    if status is not None and not isinstance(obj, PersistentVolumeClaim):
+        obj = replace(obj, status=type(status)())
     return type(obj), msgspec.msgpack.encode(obj)
 
 

@@ -151,9 +151,13 @@ class Process:
             except (ApiError, CommandError) as error:
                 self.fail(error, type(obj), obj.name)
 
-    def patch(self, obj: T, change: WireChange) -> Steps[T]:
-        """PATCH an object with a change of its plain form."""
-        return (yield from self.client.patch(type(obj), *obj.key, lambda o: rewritten(o, change, self._warn_field)))
+    def patch(self, obj: T, change: WireChange, known: T | None = None) -> Steps[T]:
+        """PATCH an object with a change of its plain form; ``known`` is what the change makes of the version given."""
+
+        def patched(stored: T) -> T:
+            return known if known is not None and stored is obj else rewritten(stored, change, self._warn_field)
+
+        return (yield from self.client.patch(type(obj), *obj.key, patched))
 
     def patch_status(self, obj: T, change: WireChange) -> Steps[T]:
         """PATCH the status of an object."""

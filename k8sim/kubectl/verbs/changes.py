@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -152,24 +151,32 @@ def _set(process: Process, command: Command, change: Callable[[Containers], None
         raise CommandError("one or more resources must be specified as <resource> <name> or <resource>/<name>")
 
     def alter(data: dict[str, Any]) -> dict[str, Any]:
-        data = copy.deepcopy(data)
-        change(_containers(data))
+        data, containers = _with_own_containers(data)
+        change(containers)
         return data
 
     def act(obj: Object) -> Steps[None]:
-        if rewritten(obj, alter) != obj:
-            yield from process.patch(obj, alter)
+        new = rewritten(obj, alter)
+        if new != obj:
+            yield from process.patch(obj, alter, known=new)
             process.report(obj, said)
 
     yield from process.each(objects, act)
 
 
-def _containers(data: dict[str, Any]) -> Containers:
-    """Return the containers of an object's template, init containers last."""
-    spec = data["spec"]
+def _with_own_containers(data: dict[str, Any]) -> tuple[dict[str, Any], Containers]:
+    """Return an object whose template's containers are its own, and those containers, init containers last."""
+    data = dict(data)
+    spec = data["spec"] = dict(data["spec"])
     for key in _POD_SPEC.get(data["kind"], ("template", "spec")):
-        spec = spec[key]
-    return [*spec.get("containers", ()), *spec.get("initContainers", ())]
+        inner = spec[key] = dict(spec[key])
+        spec = inner
+    containers: Containers = []
+    for key in ("containers", "initContainers"):
+        if key in spec:
+            spec[key] = [dict(container) for container in spec[key]]
+            containers += spec[key]
+    return data, containers
 
 
 _POD_SPEC = {"Pod": (), "CronJob": ("jobTemplate", "spec", "template", "spec")}
