@@ -182,6 +182,7 @@ def faults(nodes: int = 1, name: str = NAME) -> st.SearchStrategy[tuple[str, Man
         pod.map(lambda p: ("container-exit", {"pod": p, "code": 1})),
         st.builds(lambda p, t: ("unready", {"pod": p, "for": t}), pod, lasts),
         st.builds(lambda n, t: ("node-partition", {"node": n, "for": t}), node, lasts),
+        st.builds(lambda n, t: ("node-isolation", {"node": n, "for": t}), node, lasts),
         st.builds(lambda n, t: ("node-crash", {"node": n, "for": t}), node, lasts),
         lasts.map(lambda t: ("apiserver-outage", {"for": t})),
         st.just(("controller-manager-restart", {})),

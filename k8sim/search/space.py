@@ -94,6 +94,8 @@ class Space:
         labels = [(m["metadata"].get("labels") or {}) for m in scenario.node_manifests()]
         self.zones = sorted({str(x[ZONE_LABEL]) for x in labels if ZONE_LABEL in x})
         self.claims = [f"{c}-{p}" for t in self.targets for c in t.claims for p in t.pods]
+        self.isolates = bool(scenario.applications or scenario.traffic)
+        """Whether anything would tell a machine that nobody reaches from one that its API server does not reach."""
         self.kinds: dict[str, Maker] = {}
         if self.targets:
             self._workloads()
@@ -137,9 +139,13 @@ class Space:
         self.kinds["node-crash"] = fault("node-crash", "node", self.nodes)
         self.kinds["node-partition"] = fault("node-partition", "node", self.nodes)
         self.kinds["kubelet-restart"] = lambda c: _fault("kubelet-restart", {"node": c.of(self.nodes)})
+        if self.isolates:
+            self.kinds["node-isolation"] = fault("node-isolation", "node", self.nodes)
         if self.zones:
             self.kinds["zone-outage"] = fault("zone-outage", "zone", self.zones)
             self.kinds["zone-partition"] = fault("zone-partition", "zone", self.zones)
+            if self.isolates:
+                self.kinds["zone-isolation"] = fault("zone-isolation", "zone", self.zones)
 
     def _pods(self) -> None:
         def delete(c: Chooser) -> Step:

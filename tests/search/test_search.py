@@ -12,7 +12,7 @@ from k8sim.scenario import load, loads
 from k8sim.search import Space, scenario_file, search, timeline_lines, why
 from tools.stories import CASES, PAGE, STORIES, Story, nodes_of, replicas_of
 
-QUICK = {"cold-start", "single-writer"}
+QUICK = {"cold-start", "single-writer", "sentinel"}
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,14 @@ def test_says_how_much_it_tried_when_it_finds_nothing() -> None:
     assert report.counterexamples == []
     assert (report.runs, report.histories, report.shrinking) == (3, 3, 0)
     assert report.kinds == len(Space(load(CASES / "database.yaml")).kinds)
+
+
+def test_members_and_clients_can_be_cut_off_where_there_are_some() -> None:
+    assert {"node-isolation", "zone-isolation"} <= set(Space(load(CASES / "sentinel.yaml")).kinds)
+    assert not {"node-isolation", "zone-isolation"} & set(Space(load(CASES / "database.yaml")).kinds)
+    traffic = "duration: 10m\n  traffic: [{name: users, to: db, rate: 5/s}]"
+    clients = loads((CASES / "database.yaml").read_text().replace("duration: 10m", traffic))
+    assert "node-isolation" in Space(clients).kinds
 
 
 def test_a_search_is_the_same_each_time() -> None:
