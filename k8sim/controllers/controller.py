@@ -88,8 +88,8 @@ class Controller(ABC):
     def _work(self, client: Client) -> Generator[Event, Any, None]:
         queue = self.queue
         while True:
-            while (wait := queue.ready()) is not None:
-                yield wait
+            while not queue.keys:
+                yield queue.key_comes()
             key, client.cause = queue.take()
             try:
                 yield from self.sync(key, client)
@@ -99,9 +99,9 @@ class Controller(ABC):
                 else:
                     queue.add_rate_limited(key, client.cause)
                 self.on_error(key, error, client)
+                queue.done(key)
             else:
-                queue.forget(key)
-            queue.done(key)
+                queue.done(key, succeeded=True)
 
     @abstractmethod
     def sync(self, key: Key, client: Client) -> Sync:

@@ -72,8 +72,8 @@ class Sidecar:
     def _work(self, queue: WorkQueue[Key], sync: Sync, client: Client, number: int) -> Steps:
         successor = False
         while True:
-            while (wait := queue.ready()) is not None:
-                yield wait
+            while not queue.keys:
+                yield queue.key_comes()
             key, client.cause = queue.take()
             if not successor:
                 successor = True
@@ -84,9 +84,9 @@ class Sidecar:
                 queue.add_rate_limited(key, client.cause)
                 if not isinstance(error, Conflict):
                     self.on_error(key, error, client)
+                queue.done(key)
             else:
-                queue.forget(key)
-            queue.done(key)
+                queue.done(key, succeeded=True)
 
     def on_error(self, key: Key, error: Exception, client: Client) -> None:
         """Hook: say something about a failed sync."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from k8sim.sim.distributions import Constant, Distribution, Lognormal, Uniform
-from k8sim.sim.streams import Streams
+from k8sim.sim.streams import Stream, Streams
 from k8sim.sim.units import MILLISECOND, SECOND
 
 
@@ -106,18 +106,21 @@ class Latencies:
         if isinstance(law, Constant):
             fixed = law.quantile(0.5)
             return lambda: fixed
-        stream = self._streams.stream(entity, name)
-        uniform = stream.uniform
+        streams = self._streams
         if isinstance(law, Uniform):  # the common case, with as few calls as can be
             low, width = law.low_ns, law.high_ns - law.low_ns
+            stream: Stream | None = None  # most samplers of a small cluster never draw: theirs is never made
 
             def draw() -> int:
+                nonlocal stream
+                if stream is None:
+                    stream = streams.stream(entity, name)
                 ahead = stream.ahead
-                return low + int((ahead.pop() if ahead else uniform()) * width)
+                return low + int((ahead.pop() if ahead else stream.uniform()) * width)
 
             return draw
         quantile = law.quantile
-        return lambda: quantile(uniform())
+        return lambda: quantile(streams.uniform(entity, name))
 
     def draw(self, name: str, entity: str) -> int:
         """Draw one delay (ns)."""

@@ -20,10 +20,17 @@ K = TypeVar("K", bound=Hashable)
 class WorkQueue(Generic[K]):
     """Keys that need a sync, each with the trace row that asked for it first.
 
+    A worker waits ``while not queue.keys: yield queue.key_comes()``, then has `take` and, after the sync, `done`.
+
     Parameters
     ----------
     base_delay_ns, max_delay_ns
         Back-off of a failing key: base x 2^n, capped (5 ms and 1000 s unless the controller sets its own).
+
+    Attributes
+    ----------
+    keys
+        Those that can be had now.
     """
 
     def __init__(
@@ -33,7 +40,7 @@ class WorkQueue(Generic[K]):
         self._rank = rank
         self._base = base_delay_ns
         self._max = max_delay_ns
-        self._queue: deque[K] = deque()
+        self.keys: deque[K] = deque()
         self._dirty: dict[K, int] = {}
         self._processing: set[K] = set()
         self._idle: deque[Event | Callable[[], object]] = deque()  # workers that wait, workers that have not begun
@@ -52,7 +59,7 @@ class WorkQueue(Generic[K]):
 
     def _append(self, key: K) -> None:
         """Queue a key, and wake the worker that has been idle for longest."""
-        self._queue.append(key)
+        self.keys.append(key)
         if self._idle:
             worker = self._idle.popleft()
             if isinstance(worker, Event):
@@ -71,7 +78,7 @@ class WorkQueue(Generic[K]):
         self._clock.call_first(self._begin, workers)
 
     def _begin(self, workers: Sequence[Callable[[], object]]) -> None:
-        needed = len(self._queue)
+        needed = len(self.keys)
         for begin in workers[:needed]:
             begin()
         self._idle.extend(workers[needed:])
@@ -109,25 +116,25 @@ class WorkQueue(Generic[K]):
         self._failures.pop(key, None)
 
     def __len__(self) -> int:
-        return len(self._queue)
+        return len(self.keys)
 
-    def ready(self) -> Event | None:
-        """Return None if a key can be had now, else an event to wait for before asking again."""
-        if self._queue:
-            return None
-        event = self._clock.event()
+    def key_comes(self) -> Event:
+        """Return an event to wait for before looking for a key again."""
+        event = Event(self._clock.env)
         self._idle.append(event)
         return event
 
     def take(self) -> tuple[K, int]:
         """Return the next key and the row that asked for it; call `done` when its sync has ended."""
-        key = self._queue.popleft()
+        key = self.keys.popleft()
         cause = self._dirty.pop(key)
         self._processing.add(key)
         return key, cause
 
-    def done(self, key: K) -> None:
-        """Say that the key's sync has ended; a request that came meanwhile is queued now."""
+    def done(self, key: K, succeeded: bool = False) -> None:
+        """Say that the key's sync has ended; a success resets its back-off. A request that came meanwhile is queued."""
+        if succeeded and self._failures:
+            self._failures.pop(key, None)
         self._processing.discard(key)
         if key in self._dirty:
             self._append(key)

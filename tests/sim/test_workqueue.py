@@ -7,7 +7,7 @@ from k8sim.sim.workqueue import WorkQueue
 
 def drain(queue: WorkQueue[str]) -> list[str]:
     keys = []
-    while queue.ready() is None:
+    while queue.keys:
         key, _ = queue.take()
         queue.done(key)
         keys.append(key)
@@ -75,8 +75,8 @@ def test_a_waiting_worker_is_woken() -> None:
 
     def worker():  # type: ignore[no-untyped-def]
         while True:
-            while (wait := queue.ready()) is not None:
-                yield wait
+            while not queue.keys:
+                yield queue.key_comes()
             key, _ = queue.take()
             yield clock.sleep(5)
             taken.append((key, clock.now))
@@ -101,8 +101,8 @@ def test_workers_begin_when_there_is_a_key_for_them_each_in_its_turn() -> None:
 
     def work(name: str):  # type: ignore[no-untyped-def]
         while True:
-            while (wait := queue.ready()) is not None:
-                yield wait
+            while not queue.keys:
+                yield queue.key_comes()
             key, _ = queue.take()
             log.append(f"{name} {key}")
             yield clock.sleep(1)

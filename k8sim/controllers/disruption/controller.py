@@ -241,8 +241,8 @@ class DisruptionController(Controller):
         """Withdraw DisruptionTarget from pods that have not become terminating within two minutes."""
         queue = self._stale
         while True:
-            while (wait := queue.ready()) is not None:
-                yield wait
+            while not queue.keys:
+                yield queue.key_comes()
             key, client.cause = queue.take()
             pod = self._pods.get(*key)
             target = pod_condition(pod, "DisruptionTarget") if pod is not None and not pod.deleting else None
