@@ -1,37 +1,47 @@
-"""Who is at an address and what happens to one who connects: the pods' network as it is, not as anybody knows it."""
+"""Who is at an address and what happens to one who connects: the pods' network as it is, not as anybody knows it.
+
+A pod with hostNetwork is at its node's address, beside others, each on ports of its own. Ports are not simulated:
+whoever comes for a service meets the pod there that the service selects.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from k8sim.api.core import Pod
+from k8sim.api.selectors import labels_match
 from k8sim.apiserver.server import APIServer
 from k8sim.machines.answers import FOR_EVER
 from k8sim.machines.container import Container
 from k8sim.machines.fleet import Fleet
 from k8sim.machines.machine import Machine, PodSandbox
 from k8sim.machines.occurrence import Occurrence
+from k8sim.machines.records import SandboxRecord
 from k8sim.sim.trace import NO_CAUSE
 
 Key = tuple[str, str]
 Reception = Literal["answers", "refuses", "hangs", "nobody"]
 """``refuses``: the pod is there, but nothing listens in it; ``hangs``: the process does not answer; ``nobody``: the
-address is not in use, or its machine is off."""
+address is not in use, or its machine is off. At a node's address somebody always refuses: the machine itself."""
 
 
 @dataclass(eq=False)
 class Host:
     """The network side of one sandbox: a pod at an address.
 
-    ``main`` is the container that answers (the first of the spec), ``row`` what happened to it last.
+    ``on_node`` says that the address is its node's, ``main`` is the container that answers (the first of the spec),
+    ``row`` what happened to it last.
     """
 
     address: str
+    sandbox: str
     uid: str
     key: Key
     machine: Machine
+    on_node: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
     main: str = ""
     containers: dict[str, Container] = field(default_factory=dict)
     there: bool = True
@@ -44,7 +54,7 @@ class Host:
     def reception(self, now_ns: int, container: str | None = None) -> Reception:
         """Tell what meets a new connection now."""
         if not self.there or not self.machine.powered:
-            return "nobody"
+            return "refuses" if self.on_node and self.machine.powered else "nobody"
         process = self.process(container)
         if process is None or not process.running:
             return "refuses"
@@ -72,26 +82,25 @@ class Hosts:
         self._server = server
         self.listeners: list[Listener] = []
         self._by_address: dict[str, Host] = {}
+        self._on_node: dict[str, dict[Key, Host]] = {}
         self._by_uid: dict[str, Host] = {}
         self.cuts = machines.cuts
         machines.meet(lambda _, machine: machine.observe(self._observe))
 
-    def at(self, address: str) -> Host | None:
-        """Return who has, or had last, an address."""
-        return self._by_address.get(address)
+    def at(self, address: str, selector: Mapping[str, str]) -> Host | None:
+        """Return who has, or had last, an address; of those at a node's address who came last of the selected pods."""
+        if address not in self._on_node:
+            return self._by_address.get(address)
+        selected = [h for h in self._on_node[address].values() if labels_match(selector, h.labels)]
+        return max(reversed(selected), key=lambda host: host.there, default=None)
 
     def all(self) -> list[Host]:
         """Return everybody who has, or had last, an address."""
-        return list(self._by_address.values())
+        return [*self._by_address.values(), *(h for hosts in self._on_node.values() for h in hosts.values())]
 
     def reaches(self, node: str, host: Host) -> bool:
         """Tell whether no cut in the network is between a node ("": outside) and a host."""
         return self.cuts.side(node) == self.cuts.side(host.machine.name)
-
-    def reception(self, address: str, now_ns: int, container: str | None = None) -> Reception:
-        """Tell what meets a new connection to an address."""
-        host = self._by_address.get(address)
-        return "nobody" if host is None else host.reception(now_ns, container)
 
     def _observe(self, occurrence: Occurrence) -> None:
         pod = occurrence.pod
@@ -109,19 +118,30 @@ class Hosts:
         known = self._by_uid.get(pod.uid)
         newest = pod.sandboxes[-1] if pod.sandboxes else None
         up = newest is not None and newest.ready and occurrence.machine.powered
-        if known is not None and known.there and not (up and newest is not None and newest.ip == known.address):
+        if known is not None and known.there and not (up and newest is not None and newest.id == known.sandbox):
             known.there = False
             self._tell(known, occurrence)
-        if up and newest is not None and (known is None or known.address != newest.ip):
-            host = Host(newest.ip, pod.uid, pod.key, occurrence.machine, self._main(pod), row=occurrence.row)
-            self._by_uid[pod.uid] = self._by_address[newest.ip] = host
-            self._tell(host, occurrence)
+        if up and newest is not None and (known is None or known.sandbox != newest.id):
+            self._tell(self._add(pod, newest, occurrence), occurrence)
         if not up and not occurrence.machine.powered:
             self._by_uid.pop(pod.uid, None)  # after the boot the pod gets a new sandbox and a new address
 
-    def _main(self, pod: PodSandbox) -> str:
-        known = self._server.find(Pod, *pod.key)
-        return known.spec.containers[0].name if known is not None and known.uid == pod.uid else ""
+    def _add(self, sandbox: PodSandbox, newest: SandboxRecord, occurrence: Occurrence) -> Host:
+        machine = occurrence.machine
+        host = Host(newest.ip, newest.id, sandbox.uid, sandbox.key, machine, row=occurrence.row)
+        pod = self._server.find(Pod, *sandbox.key)
+        if pod is not None and pod.uid == sandbox.uid:
+            host.main, host.labels = pod.spec.containers[0].name, pod.metadata.labels
+            host.on_node = pod.spec.host_network
+        if host.on_node:
+            host.address = machine.host_ip
+            neighbours = self._on_node.setdefault(host.address, {})
+            neighbours.pop(host.key, None)  # the last one to come is the last one in it
+            neighbours[host.key] = host
+        else:
+            self._by_address[host.address] = host
+        self._by_uid[host.uid] = host
+        return host
 
     def _tell(self, host: Host, occurrence: Occurrence) -> None:
         if occurrence.row != NO_CAUSE:

@@ -6,7 +6,7 @@ time it leaves a row in the trace ("Traffic", its name, "Counts") with what has 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from k8sim.api.core import Service
@@ -33,7 +33,7 @@ SHORTEST_NS = 1_000_000
 class Stream:
     """One stream. ``refresh`` may be called at any time; it writes a row only when something has changed."""
 
-    def __init__(self, server: APIServer, hosts: Hosts, spec: Spec, make_view: Callable[[Stream], View]) -> None:
+    def __init__(self, server: APIServer, hosts: Hosts, spec: Spec, make_view: Callable[[Stream], LateView]) -> None:
         self.spec = spec
         self._clock = server.sim.clock
         self._trace = server.sim.trace
@@ -109,14 +109,17 @@ class Stream:
 
     # ---- internals --------------------------------------------------------------------------------------------------
 
+    def _at(self, address: str) -> Host | None:
+        return self._hosts.at(address, self._view.selector())
+
     def _process(self, address: str) -> Container:
-        host = self._hosts.at(address)
+        host = self._at(address)
         process = host.process(self.spec.container) if host is not None else None
         assert process is not None  # it answers
         return process
 
     def _reception(self, address: str) -> Reception:
-        host = self._hosts.at(address)
+        host = self._at(address)
         if host is None:
             return "nobody"
         if host.there and not self._hosts.reaches(self.spec.node, host):
@@ -130,7 +133,7 @@ class Stream:
 
     def _plan(self, now: int) -> None:
         """Look again when a process begins or ceases to answer by itself."""
-        hosts = [host for address in sorted(self._seen) if (host := self._hosts.at(address)) is not None]
+        hosts = [host for address in sorted(self._seen) if (host := self._at(address)) is not None]
         when = min((h.next_change(now, self.spec.container) for h in hosts), default=FOR_EVER)
         if when < FOR_EVER and when != self._planned:
             self._planned = when
@@ -139,7 +142,7 @@ class Stream:
     def _due(self, when: int) -> None:
         if when == self._planned:
             self._planned = FOR_EVER
-            row = max((h.row for a in sorted(self._seen) if (h := self._hosts.at(a)) is not None), default=NO_CAUSE)
+            row = max((h.row for a in sorted(self._seen) if (h := self._at(a)) is not None), default=NO_CAUSE)
             self.refresh(row)
 
     def _write(self, cause: int, routes: Split | None, taking: list[str]) -> None:
@@ -151,7 +154,7 @@ class Stream:
         if routes is not None:
             detail["success"] = float(1 - sum(routes.failed.values()))
             detail["failing"] = ", ".join(sorted(routes.failed))
-            pods = (self._hosts.at(a) for a in taking)
+            pods = (self._at(a) for a in taking)
             detail["pods"] = sorted(h.key[1] for h in pods if h is not None)
         self._trace.append(now, "Traffic", self.spec.name, "Counts", detail, cause, self.spec.namespace)
 
@@ -189,7 +192,7 @@ class Traffic:
         for stream in self.streams:
             stream.on_host(host, occurrence)
 
-    def _view(self, spec: Spec, stream: Stream) -> View:
+    def _view(self, spec: Spec, stream: Stream) -> LateView:
         return LateView(self._server, spec, stream, self._dns, self._proxy)
 
 
@@ -203,10 +206,12 @@ class LateView:
         self._dns = dns
         self._proxy = proxy(spec.node)  # its rules are written from the beginning
         self._view: View | None = None
+        self._service: tuple[str, str] | None = None
 
     def start(self) -> None:
         """Look up what the name means now."""
         name, headless = self._meaning()
+        self._service = (name.namespace, name.service)
         spec = self._spec
         every = max(SHORTEST_NS, spec.clients * SECOND * SECOND // max(spec.rate, 1))
         if name.host or headless:
@@ -235,6 +240,11 @@ class LateView:
             if service is not None:
                 return name, is_headless(service)
         return meanings[0], False
+
+    def selector(self) -> Mapping[str, str]:
+        """Return which pods the clients come for; {}: whoever is there."""
+        service = self._server.find(Service, *self._service) if self._service is not None else None
+        return service.spec.selector if service is not None else {}
 
     def legs(self) -> list[tuple[str, ...]]:
         """Return what the clients see."""

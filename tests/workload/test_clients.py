@@ -213,3 +213,56 @@ def test_a_retry_finds_another_endpoint() -> None:
         refused.append(outcome(metrics.requests)["refused"])
     assert refused[1] == pytest.approx(refused[0] / 3, rel=0.01)
     assert refused[2] == pytest.approx(refused[0] / 9, rel=0.01)
+
+
+# ---- pods at their nodes' addresses -------------------------------------------------------------------------------
+
+AGENT = """
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: NAME}
+spec:
+  selector: {matchLabels: {app: NAME}}
+  template:
+    metadata: {labels: {app: NAME}}
+    spec: {hostNetwork: true, containers: [{name: NAME, image: "db:v1", ports: [{containerPort: PORT}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: NAME}
+spec: {selector: {app: NAME}, ports: [{port: PORT}]}
+"""
+
+
+def agent(name: str, port: int) -> str:
+    return AGENT.replace("NAME", name).replace("PORT", str(port))
+
+
+def test_pods_of_the_host_network_are_reached_at_their_nodes_addresses() -> None:
+    rows, metrics = run(stream("proxy"), volume=EMPTY_DIR, more=agent("proxy", 80))
+    assert outcome(metrics.requests)["served"] == pytest.approx(100 * (1200 - 60), abs=11)
+    detail = next(d for *_, d in of(rows, "Proxy", "Programmed") if d["service"] == "proxy")
+    assert sorted(detail["addresses"]) == ["172.16.0.0", "172.16.0.1", "172.16.0.2"]
+
+
+def test_pods_that_share_a_nodes_address_answer_their_own_clients_only() -> None:
+    more = "rate: 100/s, request: 100ms, start: 60s"
+    streams = f"  traffic: [{{name: proxy, to: proxy, {more}}}, {{name: logs, to: logs, {more}}}]\n"
+    steps = at_3m("kubectl: delete daemonset logs")
+    _, metrics = run(streams + steps, volume=EMPTY_DIR, more=agent("proxy", 80) + agent("logs", 81))
+    last = metrics.requests.groupby("stream").last()
+    assert last.loc["proxy", "served"] == pytest.approx(100 * (1200 - 60), abs=11)
+    assert last.loc["logs", "served"] == pytest.approx(100 * (180 - 60), rel=0.02)
+    assert last.loc["logs", "no-endpoint"] > 0.9 * 100 * (1200 - 180)
+
+
+def test_a_node_refuses_where_a_pod_of_another_node_would_not_be_found() -> None:
+    """Its address is in use, and nothing listens: clients that keep it are told so."""
+    keep = ", client: {keep: forever, onError: keep}"
+    spec = stream("proxy", keep) + at_3m("kubectl: delete daemonset proxy")
+    headless = agent("proxy", 80).replace("spec: {selector: {app: proxy},", "spec: {clusterIP: None, selector: {app: proxy},")
+    _, metrics = run(spec, volume=EMPTY_DIR, more=headless)
+    found = outcome(metrics.requests)
+    assert found["refused"] > 0.9 * 100 * (1200 - 180)
+    assert found["stale-address"] == 0
