@@ -261,7 +261,7 @@ def test_a_node_refuses_where_a_pod_of_another_node_would_not_be_found() -> None
     """Its address is in use, and nothing listens: clients that keep it are told so."""
     keep = ", client: {keep: forever, onError: keep}"
     spec = stream("proxy", keep) + at_3m("kubectl: delete daemonset proxy")
-    headless = agent("proxy", 80).replace("spec: {selector: {app: proxy},", "spec: {clusterIP: None, selector: {app: proxy},")
+    headless = agent("proxy", 80).replace("spec: {selector:", "spec: {clusterIP: None, selector:")
     _, metrics = run(spec, volume=EMPTY_DIR, more=headless)
     found = outcome(metrics.requests)
     assert found["refused"] > 0.9 * 100 * (1200 - 180)
