@@ -185,7 +185,7 @@ def _placed(pod: Pod, machines: Mapping[str, Machine], addresses: dict[str, str]
     if machine is None or not machine.powered or not containers or pod.status.phase in ("Succeeded", "Failed"):
         return pod
     sandbox = machine.has_run(pod.uid, pod.key, containers)
-    address = sandbox.sandboxes[0].ip
+    address = machine.host_ip if pod.spec.host_network else sandbox.sandboxes[0].ip
     for old in (pod.status.pod_ip, *(ip.ip for ip in pod.status.pod_ips)):
         addresses[old] = address
     ids = {container.record.name: container.record.id for container in sandbox.containers}

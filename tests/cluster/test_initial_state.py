@@ -8,6 +8,7 @@ from typing import Any, get_args
 import pytest
 import yaml
 
+from k8sim.api.core import Pod
 from k8sim.api.scheme import KINDS, _fields, encode
 from k8sim.api.struct import Struct, Time
 from k8sim.cluster import Cluster
@@ -89,6 +90,13 @@ def test_an_owner_that_is_not_in_the_dump_is_told_and_not_taken_for_deleted(owne
     assert [note for note in scenario.not_simulated if note.what.startswith(owner)]
     rows = rows_of(scenario)
     assert not [row for row in rows if row[1] == "Pod" and row[3] == "Deleted"]
+
+
+def test_a_pod_of_the_host_network_is_at_its_nodes_address_from_the_beginning() -> None:
+    cluster = Cluster(loads(SPEC.replace("15m", "1s"), folder=HERE), seed=1, keep_history=False)
+    cluster.run()
+    pod = cluster.server.get(Pod, "kube-system", "kube-proxy-ip-3")
+    assert pod.status.pod_ip == pod.status.host_ip == cluster.machines["ip-3"].host_ip
 
 
 @pytest.mark.parametrize("data", [{"spec": None}, {"spec": {"template": {"spec": {"containers": "x"}}}}])
