@@ -14,6 +14,7 @@ from k8sim.guarantees import (
     settlement,
     statefulsets,
     storage,
+    termination,
 )
 from k8sim.guarantees.guarantee import Checker, Guarantee
 
@@ -21,6 +22,7 @@ CHECKERS: Final[tuple[type[Checker], ...]] = (
     *statefulsets.CHECKERS,
     *storage.CHECKERS,
     *pods.CHECKERS,
+    *termination.CHECKERS,
     *probes.CHECKERS,
     *budgets.CHECKERS,
     *services.CHECKERS,

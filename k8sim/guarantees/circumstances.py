@@ -40,6 +40,17 @@ CIRCUMSTANCES: Final[Mapping[str, str]] = {
 ZONE_LABEL: Final = "topology.kubernetes.io/zone"
 CUTS: Final = frozenset({"node-partition", "node-isolation", "zone-partition", "zone-isolation", "apiserver-outage"})
 """Faults that keep kubelets from hearing of changes."""
+MOMENTARY: Final = frozenset(
+    {"kubelet-restart", "controller-manager-restart", "container-exit", "oom-kill", "node-oom"}
+)
+"""Faults that are over at once if they are given no duration; all others then last for ever."""
+NODE_FAULTS: Final = frozenset(
+    {
+        "node-crash", "node-partition", "node-isolation", "kubelet-restart", "node-shutdown", "node-slow", "node-oom",
+        "memory-pressure", "disk-pressure", "spot-reclaim", "zone-outage", "zone-partition", "zone-isolation",
+    }
+)  # fmt: skip
+"""Faults of one node, or of all of a zone."""
 RELIST: Final = 60 * SECOND
 """How long after a cut a kubelet may still not have heard: its reflector tries again after 0.8 s doubling to 30 s, each
 drawn out by up to its own length (client-go/tools/cache/reflector.go)."""
@@ -50,7 +61,7 @@ _ANNOTATED: Final = frozenset({"PersistentVolume", "PersistentVolumeClaim", "Sto
 
 
 class Fault(NamedTuple):
-    """A fault that has begun. ``until`` None: it lasts for ever, or has no duration."""
+    """A fault that has begun; ``until`` None: it lasts for ever. ``target``: what breaks, "" for the whole cluster."""
 
     name: str
     target: str

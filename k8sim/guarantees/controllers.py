@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from k8sim.api.apps import Deployment, ReplicaSet
 from k8sim.api.core import Pod
+from k8sim.api.meta import Object
 from k8sim.api.pods import is_pod_terminal
 from k8sim.api.quantity import parse_quantity
 from k8sim.api.taints import tolerates
@@ -201,7 +202,7 @@ class OrphansCollected(Checker):
         name="garbage-collected",
         promise="What has only owners that are gone is deleted, unless it was orphaned.",
         checks="pods, claims, ReplicaSets and revisions whose owners have been gone for the patience of the check",
-        does_not_check="other kinds",
+        does_not_check="other kinds; pods whose grace period is not over",
         source="kubernetes.io/docs/concepts/architecture/garbage-collection; pkg/controller/garbagecollector",
         kind="liveness",
         not_kept_under={
@@ -213,7 +214,6 @@ class OrphansCollected(Checker):
             "zone-partition": "a pod's deletion needs its kubelet's word",
             "zone-isolation": "a pod's deletion needs its kubelet's word",
             "spot-reclaim": "a pod's deletion needs its kubelet's word",
-            "never ready": "a process that ignores SIGTERM has a long grace period",
         },
     )
     kinds = ("StatefulSet", "Deployment", "ReplicaSet", "Pod", "DaemonSet", "Job")
@@ -230,14 +230,19 @@ class OrphansCollected(Checker):
     def end(self) -> None:
         for kind in self._dependents:
             for obj in self.world.all(kind):
-                owners = obj.metadata.owner_references
-                times = [self._gone.get(o.uid) for o in owners]
-                if not owners or None in times:
+                gone = [self._gone.get(owner.uid) for owner in obj.metadata.owner_references]
+                if not gone or None in gone or self._may_take_longer(obj):
                     continue
                 self.exercised += 1
-                if self.world.patient_since(max(t for t in times if t is not None)):
+                if self.world.patient_since(max(t for t in gone if t is not None)):
                     excuse = "stuck on a dead node" if self.world.node_is_silent(obj) else None
-                    self.violated(f"{kind} {obj.name}", f"outlives its owner {owners[0].name}", excuse=excuse)
+                    node = obj.spec.node_name if isinstance(obj, Pod) else ""
+                    problem = f"outlives its owner {obj.metadata.owner_references[0].name}"
+                    self.violated(f"{kind} {obj.name}", problem, excuse=excuse, node=node)
+
+    def _may_take_longer(self, obj: Object) -> bool:
+        due = obj.metadata.deletion_timestamp
+        return isinstance(obj, Pod) and due is not None and self.world.now < due
 
 
 CHECKERS: tuple[type[Checker], ...] = (

@@ -108,20 +108,29 @@ class Checker(ABC):
     def end(self) -> None:
         """Look at what is left at the end of the run."""
 
-    def violated(self, subject: str, problem: str, row: int | None = None, excuse: str | None = None) -> None:
+    def violated(
+        self, subject: str, problem: str, row: int | None = None, excuse: str | None = None, node: str = ""
+    ) -> None:
         """Report a finding, once for each subject and problem.
 
-        ``excuse``: None lets the header's circumstances decide, of those that have occurred so far.
+        Parameters
+        ----------
+        row
+            The trace row that shows it; by default the last one.
+        excuse
+            The circumstance; None lets the header's decide, of those that have occurred so far.
+        node
+            Where it happened: faults of other nodes are no excuse.
         """
         if (subject, problem) in self._said:
             return
         self._said.add((subject, problem))
         if excuse is None:
-            excuse = next(filter(self._has_occurred, self.about.not_kept_under), "")
+            excuse = next((word for word in self.about.not_kept_under if self._has_occurred(word, node)), "")
         number = self.world.row if row is None else row
         self.findings.append(Finding(self.about, self.world.now, subject, problem, number, excuse))
 
-    def _has_occurred(self, word: str) -> bool:
+    def _has_occurred(self, word: str, node: str) -> bool:
         if word == "manual edit":
             return any(kind in self.world.edited for kind in self.edits)
-        return word in self.world.occurred
+        return self.world.excuses(word, node)

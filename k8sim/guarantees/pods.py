@@ -1,4 +1,4 @@
-"""What pods promise: where they run, how they start, how they end."""
+"""What pods promise: where they run, and how their containers start."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from k8sim.api.resources import amounts, pod_requests
 from k8sim.api.selectors import labels_match, node_selector_matches, selector_matches
 from k8sim.api.taints import tolerates
 from k8sim.apiserver.watch import Change
-from k8sim.guarantees.circumstances import SECOND
 from k8sim.guarantees.guarantee import Checker, Guarantee
 from k8sim.guarantees.world import World
 from k8sim.sim.trace import Row
@@ -25,12 +24,6 @@ KUBELET_GONE = {
 Place = tuple[str, str]
 """A container: the UID of its pod, and its name."""
 REBOOTS = ("node-crash", "zone-outage", "node-shutdown", "spot-reclaim")
-LESS_TIME = {
-    "memory-pressure": "the kubelet gives what it evicts 1 s (pkg/kubelet/eviction: immediateEvictionGracePeriod)",
-    "disk-pressure": "the kubelet gives what it evicts 1 s (pkg/kubelet/eviction: immediateEvictionGracePeriod)",
-    "node-shutdown": "the machine gives less time",
-    "spot-reclaim": "the machine gives less time",
-}
 
 
 def containers_of(pod: Pod) -> tuple[Container, ...]:
@@ -85,7 +78,7 @@ class PhaseForward(Checker):
         self.exercised += 1
         back = self._order.index(pod.status.phase) < self._order.index(old.status.phase)
         if back or is_pod_terminal(old):
-            self.violated(pod.name, f"went from {old.status.phase} to {pod.status.phase}")
+            self.violated(pod.name, f"went from {old.status.phase} to {pod.status.phase}", node=pod.spec.node_name)
 
 
 class Scheduled(Checker):
@@ -218,174 +211,6 @@ class ResourcesFit(Scheduled):
                 self.violated(pod.name, f"was put on {node.name}, which has too little {name}")
 
 
-class GraceHonoured(Checker):
-    """Judges SIGKILLs of pods that are being deleted, by the shortest grace that anybody has asked for."""
-
-    about = Guarantee(
-        name="grace-honoured",
-        promise="A container of a pod that is deleted is not killed before the grace period is over.",
-        checks="exits with code 137 after SIGTERM, against the beginning of the deletion and the shortest grace asked",
-        does_not_check="containers stopped for another reason before the deletion (probes, eviction, shutdown, memory)",
-        source=f"{LIFECYCLE}#pod-termination; pkg/kubelet/kuberuntime/kuberuntime_container.go (killContainer)",
-        not_kept_under={
-            "kubelet-restart": "a new kubelet counts anew, or finds an orphan and gives it 1 s",
-            "container-exit": "the fault may have killed it",
-            "oom-kill": "the kernel kills at once",
-            **LESS_TIME,
-            "deletion not heard": "it stops what its probe condemns, with the probe's own grace "
-            "(pkg/kubelet/kuberuntime/kuberuntime_container.go, killContainer)",
-            "forced deletion": "an orphan is killed with a grace of 1 s",
-            "forced deletion on a silent node": "an orphan is killed with a grace of 1 s",
-            "pod garbage collection": "an orphan is killed with a grace of 1 s",
-            "node deleted": "an orphan is killed with a grace of 1 s",
-        },
-    )
-    kinds = ("Pod",)
-    rows = ("Container",)
-
-    def __init__(self, world: World) -> None:
-        super().__init__(world)
-        self._grace: dict[str, int] = {}
-        self._term: dict[Place, int] = {}
-        self._condemned: dict[Place, str] = {}
-        self._unheard: dict[Place, int] = {}
-
-    def change(self, change: Change) -> None:
-        pod = change.new
-        grace = pod.metadata.deletion_grace_period_seconds
-        if pod.deleting and grace is not None and not change.actor.startswith("kubelet"):
-            self._grace[pod.uid] = min(grace, self._grace.get(pod.uid, grace))
-
-    def row(self, row: Row, number: int) -> None:
-        place = row.detail.get("uid", ""), row.detail.get("container", "")
-        if row.event == "Started":
-            for known in (self._term, self._condemned, self._unheard):
-                known.pop(place, None)
-        elif row.event == "Probe":
-            self._probed(place, row.detail["probe"], row.detail["passes"])
-        elif row.event == "SIGTERM":
-            self._term[place] = row.t
-            self._unheard_by_probe(row, place)
-        elif row.event == "Exited" and row.detail["code"] == 137 and place[0] in self._grace and place in self._term:
-            self._killed(row, place, number)
-
-    def _probed(self, place: Place, probe: str, passes: bool | None) -> None:
-        if passes is False and probe in ("liveness", "startup"):
-            self._condemned[place] = probe
-        elif self._condemned.get(place) == probe:
-            del self._condemned[place]
-
-    def _unheard_by_probe(self, row: Row, place: Place) -> None:
-        """Note the least time that a failed probe gives a container whose kubelet cannot have heard of the deletion."""
-        pod = self.world.find("Pod", row.namespace, row.name)
-        probe = self._condemned.get(place)
-        if pod is None or pod.uid != place[0] or probe is None or not self.world.is_cut_off(row.detail["node"]):
-            return
-        spec = container_of(pod, place[1])
-        asked = getattr(spec, f"{probe}_probe", None)
-        own = asked.termination_grace_period_seconds if asked is not None else None
-        self._unheard[place] = own if own is not None else pod.spec.termination_grace_period_seconds
-
-    def _killed(self, row: Row, place: Place, number: int) -> None:
-        pod = self.world.find("Pod", row.namespace, row.name)
-        since = self.world.deleting_since(pod) if pod is not None and pod.uid == place[0] else None
-        term, grace = self._term[place], self._grace[place[0]]
-        if since is None or term < since:
-            return
-        self.exercised += 1
-        if row.t < since + grace * SECOND:
-            unheard = place in self._unheard and row.t >= term + self._unheard[place] * SECOND
-            problem = f"was killed after {(row.t - since) / SECOND:.3f} s of {grace} s"
-            self.violated(row.name, problem, number, "deletion not heard" if unheard else None)
-
-
-class PreStopFirst(Checker):
-    about = Guarantee(
-        name="prestop-before-sigterm",
-        promise="SIGTERM is sent after the preStop hook has ended, or the grace period is over.",
-        checks="at each SIGTERM, the hook that began before it; at the latest when the pod's grace is over",
-        does_not_check="what the hook did",
-        source="kubernetes.io/docs/concepts/containers/container-lifecycle-hooks; pkg/kubelet/kuberuntime",
-        not_kept_under={
-            **KUBELET_GONE,
-            "forced deletion": "an orphan's spec is lost, and its hooks with it",
-            "forced deletion on a silent node": "an orphan's spec is lost, and its hooks with it",
-            "pod garbage collection": "an orphan's spec is lost, and its hooks with it",
-            "node-partition": "an orphan's spec is lost, and its hooks with it",
-            "node-isolation": "an orphan's spec is lost, and its hooks with it",
-            "zone-partition": "an orphan's spec is lost, and its hooks with it",
-            "zone-isolation": "an orphan's spec is lost, and its hooks with it",
-            **LESS_TIME,
-        },
-    )
-    rows = ("Container",)
-
-    def __init__(self, world: World) -> None:
-        super().__init__(world)
-        self._began: dict[Place, int] = {}
-        self._ended: set[Place] = set()
-
-    def row(self, row: Row, number: int) -> None:
-        place = row.detail.get("uid", ""), row.detail.get("container", "")
-        if row.event == "Started":
-            self._began.pop(place, None)
-            self._ended.discard(place)
-        elif row.event == "HookBegan" and row.detail["hook"] == "preStop":
-            self._began[place] = row.t
-        elif row.event == "HookEnded" and row.detail["hook"] == "preStop":
-            self._ended.add(place)
-        elif row.event == "SIGTERM":
-            self._judge(row, place, number)
-
-    def _judge(self, row: Row, place: Place, number: int) -> None:
-        pod = self.world.find("Pod", row.namespace, row.name)
-        if pod is None or pod.uid != place[0]:
-            return
-        spec = container_of(pod, place[1])
-        if spec is None or spec.lifecycle is None or spec.lifecycle.pre_stop is None or place in self._ended:
-            return
-        self.exercised += 1
-        began = self._began.get(place)
-        grace = pod.metadata.deletion_grace_period_seconds
-        if grace is None:
-            grace = pod.spec.termination_grace_period_seconds
-        probes = (p for p in (spec.liveness_probe, spec.startup_probe) if p is not None)
-        grace = min((grace, *(p.termination_grace_period_seconds or grace for p in probes)))
-        if began is None:
-            if grace > 0:
-                self.violated(row.name, f"SIGTERM reached {place[1]} without its preStop hook", number)
-        elif row.t < began + grace * SECOND:
-            self.violated(row.name, f"SIGTERM reached {place[1]} during its preStop hook", number)
-
-
-class GoneAfterStop(Checker):
-    about = Guarantee(
-        name="object-outlives-processes",
-        promise="A pod's object is removed only when its containers have stopped.",
-        checks="at each removal of a pod, that none of its containers runs on any machine",
-        does_not_check="what processes left behind",
-        source=f"{LIFECYCLE}#pod-termination; pkg/kubelet/status/status_manager.go",
-        not_kept_under={
-            "forced deletion": "grace 0 removes the object at once (#pod-termination-forced)",
-            "forced deletion on a silent node": "nobody can tell whether the old process still runs",
-            "pod garbage collection": "the Node is gone or out of service",
-            "final phase": "the object of a pod with a final phase goes at once",
-        },
-    )
-    kinds = ("Pod",)
-
-    def change(self, change: Change) -> None:
-        pod = change.new
-        if change.type != "DELETED" or not isinstance(pod, Pod) or not pod.spec.node_name:
-            return
-        self.exercised += 1
-        running = self.world.running(pod.uid)
-        if running:
-            how = self.world.removed.get(pod.uid, "")
-            problem = f"was removed by {change.actor} while {running[0].container} ran on {running[0].node}"
-            self.violated(pod.name, problem, excuse=how)
-
-
 class InitBeforeMain(Checker):
     about = Guarantee(
         name="init-before-main",
@@ -414,9 +239,11 @@ class InitBeforeMain(Checker):
                 break
             begun = (uid, before.name) in self.world.processes or (uid, before.name) in self._done
             if not is_sidecar(before.restart_policy) and (uid, before.name) not in self._done:
-                self.violated(row.name, f"{name} started before init container {before.name} had succeeded", number)
+                problem = f"{name} started before init container {before.name} had succeeded"
+                self.violated(row.name, problem, number, node=row.detail["node"])
             elif is_sidecar(before.restart_policy) and not begun and row.detail["restart"] == 0:
-                self.violated(row.name, f"{name} started before sidecar {before.name}", number)
+                problem = f"{name} started before sidecar {before.name}"
+                self.violated(row.name, problem, number, node=row.detail["node"])
 
 
 class RestartPolicy(Checker):
@@ -446,11 +273,11 @@ class RestartPolicy(Checker):
             return
         self.exercised += 1
         if pod.spec.restart_policy == "Never":
-            self.violated(row.name, f"{place[1]} was restarted although restartPolicy is Never", number)
+            problem = f"{place[1]} was restarted although restartPolicy is Never"
+            self.violated(row.name, problem, number, node=row.detail["node"])
         elif pod.spec.restart_policy == "OnFailure" and self._code.get(place) == 0:
-            self.violated(
-                row.name, f"{place[1]} was restarted after success although restartPolicy is OnFailure", number
-            )
+            problem = f"{place[1]} was restarted after success although restartPolicy is OnFailure"
+            self.violated(row.name, problem, number, node=row.detail["node"])
 
 
 class OneInstance(Checker):
@@ -479,6 +306,6 @@ class OneInstance(Checker):
 
 
 CHECKERS: tuple[type[Checker], ...] = (
-    BoundOnce, PhaseForward, SchedulableNode, RequestedNode, AntiAffinity, ResourcesFit, GraceHonoured, PreStopFirst,
-    GoneAfterStop, InitBeforeMain, RestartPolicy, OneInstance,
+    BoundOnce, PhaseForward, SchedulableNode, RequestedNode, AntiAffinity, ResourcesFit, InitBeforeMain, RestartPolicy,
+    OneInstance,
 )  # fmt: skip

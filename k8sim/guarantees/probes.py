@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from k8sim.api.core import Pod
 from k8sim.api.pods import is_pod_ready
 from k8sim.apiserver.watch import Change
+from k8sim.guarantees.circumstances import SECOND
 from k8sim.guarantees.guarantee import Checker, Guarantee
-from k8sim.guarantees.pods import container_of
+from k8sim.guarantees.pods import Place, container_of
 from k8sim.guarantees.world import LAG, World
 from k8sim.sim.trace import Row
 
 PROBES = "kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes"
-Place = tuple[str, str]
 INITIAL = {"readiness": False, "liveness": True}
 """Verdicts on a new container before it is asked (pkg/kubelet/prober/worker.go, newWorker)."""
+
+
+class Due(NamedTuple):
+    """What has to happen to a pod on a node: since or until when, and the trace row that made it necessary."""
+
+    t: int
+    pod: str
+    row: int
+    node: str
 
 
 class Verdicts(Checker):
@@ -58,7 +69,8 @@ class StartupFirst(Verdicts):
             return
         self.exercised += 1
         if self.verdict.get((pod.uid, name, "startup")) is not True:
-            self.violated(pod.name, f"the {row.detail['probe']} probe of {name} spoke before the startup probe", number)
+            problem = f"the {row.detail['probe']} probe of {name} spoke before the startup probe"
+            self.violated(pod.name, problem, number, node=pod.spec.node_name)
 
 
 class ReadyNeedsProbe(Verdicts):
@@ -80,7 +92,8 @@ class ReadyNeedsProbe(Verdicts):
             if container.readiness_probe is not None:
                 self.exercised += 1
                 if self.verdict.get((pod.uid, container.name, "readiness")) is not True:
-                    self.violated(pod.name, f"became Ready although {container.name}'s readiness probe does not pass")
+                    problem = f"became Ready although {container.name}'s readiness probe does not pass"
+                    self.violated(pod.name, problem, node=pod.spec.node_name)
 
 
 class FailedProbeTurnsUnready(Verdicts):
@@ -106,7 +119,7 @@ class FailedProbeTurnsUnready(Verdicts):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self._due: dict[str, tuple[int, str, int]] = {}
+        self._due: dict[str, Due] = {}
 
     def verdict_given(self, pod: Pod, name: str, row: Row, number: int) -> None:
         if row.detail["probe"] != "readiness":
@@ -115,7 +128,7 @@ class FailedProbeTurnsUnready(Verdicts):
             self._settle(pod.uid)
         elif is_pod_ready(pod):
             self.exercised += 1
-            self._due.setdefault(pod.uid, (row.t, pod.name, number))
+            self._due.setdefault(pod.uid, Due(row.t, pod.name, number, pod.spec.node_name))
 
     def change(self, change: Change) -> None:
         pod = change.new
@@ -124,8 +137,9 @@ class FailedProbeTurnsUnready(Verdicts):
 
     def _settle(self, uid: str) -> None:
         due = self._due.pop(uid, None)
-        if due is not None and self.world.now - due[0] > LAG:
-            self.violated(due[1], f"stayed Ready for {(self.world.now - due[0]) / 1e9:.1f} s", due[2])
+        if due is not None and self.world.now - due.t > LAG:
+            problem = f"stayed Ready for {(self.world.now - due.t) / SECOND:.1f} s"
+            self.violated(due.pod, problem, due.row, node=due.node)
 
     def end(self) -> None:
         for uid in list(self._due):
@@ -144,7 +158,7 @@ class LivenessKills(Verdicts):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self._due: dict[Place, tuple[int, str, int]] = {}
+        self._due: dict[Place, Due] = {}
 
     def row(self, row: Row, number: int) -> None:
         super().row(row, number)
@@ -157,14 +171,15 @@ class LivenessKills(Verdicts):
             if (pod.uid, name) in self.world.processes and not pod.deleting:
                 self.exercised += 1
                 grace = pod.spec.termination_grace_period_seconds
-                self._due.setdefault((pod.uid, name), (row.t + max(2, grace) * 1_000_000_000 + LAG, pod.name, number))
+                latest = row.t + max(2, grace) * SECOND + LAG
+                self._due.setdefault((pod.uid, name), Due(latest, pod.name, number, pod.spec.node_name))
         elif row.detail["passes"]:
             self._due.pop((pod.uid, name), None)
 
     def _settle(self, place: Place) -> None:
         due = self._due.pop(place, None)
-        if due is not None and self.world.now > due[0]:
-            self.violated(due[1], f"{place[1]} went on in spite of its failed probe", due[2])
+        if due is not None and self.world.now > due.t:
+            self.violated(due.pod, f"{place[1]} went on in spite of its failed probe", due.row, node=due.node)
 
     def end(self) -> None:
         for place in list(self._due):

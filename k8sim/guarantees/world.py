@@ -13,7 +13,17 @@ from k8sim.api.core import Node, Pod
 from k8sim.api.meta import Object, condition_of, controller_of
 from k8sim.api.pods import is_pod_ready, is_pod_terminal
 from k8sim.apiserver.watch import Change
-from k8sim.guarantees.circumstances import CUTS, RELIST, SECOND, ZONE_LABEL, Fault, is_edited
+from k8sim.guarantees.circumstances import (
+    CIRCUMSTANCES,
+    CUTS,
+    MOMENTARY,
+    NODE_FAULTS,
+    RELIST,
+    SECOND,
+    ZONE_LABEL,
+    Fault,
+    is_edited,
+)
 from k8sim.sim.trace import NO_CAUSE, Row
 
 LAG: Final = 2 * SECOND
@@ -135,7 +145,7 @@ class World:
         lasts = row.detail.get("for")
         self.last_action = max(self.last_action, row.t + (lasts or 0))
         self.occurred[row.name] = row.t
-        until = None if lasts is None else row.t + lasts
+        until = row.t + (lasts or 0) if lasts is not None or row.name in MOMENTARY else None
         self.faults.append(Fault(row.name, row.detail.get("target") or "", row.t, until))
 
     def _container(self, row: Row) -> None:
@@ -213,15 +223,27 @@ class World:
         ready = condition_of(node.status.conditions, "Ready") if node is not None else None
         return ready is None or ready.status != "True"
 
-    def is_cut_off(self, name: str) -> bool:
-        """Tell whether a fault keeps a node's kubelet from hearing of changes."""
-        node = self.find("Node", "", name)
-        zone = node.metadata.labels.get(ZONE_LABEL) if node is not None else None
-        return any(f.name in CUTS and f.lasts(self.now, RELIST) and f.target in ("", name, zone) for f in self.faults)
+    def fault_lasts(self, name: str, target: str = "", longer: int = 0) -> bool:
+        """Tell whether a fault, of a target or of any, goes on or has ended only so much time ago."""
+        return any(f.name == name and target in ("", f.target) and f.lasts(self.now, longer) for f in self.faults)
 
-    def fault_lasts(self, name: str, target: str = "") -> bool:
-        """Tell whether a fault has begun and not ended, of a target or of any."""
-        return any(f.name == name and target in ("", f.target) and f.lasts(self.now) for f in self.faults)
+    def is_cut_off(self, node: str) -> bool:
+        """Tell whether a fault keeps a node's kubelet from hearing of changes."""
+        return any(f.name in CUTS and f.lasts(self.now, RELIST) and self._hits(f, node) for f in self.faults)
+
+    def excuses(self, word: str, node: str = "") -> bool:
+        """Tell whether a circumstance has occurred; a fault: one that has not been over for long, and hit the node."""
+        if word in CIRCUMSTANCES:
+            return word in self.occurred
+        return any(f.name == word and f.lasts(self.now, self._patience) and self._hits(f, node) for f in self.faults)
+
+    def _hits(self, fault: Fault, name: str) -> bool:
+        """Tell whether a fault is one of a node or of its zone, or not of nodes at all; of "" all faults are."""
+        if not name or fault.name not in NODE_FAULTS:
+            return True
+        gone = self.gone("Node", "", name)
+        node = self.find("Node", "", name) or (gone[1] if gone is not None else None)
+        return fault.target in (name, node.metadata.labels.get(ZONE_LABEL) if node is not None else None)
 
     def nodes_missing(self) -> bool:
         """Tell whether some node cannot take pods: gone, silent or cordoned."""

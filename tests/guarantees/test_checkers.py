@@ -670,3 +670,47 @@ def test_a_cordon_is_no_edit() -> None:
     story.put(pod("p", owner=False, spec={"nodeName": "", "nodeSelector": {"a": "b"}}))
     story.put(pod("p", owner=False, spec={"nodeSelector": {"a": "b"}}), SCHEDULER)
     assert story.found()["requested-node"] == "violated"
+
+
+def killed_early(fault: str, on: str, before: int, **lasts: int) -> Story:
+    """A container is killed 3 s into 30 s of grace, some time after a fault."""
+    story = Story().put(node()).put(pod("p", "p", owner=False)).container("p", "Started", "p")
+    story.step(fault, target=on, **{"for": None, **lasts}).wait(before)
+    story.put(pod("p", "p", owner=False, deleting=True)).container("p", "SIGTERM", "p").wait(3 * SECOND)
+    return story.container("p", "Exited", "p", code=137)
+
+
+@pytest.mark.parametrize(
+    ("story", "verdict"),
+    [
+        (killed_early("kubelet-restart", "n", MINUTE), "kubelet-restart"),
+        (killed_early("kubelet-restart", "another", MINUTE), "violated"),
+        (killed_early("kubelet-restart", "n", 30 * MINUTE), "violated"),
+        (killed_early("memory-pressure", "n", 30 * MINUTE), "memory-pressure"),
+        (killed_early("memory-pressure", "n", 30 * MINUTE, **{"for": MINUTE}), "violated"),
+    ],
+    ids=["just now", "elsewhere", "long ago", "for ever", "over"],
+)
+def test_a_fault_excuses_what_it_hits_for_a_while(story: Story, verdict: str) -> None:
+    assert story.found()["grace-honoured"] == verdict
+
+
+def test_a_zones_fault_excuses_what_is_on_its_nodes() -> None:
+    placed = node()
+    placed["metadata"]["labels"]["topology.kubernetes.io/zone"] = "z"
+    for zone, verdict in (("z", "zone-outage"), ("y", "violated")):
+        story = Story().put(placed).put(pod("p", owner=False)).step("zone-outage", target=zone, **{"for": SECOND})
+        story.wait(SECOND)
+        assert story.put(pod("p", owner=False, phase="Pending"), "kubelet/n").found()["phase-forward"] == verdict
+
+
+HOOKED = {"containers": [{**HOOK["containers"][0], "livenessProbe": {"exec": {}, "terminationGracePeriodSeconds": 2}}]}
+
+
+@pytest.mark.parametrize(("failed", "found"), [(True, False), (False, True)])
+def test_a_hook_has_less_time_where_a_probe_has_failed(failed: bool, found: bool) -> None:
+    story = Story().put(pod("p", "p", owner=False, spec=HOOKED)).container("p", "Started", "p")
+    if failed:
+        story.container("p", "Probe", "p", probe="liveness", passes=False)
+    story.container("p", "HookBegan", "p", hook="preStop").wait(3 * SECOND).container("p", "SIGTERM", "p")
+    assert ("prestop-before-sigterm" in story.found()) is found

@@ -2,6 +2,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from k8sim.faults.catalogue import FAULTS
+from k8sim.guarantees import CIRCUMSTANCES, GUARANTEES
 from k8sim.report.guarantees import guarantees_markdown
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -9,3 +13,14 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 def test_the_page_lists_all_guarantees() -> None:
     assert (DOCS / "guarantees.md").read_text().endswith(guarantees_markdown()), "run python tools/guarantees.py"
+
+
+@pytest.mark.parametrize("name", GUARANTEES)
+def test_circumstances_are_faults_or_have_their_meaning_told(name: str) -> None:
+    guarantee = GUARANTEES[name]
+    if guarantee.kind != "wish":  # of a wish they say what brought it about
+        assert set(guarantee.not_kept_under) <= set(FAULTS) | set(CIRCUMSTANCES)
+
+
+def test_every_circumstance_excuses_something() -> None:
+    assert {word for g in GUARANTEES.values() for word in g.not_kept_under} >= set(CIRCUMSTANCES)
