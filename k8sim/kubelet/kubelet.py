@@ -82,9 +82,7 @@ class Kubelet:
         """Go on with the pods that were there before t = 0: they are as their statuses say, so they could wait."""
         process.sources_ready = True
         pods, self._settled = self._settled, ()
-        for pod in pods:
-            process.pleg.know(pod.uid)
-            process.on_pod(Change("ADDED", None, pod))
+        process.take_over(pods)
 
     def start(self) -> None:
         """Begin at t = 0, as a process that has been running for `KubeletSettings.started_before_ns`.
@@ -167,13 +165,17 @@ class Kubelet:
 
     def runtime_changed(self, uid: str) -> None:
         """Let the next relist see it."""
-        if self.process is not None:
-            self.process.pleg.changed(uid)
+        process = self.process
+        if process is not None:
+            process.attend(uid)
+            process.pleg.changed(uid)
 
     def answers_changed(self, uid: str) -> None:
         """Let the probes reckon anew."""
-        if self.process is not None:
-            self.process.prober.answers_changed(uid)
+        process = self.process
+        if process is not None:
+            process.attend(uid)
+            process.prober.answers_changed(uid)
 
     def power_lost(self) -> None:
         """The process is gone, and what was mounted with what had not been written."""

@@ -7,9 +7,11 @@ Source: pkg/kubelet/kubelet.go (syncLoopIteration, Handle*), pkg/kubelet/config;
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from k8sim.api.core import ConfigMap, Container, Node, Pod, Secret
 from k8sim.api.meta import ObjectMeta
-from k8sim.api.pods import is_pod_terminal
+from k8sim.api.pods import is_pod_ready, is_pod_terminal
 from k8sim.api.struct import replace
 from k8sim.apiserver.client import Client
 from k8sim.apiserver.server import APIServer
@@ -34,6 +36,7 @@ from k8sim.kubelet.settings import RELIST_PERIOD, STATUS_RECONCILE_PERIOD, SYNC_
 from k8sim.kubelet.status import StatusManager
 from k8sim.kubelet.syncloop import SyncLoop
 from k8sim.kubelet.volumes import VolumeManager
+from k8sim.kubelet.volumespecs import used_volumes
 from k8sim.kubelet.waiting import first_of
 from k8sim.machines.answers import ProbeKind
 from k8sim.machines.disks import Storage
@@ -87,6 +90,7 @@ class KubeletProcess:
         self._removed: set[str] = set()
         self._loop = SyncLoop()
         self._unhealthy: dict[str, int] = {}
+        self._settled: dict[str, Pod] = {}
         self.node = node
         self.pods: dict[str, Pod] = {}
         self.sources_ready = False
@@ -169,6 +173,24 @@ class KubeletProcess:
         """Return a ConfigMap or Secret (the kubelet watches those that its pods name)."""
         return self._server.find(CONFIG_KINDS[kind], namespace, name)
 
+    # ---- pods that were there before t = 0 ----------------------------------------------------------------------
+
+    def take_over(self, pods: Iterable[Pod]) -> None:
+        """Go on with pods that have been there all along. One that is settled waits until something happens to it."""
+        for pod in pods:
+            if is_settled(pod):
+                self.pods[pod.uid] = self._settled[pod.uid] = pod
+            else:
+                self.pleg.know(pod.uid)
+                self.on_pod(Change("ADDED", None, pod))
+
+    def attend(self, uid: str) -> None:
+        """Give a pod that could wait its worker."""
+        pod = self._settled.pop(uid, None)
+        if pod is not None:
+            self.pleg.know(uid)
+            self._take_in(pod, NO_CAUSE)
+
     # ---- pods of the watch --------------------------------------------------------------------------------------
 
     def on_pod(self, change: Change) -> None:
@@ -179,6 +201,7 @@ class KubeletProcess:
         """Find out what has happened to a pod (config.go, HandlePod*)."""
         pod = change.new
         assert isinstance(pod, Pod)
+        self.attend(pod.metadata.uid)
         if change.type == "DELETED":
             self._pod_removed(pod, change.row)
             return
@@ -243,11 +266,16 @@ class KubeletProcess:
         rejection = self.eviction.admit(pod)
         self.look_at_node()
         if rejection is None and self.node is not None:
-            rejection = admit(pod, self.node, [p for p in self.active_pods() if p.uid != pod.uid])
+            rejection = admit(pod, self.node, [p for p in self._not_terminated() if p.uid != pod.uid])
         return rejection or self.shutdown.admit(pod)
 
     def active_pods(self) -> list[Pod]:
-        """Return the pods that the kubelet has not terminated."""
+        """Return the pods that the kubelet has not terminated, each with its worker: somebody wants to end some."""
+        for uid in list(self._settled):
+            self.attend(uid)
+        return self._not_terminated()
+
+    def _not_terminated(self) -> list[Pod]:
         return [p for uid, p in self.pods.items() if self._could_have_running_containers(uid)]
 
     def _reject(self, pod: Pod, rejection: Rejection, cause: int) -> None:
@@ -330,7 +358,7 @@ class KubeletProcess:
         self.status.set_ready_to_start(pod, True)
 
     def _could_have_running_containers(self, uid: str) -> bool:
-        return self.workers.could_have_running_containers(uid)
+        return uid in self._settled or self.workers.could_have_running_containers(uid)
 
     # ---- housekeeping -------------------------------------------------------------------------------------------
 
@@ -365,6 +393,12 @@ class KubeletProcess:
         pod = Pod(metadata=ObjectMeta(namespace=key[0], name=key[1], uid=uid))
         yield from self.runtime.kill_pod(pod, self.machine.snapshot(uid), 1)
         self._forget(uid)
+
+
+def is_settled(pod: Pod) -> bool:
+    """Tell whether a kubelet that has run as long as a pod has nothing to do for it, now or of its own accord later."""
+    waits = pod.spec.active_deadline_seconds is None and not used_volumes(pod)
+    return waits and is_pod_ready(pod) and not pod.deleting
 
 
 def _differs(old: Pod, new: Pod) -> bool:
