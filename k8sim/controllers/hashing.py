@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 
 
+@lru_cache(maxsize=1024)  # the replicates of a scenario have the same templates
 def fnv1_32(data: bytes) -> int:
     """Return the 32-bit FNV-1 hash (Go's hash/fnv New32)."""
     h = 0x811C9DC5
@@ -13,6 +16,7 @@ def fnv1_32(data: bytes) -> int:
     return h
 
 
+@lru_cache(maxsize=1024)
 def fnv1a_32(data: bytes) -> int:
     """Return the 32-bit FNV-1a hash (Go's hash/fnv New32a)."""
     h = 0x811C9DC5

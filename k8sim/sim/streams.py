@@ -31,10 +31,8 @@ _WEYL_1: Final = 0xBB67AE85  # sqrt(3) - 1
 _ROUNDS: Final = 10
 _ULP: Final = 2.0**-53
 
-# Most streams give one number or a handful: blocks begin with the second one, and grow.
-_FIRST_BLOCK: Final = 8
-_LAST_BLOCK: Final = 256
-_BLOCK_GROWTH: Final = 2
+# Most streams give one number or a handful. Four cost hardly more than one; those that go on have growing blocks.
+_BLOCKS: Final = (4, 16, 32, 64, 128, 256)
 _LANE: Final = 64
 
 
@@ -106,6 +104,7 @@ def philox4x32_array(even: UInt64Array, odd: UInt64Array, keys: RoundKeys) -> tu
     return even, odd
 
 
+@lru_cache(maxsize=1 << 16)  # the replicates of a scenario have the same names
 def address(entity: str, purpose: str) -> tuple[int, int]:
     """The two counter words that stand for a name: the same on every machine, unlike ``hash()``."""
     digest = hashlib.blake2b(f"{entity}\0{purpose}".encode(), digest_size=8).digest()
@@ -130,7 +129,7 @@ def uniforms_of(
 class Stream:
     """The draws of one address, in order. ``ahead`` holds what is drawn ahead, next one last, for hot loops."""
 
-    __slots__ = ("_block", "_h0", "_h1", "_keys", "_next", "_replicate", "ahead")
+    __slots__ = ("_blocks", "_h0", "_h1", "_keys", "_next", "_replicate", "ahead")
 
     def __init__(self, keys: RoundKeys, replicate: int, h0: int, h1: int) -> None:
         self._keys = keys
@@ -138,7 +137,7 @@ class Stream:
         self._h0 = h0
         self._h1 = h1
         self._next = 0  # first occurrence that was never buffered
-        self._block = _FIRST_BLOCK
+        self._blocks = 0  # how many were drawn
         self.ahead: list[float] = []
 
     def uniform(self) -> float:
@@ -159,13 +158,9 @@ class Stream:
         return self._next - len(self.ahead)
 
     def _draw(self) -> float:
-        first = self._next
-        if first == 0:
-            self._next = 1
-            return self.uniform_at(0)
-        block = self._block
+        first, block = self._next, _BLOCKS[min(self._blocks, len(_BLOCKS) - 1)]
         self._next = first + block
-        self._block = min(block * _BLOCK_GROWTH, _LAST_BLOCK)
+        self._blocks += 1
         self.ahead = _lanes(self._keys, block).uniforms(first, self._replicate, self._h0, self._h1)
         return self.ahead.pop()
 
