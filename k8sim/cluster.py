@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from k8sim.api.core import Namespace, Node
+from k8sim.api.core import Namespace, Node, Pod
 from k8sim.api.meta import Condition, ObjectMeta
 from k8sim.api.scheme import decode
 from k8sim.api.struct import Time, replace
@@ -21,8 +21,9 @@ from k8sim.csi.installation import Installation
 from k8sim.csi.reach import VolumeReach
 from k8sim.csi.schedules import SnapshotScheduler
 from k8sim.faults.fault import World
-from k8sim.initialstate import is_ready, populate, read
+from k8sim.initialstate import is_ready, populate, read, static_pods
 from k8sim.kubelet.kubelet import Kubelet
+from k8sim.kubelet.staticpods import static_pod
 from k8sim.machines.disks import Storage
 from k8sim.machines.fleet import Fleet
 from k8sim.machines.identities import Identities
@@ -112,6 +113,7 @@ class Cluster:
         for name in ("default", "kube-system", "kube-public", "kube-node-lease"):
             self.server.preload(Namespace(metadata=ObjectMeta(name=name, creation_timestamp=OLD)))
         self.initial_state = read(scenario.state)
+        self._static_pods = static_pods(self.initial_state)
         dumped = {node.name: node for node in self.initial_state.nodes}
         for manifest in scenario.node_manifests():
             self.server.preload(dumped.get(manifest["metadata"]["name"]) or ready_node(manifest))
@@ -164,7 +166,10 @@ class Cluster:
 
     def _kubelet(self, machine: Machine, template: Node | None = None) -> Kubelet:
         settings = self.scenario.cluster.kubelet
-        kubelet = Kubelet(self.sim, self.server, machine, settings, self.storage, template)
+        manifests = [decode(manifest) for manifest in self.scenario.static_pods(machine.name)]
+        new = [static_pod(m, machine.name) for m in manifests if isinstance(m, Pod)]
+        static = (*self._static_pods.get(machine.name, ()), *new)
+        kubelet = Kubelet(self.sim, self.server, machine, settings, self.storage, template, static)
         self.kubelets[machine.name] = kubelet
         return kubelet
 

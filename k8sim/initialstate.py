@@ -15,10 +15,11 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from k8sim.api.apps import ControllerRevision, StatefulSet
-from k8sim.api.core import ContainerStatus, Node, PersistentVolume, Pod, PodIP, PodTemplateSpec
+from k8sim.api.core import ContainerStatus, Node, PersistentVolume, Pod, PodIP, PodStatus, PodTemplateSpec
 from k8sim.api.defaults import default_object, default_template
 from k8sim.api.discovery import EndpointSlice
 from k8sim.api.meta import Object, condition_of
+from k8sim.api.pods import CONFIG_HASH, CONFIG_MIRROR, CONFIG_SOURCE, is_mirror_pod, runtime_uid
 from k8sim.api.scheme import decode, decode_part, parse_time
 from k8sim.api.storage import VolumeAttachment
 from k8sim.api.struct import replace
@@ -178,13 +179,29 @@ def populate(state: InitialState, server: APIServer, machines: Mapping[str, Mach
             storage.attach(location(volume), attachment.spec.node_name, exclusive=exclusive)
 
 
+def static_pods(state: InitialState) -> dict[str, list[Pod]]:
+    """Return the static pods of each node: its kubelet has the manifests of what the mirrors show."""
+    found: dict[str, list[Pod]] = {}
+    for pod in filter(is_mirror_pod, state.pods):
+        found.setdefault(pod.spec.node_name, []).append(_shown_by(pod))
+    return found
+
+
+def _shown_by(mirror: Pod) -> Pod:
+    uid = runtime_uid(mirror)
+    annotations = {CONFIG_SOURCE: "file", **mirror.metadata.annotations, CONFIG_HASH: uid}
+    del annotations[CONFIG_MIRROR]
+    meta = replace(mirror.metadata, uid=uid, annotations=annotations, owner_references=())
+    return replace(mirror, metadata=meta, status=PodStatus(phase="Pending"))
+
+
 def _placed(pod: Pod, machines: Mapping[str, Machine], addresses: dict[str, str]) -> Pod:
     """Let a pod be on its machine, and return it with the address and container IDs that it has there."""
     machine = machines.get(pod.spec.node_name)
     containers = earlier_containers(pod)
     if machine is None or not machine.powered or not containers or pod.status.phase in ("Succeeded", "Failed"):
         return pod
-    sandbox = machine.has_run(pod.uid, pod.key, containers)
+    sandbox = machine.has_run(runtime_uid(pod), pod.key, containers)
     address = machine.host_ip if pod.spec.host_network else sandbox.sandboxes[0].ip
     for old in (pod.status.pod_ip, *(ip.ip for ip in pod.status.pod_ips)):
         addresses[old] = address

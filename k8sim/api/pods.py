@@ -6,6 +6,10 @@ from k8sim.api.core import Pod, PodSpec
 from k8sim.api.meta import Condition, condition_of
 
 SECOND_NS = 1_000_000_000
+CONFIG_SOURCE = "kubernetes.io/config.source"
+CONFIG_HASH = "kubernetes.io/config.hash"
+CONFIG_MIRROR = "kubernetes.io/config.mirror"
+"""Annotations of static pods and of their mirrors (pkg/kubelet/types/pod_update.go)."""
 
 
 def pod_condition(pod: Pod, type_: str) -> Condition | None:
@@ -29,6 +33,22 @@ def is_pod_terminal(pod: Pod) -> bool:
 def is_pod_active(pod: Pod) -> bool:
     """Tell whether the pod is neither ended nor being deleted (controller.IsPodActive)."""
     return not is_pod_terminal(pod) and not pod.deleting
+
+
+def is_mirror_pod(pod: Pod) -> bool:
+    """Tell whether the object only shows a static pod (kubetypes.IsMirrorPod)."""
+    return CONFIG_MIRROR in pod.metadata.annotations
+
+
+def is_static_pod(pod: Pod) -> bool:
+    """Tell whether a kubelet runs the pod from a manifest of its own; not its mirror (kubetypes.IsStaticPod)."""
+    annotations = pod.metadata.annotations
+    return CONFIG_SOURCE in annotations and CONFIG_MIRROR not in annotations
+
+
+def runtime_uid(pod: Pod) -> str:
+    """Return the UID under which the pod's node runs it: that of the static pod, if the object is a mirror."""
+    return pod.metadata.annotations.get(CONFIG_MIRROR) or pod.metadata.uid
 
 
 def is_running_and_ready(pod: Pod) -> bool:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from k8sim.api.core import Node, Pod
-from k8sim.api.pods import is_pod_ready
+from k8sim.api.pods import is_mirror_pod, is_pod_ready, runtime_uid
+from k8sim.api.struct import replace
 from k8sim.apiserver.informer import Informer
 from k8sim.apiserver.server import APIServer
 from k8sim.apiserver.watch import Change
@@ -41,6 +42,8 @@ class Kubelet:
         The disks that can be attached to the machine.
     template
         What it registers, if there is no Node of its name.
+    static_pods
+        The pods of the manifests on the machine.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class Kubelet:
         settings: KubeletSettings | None = None,
         storage: Storage | None = None,
         template: Node | None = None,
+        static_pods: tuple[Pod, ...] = (),
     ) -> None:
         self.sim = sim
         self.server = server
@@ -66,6 +70,7 @@ class Kubelet:
         self._node: Node | None = server.find(Node, "", self.name) or template
         self._informer: Informer[Pod] | None = None
         self._settled: tuple[Pod, ...] = ()
+        self._static_pods = static_pods
         self._starts = 0
         machine.agent = self
 
@@ -82,6 +87,11 @@ class Kubelet:
         """Go on with the pods that were there before t = 0: they are as their statuses say, so they could wait."""
         process.sources_ready = True
         pods, self._settled = self._settled, ()
+        mirrors = {runtime_uid(pod): pod for pod in pods if is_mirror_pod(pod)}
+        static = [replace(p, status=mirrors[p.uid].status) if p.uid in mirrors else p for p in self._static_pods]
+        for pod in static:
+            process.pleg.know(pod.uid)
+        process.run_static_pods(static)
         process.take_over(pods)
 
     def start(self) -> None:
@@ -93,7 +103,7 @@ class Kubelet:
         self._list_pods(known=True)
         now = self._clock.now
         self._idle_since = now if self._settled else now - self.settings.started_before_ns
-        if not all(is_pod_ready(pod) and not pod.deleting for pod in self._settled):
+        if self._static_pods or not all(is_pod_ready(pod) and not pod.deleting for pod in self._settled):
             self._take_up(self._new_process(self._idle_since, begins_now=False))
 
     def _list_pods(self, known: bool = False) -> None:
@@ -127,6 +137,7 @@ class Kubelet:
             self._register(process)
         for pod in self.machine.pods():
             process.pleg.changed(pod.uid)
+        process.run_static_pods(self._static_pods)
         self._clock.call_after(NODE_SYNC_POLL, self._node_is_known, process, rank=self._rank)
 
     def _register(self, process: KubeletProcess) -> None:
@@ -142,6 +153,7 @@ class Kubelet:
         """List and watch the node's pods, for the first time in a process' life."""
         process.sources_ready = True
         self._list_pods()
+        process.show_static_pods()
         self._clock.call_after(HOUSEKEEPING_PERIOD, process.kill_orphans, rank=self._rank)
 
     def _on_pod(self, change: Change) -> None:
@@ -226,6 +238,7 @@ class Kubelet:
         if not process.sources_ready:  # it has started without a connection
             self._register(process)
             self._watch_pods(process)
+            process.status.link_restored()
             return
         process.node_status.begin_leases()
         process.node_status.report_on_grid()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from k8sim.api.core import Container, ContainerStatus, Pod
-from k8sim.api.pods import is_sidecar
+from k8sim.api.pods import is_sidecar, is_static_pod
 from k8sim.kubelet.restart import container_should_restart
 
 TERMINAL = ("Failed", "Succeeded")
@@ -53,7 +53,7 @@ def get_phase(pod: Pod, statuses: Iterable[ContainerStatus], pod_is_terminal: bo
         return "Running"
     if not stopped:
         return "Pending"
-    if pod_is_terminal or not restartable:
+    if (pod_is_terminal and not is_static_pod(pod)) or not restartable:
         return "Succeeded" if succeeded == stopped else "Failed"
     return "Running"
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from k8sim.api.core import Pod, PodStatus
-from k8sim.api.pods import is_sidecar
+from k8sim.api.pods import is_sidecar, is_static_pod
 from k8sim.api.struct import replace
 from k8sim.api.volumes import ATTACH_LIMIT_EXCEEDED
 from k8sim.kubelet.containerstatus import StartError
@@ -21,6 +21,7 @@ from k8sim.kubelet.podworkers import Cancelled, PodWorker, StatusFunction, SyncE
 from k8sim.kubelet.prober import ProbeManager
 from k8sim.kubelet.restart import should_all_containers_restart
 from k8sim.kubelet.runtime import RuntimeManager, SyncResult
+from k8sim.kubelet.staticpods import Mirrors
 from k8sim.kubelet.status import StatusManager
 from k8sim.kubelet.volumes import AttachLimitExceeded, VolumeManager, VolumesUnusable, VolumeTimeout
 from k8sim.machines.answers import ProbeKind
@@ -34,6 +35,8 @@ class PodSync:
 
     Parameters
     ----------
+    mirrors
+        The mirrors of static pods.
     record
         Records an Event.
     on_finished
@@ -49,6 +52,7 @@ class PodSync:
         runtime: RuntimeManager,
         volumes: VolumeManager,
         status: StatusManager,
+        mirrors: Mirrors,
         record: Callable[[Pod, str, str, str], None],
         on_finished: Callable[[str], None],
     ) -> None:
@@ -59,6 +63,7 @@ class PodSync:
         self._runtime = runtime
         self._volumes = volumes
         self._status = status
+        self._mirrors = mirrors
         self._record = record
         self._on_finished = on_finished
         self._start_errors: dict[str, dict[str, StartError]] = {}
@@ -71,6 +76,8 @@ class PodSync:
         if status.phase in TERMINAL:
             return True
         assert cancel is not None
+        if is_static_pod(pod):
+            yield from self._mirrors.reconcile(pod)
         try:
             mounted = yield from self._volumes.wait_for_attach_and_mount(pod, cancel)
         except AttachLimitExceeded as error:
@@ -143,9 +150,9 @@ class PodSync:
         self._on_finished(worker.uid)
 
     def is_settled(self, pod: Pod) -> bool:
-        """Tell whether all containers are ready: a sync would then find nothing to do."""
+        """Tell whether all containers are ready, and a static pod is shown: a sync would then find nothing to do."""
         status = self._status.get(pod.metadata.uid)
-        if status is None:
+        if status is None or (is_static_pod(pod) and not self._mirrors.is_shown(pod)):
             return False
         sidecars = {c.name for c in pod.spec.init_containers if is_sidecar(c.restart_policy)}
         watched = [s for s in status.init_container_statuses if s.name in sidecars]

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from k8sim.api.core import ConfigMap, Container, Node, Pod, Secret
 from k8sim.api.meta import ObjectMeta
-from k8sim.api.pods import is_pod_ready, is_pod_terminal
+from k8sim.api.pods import is_mirror_pod, is_pod_ready, is_pod_terminal
 from k8sim.api.struct import replace
 from k8sim.apiserver.client import Client
 from k8sim.apiserver.server import APIServer
@@ -32,7 +32,14 @@ from k8sim.kubelet.preemption import MESSAGE, REASON, patience, pods_to_preempt,
 from k8sim.kubelet.prober import ProbeManager, Result
 from k8sim.kubelet.qos import is_critical
 from k8sim.kubelet.runtime import RuntimeManager
-from k8sim.kubelet.settings import RELIST_PERIOD, STATUS_RECONCILE_PERIOD, SYNC_TICK, KubeletSettings
+from k8sim.kubelet.settings import (
+    HOUSEKEEPING_PERIOD,
+    RELIST_PERIOD,
+    STATUS_RECONCILE_PERIOD,
+    SYNC_TICK,
+    KubeletSettings,
+)
+from k8sim.kubelet.staticpods import Mirrors
 from k8sim.kubelet.status import StatusManager
 from k8sim.kubelet.syncloop import SyncLoop
 from k8sim.kubelet.volumes import VolumeManager
@@ -115,6 +122,7 @@ class KubeletProcess:
             self.client, clock, rank, machine, settings,
             grid("node status", settings.node_status_update_frequency_ns),
         )  # fmt: skip
+        self.mirrors = Mirrors(self.client, self._seen_node)
         self.volumes = VolumeManager(
             sim, self.client, rank, name, mounts, storage, self.spawn, self.record, self.node_status.report_on_grid,
             self._volume_exceeds_limit,
@@ -122,11 +130,12 @@ class KubeletProcess:
         self.node_status.volumes = self.volumes.devices
         self.status = StatusManager(
             self.client, clock, rank, sim.latencies.sampler("apiRead", actor), sim.latencies.sampler("apiWrite", actor),
-            grid("status", STATUS_RECONCILE_PERIOD), self._could_have_running_containers, self.prober.status_changed,
+            grid("status", STATUS_RECONCILE_PERIOD), self._could_have_running_containers, self.mirrors.uid_of,
+            self.prober.status_changed,
         )  # fmt: skip
         self.syncer = PodSync(
-            clock, machine, self.pleg, self.prober, self.runtime, self.volumes, self.status, self.record,
-            self._pod_finished,
+            clock, machine, self.pleg, self.prober, self.runtime, self.volumes, self.status, self.mirrors,
+            self.record, self._pod_finished,
         )  # fmt: skip
         self.workers = PodWorkers(
             clock, rank, sim.streams, self.pleg, settings, self.syncer, grid("sync tick", SYNC_TICK), self.spawn
@@ -178,7 +187,7 @@ class KubeletProcess:
     def take_over(self, pods: Iterable[Pod]) -> None:
         """Go on with pods that have been there all along. One that is settled waits until something happens to it."""
         for pod in pods:
-            if is_settled(pod):
+            if is_settled(pod) and not is_mirror_pod(pod):
                 self.pods[pod.uid] = self._settled[pod.uid] = pod
             else:
                 self.pleg.know(pod.uid)
@@ -191,7 +200,18 @@ class KubeletProcess:
             self.pleg.know(uid)
             self._take_in(pod, NO_CAUSE)
 
-    # ---- pods of the watch --------------------------------------------------------------------------------------
+    # ---- pods of the machine's manifests and of the watch ---------------------------------------------------------
+
+    def run_static_pods(self, pods: Iterable[Pod]) -> None:
+        """Take in the pods of the manifests on the machine, which are there before anything is watched."""
+        for pod in pods:
+            self.mirrors.add_static(pod)
+            self.on_pod(Change("ADDED", None, pod))
+
+    def show_static_pods(self) -> None:
+        """Make the mirrors that are missing, now that the API server can be asked (fastStaticPodsRegistration)."""
+        for pod in self.mirrors.static():
+            self.spawn(self.mirrors.reconcile(pod))
 
     def on_pod(self, change: Change) -> None:
         """Turn a change of the watch into an operation on the pod's worker, when its turn has come."""
@@ -201,6 +221,9 @@ class KubeletProcess:
         """Find out what has happened to a pod (config.go, HandlePod*)."""
         pod = change.new
         assert isinstance(pod, Pod)
+        if is_mirror_pod(pod):
+            self._handle_mirror(pod, change)
+            return
         self.attend(pod.metadata.uid)
         if change.type == "DELETED":
             self._pod_removed(pod, change.row)
@@ -215,6 +238,25 @@ class KubeletProcess:
             self.status.pod_seen(pod)
             if _readiness_gates_changed(known, pod):
                 self.sync(pod.uid, change.row)
+
+    def _handle_mirror(self, mirror: Pod, change: Change) -> None:
+        """Let the static pod's worker see to a mirror that came, went or is to go."""
+        before = None
+        if change.type == "DELETED":
+            self.mirrors.gone(mirror)
+        else:
+            before = self.mirrors.seen(mirror)
+            self.status.pod_seen(mirror)
+        static = self.mirrors.static_of(mirror)
+        if static is None:
+            self._clock.call_after(HOUSEKEEPING_PERIOD, self._delete_orphaned_mirror, mirror, rank=self._rank)
+        elif before is None or before.uid != mirror.uid or _differs(before, mirror):
+            self.sync(static.uid, change.row)
+
+    def _delete_orphaned_mirror(self, mirror: Pod) -> None:
+        """Remove the mirror of a manifest that is not there (deleteOrphanedMirrorPods)."""
+        if self.alive:
+            self.spawn(self.mirrors.remove(mirror))
 
     def _pod_added(self, pod: Pod, cause: int) -> None:
         if not pod.deleting and not is_pod_terminal(pod):
@@ -255,6 +297,12 @@ class KubeletProcess:
         deadline = deadline_ns(pod, self.status.get(pod.metadata.uid) or pod.status)
         if deadline is not None:
             self.workers.sync_at(pod.uid, deadline)
+
+    def _seen_node(self) -> Node | None:
+        """Return the node if the process has seen it, and can ask for it."""
+        if not self.sources_ready or not self.client.connected:
+            return None
+        return self._server.find(Node, "", self.machine.name)
 
     def look_at_node(self) -> None:
         """Note the node as it is now, if it can be seen."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Final, TypeVar
 
 from k8sim.api.core import Container, Pod
+from k8sim.api.pods import is_mirror_pod, is_static_pod
 from k8sim.api.quantity import parse_quantity
 from k8sim.api.resources import MEMORY, NON_ZERO_REQUESTS, qos_class
 
@@ -20,7 +21,7 @@ T = TypeVar("T")
 
 def is_critical(pod: Pod) -> bool:
     """Tell whether the pod is critical: never evicted, admitted under pressure (kubetypes.IsCriticalPod)."""
-    return (pod.spec.priority or 0) >= SYSTEM_CRITICAL
+    return (pod.spec.priority or 0) >= SYSTEM_CRITICAL or is_static_pod(pod) or is_mirror_pod(pod)
 
 
 def oom_score_adj(pod: Pod, container: Container, node_memory: int) -> int:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from k8sim.api.core import ContainerStatus, Pod, PodStatus
 from k8sim.api.meta import set_condition
+from k8sim.api.pods import is_mirror_pod
 from k8sim.api.struct import Time, replace
 from k8sim.apiserver.client import Client
 from k8sim.apiserver.errors import ApiError, Conflict, NotFound
@@ -61,6 +62,8 @@ class StatusManager:
         Where the 10 s reconciliation lies.
     could_have_running_containers
         Tells of a pod UID whether its worker has not stopped all containers yet.
+    uid_of
+        Returns the UID of the pod that an object shows: a mirror shows a static pod.
     on_change
         Called with (UID, status) when a cached status changes.
     """
@@ -74,6 +77,7 @@ class StatusManager:
         draw_write: Callable[[], int],
         phase_ns: int,
         could_have_running_containers: Callable[[str], bool],
+        uid_of: Callable[[Pod], str],
         on_change: Callable[[str, PodStatus], None],
     ) -> None:
         self._client = client
@@ -84,6 +88,7 @@ class StatusManager:
         self._draw_write = draw_write
         self._phase_ns = phase_ns
         self._could_have_running_containers = could_have_running_containers
+        self._uid_of = uid_of
         self._on_change = on_change
         self._entries: dict[str, Entry] = {}
         self._unsent: dict[str, None] = {}
@@ -192,11 +197,16 @@ class StatusManager:
     # ---- sending ------------------------------------------------------------------------------------------------
 
     def pod_seen(self, pod: Pod) -> None:
-        """Compare what the API shows with the cache: a difference is repaired at the next reconciliation."""
-        entry = self._entries.get(pod.metadata.uid)
+        """Compare what the API shows with the cache: a difference is repaired at the next reconciliation.
+
+        That is how a new mirror gets its status: no version of it was sent while there was none.
+        """
+        entry = self._entries.get(self._uid_of(pod))
         if entry is None:
             return
-        if entry.version <= entry.sent and not same_for_kubelet(pod.status, entry.status):
+        if entry.version <= entry.sent or is_mirror_pod(pod):
+            if same_for_kubelet(pod.status, entry.status):
+                return
             self._reconcile_later()
 
     def _reconcile_later(self) -> None:
@@ -215,7 +225,9 @@ class StatusManager:
             return
         for uid, entry in self._entries.items():
             shown = self._server.find(Pod, *entry.pod.key) if self._client.connected else None
-            differs = shown is not None and shown.uid == uid and not same_for_kubelet(shown.status, entry.status)
+            differs = (
+                shown is not None and self._uid_of(shown) == uid and not same_for_kubelet(shown.status, entry.status)
+            )
             if entry.version > entry.sent or differs:
                 self._batch.append(Send(uid, entry.status, entry.version, entry.finished, entry.cause))
         self._next()
@@ -284,7 +296,7 @@ class StatusManager:
         namespace, name = entry.pod.key
 
         def change(pod: Pod) -> Pod:
-            if pod.metadata.uid != send.uid:
+            if self._uid_of(pod) != send.uid:
                 return pod
             could_run = self._could_have_running_containers(send.uid)
             now = Time(self._clock.truncated())
@@ -297,12 +309,13 @@ class StatusManager:
         except ApiError:
             self._reconcile_later()
             return None
-        if pod.metadata.uid != send.uid:
+        if self._uid_of(pod) != send.uid:
             return None
         entry.sent = max(entry.sent, send.version)
         if not same_for_kubelet(pod.status, entry.status) and entry.version <= entry.sent:
             self._reconcile_later()
-        return pod if pod.deleting and pod.status.phase in TERMINAL and send.finished else None
+        deletable = pod.deleting and pod.status.phase in TERMINAL and send.finished and not is_mirror_pod(pod)
+        return pod if deletable else None
 
     def _delete(self, send: Send, pod: Pod) -> None:
         if self._stopped:

@@ -94,6 +94,7 @@ def _other_things(scenario: Scenario, notes: Notes) -> None:
     running = [f"{m['kind']}/{m['metadata']['name']}" for m in scenario.state if m["kind"] != "Node"]
     notes.unless(not running, f"{len(running)} objects of a running cluster, the first {''.join(running[:1])}")
     notes.unless(not scenario.state, "state: a campaign begins with all pods serving, whatever a cluster had")
+    notes.outside += [f"static pods on the nodes {group.name}" for group in scenario.nodes if group.static_pods]
     steps = scenario.timeline
     notes.unless(not steps, f"timeline: {len(steps)} steps" + (f", the first at {steps[0].source}" if steps else ""))
     notes.outside += [f"traffic: {stream.name}" for stream in scenario.traffic]

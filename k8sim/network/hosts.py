@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from k8sim.api.core import Pod
+from k8sim.api.pods import runtime_uid
 from k8sim.api.selectors import labels_match
 from k8sim.apiserver.server import APIServer
 from k8sim.machines.answers import FOR_EVER
@@ -130,7 +131,7 @@ class Hosts:
         machine = occurrence.machine
         host = Host(newest.ip, newest.id, sandbox.uid, sandbox.key, machine, row=occurrence.row)
         pod = self._server.find(Pod, *sandbox.key)
-        if pod is not None and pod.uid == sandbox.uid:
+        if pod is not None and runtime_uid(pod) == sandbox.uid:
             host.main, host.labels = pod.spec.containers[0].name, pod.metadata.labels
             host.on_node = pod.spec.host_network
         if host.on_node:

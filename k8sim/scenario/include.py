@@ -31,7 +31,7 @@ def included_documents(part: Part | None, name: str, folder: Path, including: Pa
     documents: list[Document] = []
     seen: set[Path] = set()
     for entry in part.items() if part else ():
-        for path in _matches(entry, folder, including):
+        for path in matching_files(entry, folder, including):
             if path.resolve() in seen:
                 continue
             seen.add(path.resolve())
@@ -47,7 +47,8 @@ def included_documents(part: Part | None, name: str, folder: Path, including: Pa
     return documents
 
 
-def _matches(entry: Part, folder: Path, including: Path | None) -> list[Path]:
+def matching_files(entry: Part, folder: Path, including: Path | None) -> list[Path]:
+    """Return the files that a path means: one file, those of a folder, or those that a glob matches."""
     text = entry.word()
     target = folder / text
     if target.is_dir():

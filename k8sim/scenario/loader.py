@@ -29,6 +29,7 @@ from k8sim.scenario.spec import (
     read_objectives,
 )
 from k8sim.scenario.state import absent_owners, split, stored_objects
+from k8sim.scenario.staticpods import check_references, static_manifests
 from k8sim.scenario.sweep import Variant, apply, read_sweep
 from k8sim.scenario.timeline import applied_manifests, read_timeline
 from k8sim.scenario.traffic import read_network, read_traffic
@@ -192,6 +193,8 @@ def _scenario(root: Part, spec: dict[str, Part], manifests: list[Manifest], fold
     duration_ns = _duration(spec.get("duration"))
     namespace = spec["namespace"].word() if "namespace" in spec else "default"
     groups = read_nodes(spec.get("nodes"))
+    static = static_manifests(spec.get("nodes"), folder)
+    groups = tuple(replace(g, static_pods=tuple(m.new_object for m in static[g.name])) for g in groups)
     gates, not_simulated = read_feature_gates(spec.get("featureGates"))
     timeline = spec.get("timeline")
     applied = applied_manifests(timeline)
@@ -199,6 +202,9 @@ def _scenario(root: Part, spec: dict[str, Part], manifests: list[Manifest], fold
         if is_scenario(manifest.document):
             raise manifest.document.error((), "a Scenario inside another", "one Scenario a file")
         not_simulated += check_manifest(manifest)
+    for manifest in (m for found in static.values() for m in found):
+        not_simulated += check_manifest(manifest)
+        check_references(manifest)
     check_names(manifests, namespace)
     if "nodes" not in spec and not any(_is_node(manifest) for manifest in (*manifests, *applied)):
         groups = DEFAULT_NODES

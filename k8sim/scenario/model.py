@@ -15,6 +15,7 @@ The loader checks files; what a program builds is checked when the API server se
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -54,6 +55,8 @@ class NodeGroup:
         Given to the nodes in turn, as the label topology.kubernetes.io/zone.
     taints
         As in a Node's spec.
+    static_pods
+        Manifests of pods that their kubelets run by themselves.
     """
 
     name: str
@@ -62,6 +65,11 @@ class NodeGroup:
     labels: Mapping[str, str] = field(default_factory=dict)
     zones: tuple[str, ...] = ()
     taints: tuple[Mapping[str, Any], ...] = ()
+    static_pods: tuple[Mapping[str, Any], ...] = ()
+
+    def has(self, node: str) -> bool:
+        """Tell whether a node is of the group, or on a machine that has taken the place of one that was."""
+        return re.fullmatch(rf"{re.escape(self.name)}-\d+(-r\d+)?", node) is not None
 
     def manifests(self) -> list[dict[str, Any]]:
         """The Node objects."""
@@ -212,6 +220,10 @@ class Scenario:
     def manifests(self) -> tuple[Mapping[str, Any], ...]:
         """All objects that there are at first: what was there, and what is applied at t = 0."""
         return (*self.state, *self.objects)
+
+    def static_pods(self, node: str) -> tuple[Mapping[str, Any], ...]:
+        """Manifests of pods that lie on the machine of a node."""
+        return next((group.static_pods for group in self.nodes if group.has(node)), ())
 
     def node_manifests(self) -> list[Mapping[str, Any]]:
         """All Node objects: those of the groups, then those among the manifests."""

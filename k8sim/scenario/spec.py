@@ -54,7 +54,7 @@ def read_nodes(part: Part | None) -> tuple[NodeGroup, ...]:
 
 
 def _node_group(part: Part) -> NodeGroup:
-    fields = part.mapping(("name", "count", "capacity", "labels", "zones", "taints"))
+    fields = part.mapping(("name", "count", "capacity", "labels", "zones", "taints", "staticPods"))
     name = part.require("name", "write for example {name: node, count: 3}").word()
     capacity = dict(DEFAULT_CAPACITY)
     if "capacity" in fields:

@@ -6,6 +6,7 @@ import pytest
 
 from k8sim.api.core import EmptyDirVolumeSource, Node, Pod, Volume
 from k8sim.api.meta import OwnerReference, with_meta
+from k8sim.api.pods import CONFIG_MIRROR
 from k8sim.api.struct import Time, replace
 from k8sim.apiserver.errors import ApiError, Forbidden, InternalError, TooManyRequests
 from k8sim.kubectl.grammar import DrainOptions
@@ -49,7 +50,7 @@ DAEMON = owned(BARE, "DaemonSet", "agent")
         (DAEMON, "gone", {"ignore_daemonsets": True}, False, "gone"),
         (DAEMON, "gone", {"force": True}, True, ""),
         (with_status(DAEMON, phase="Failed"), None, {}, True, ""),
-        (with_meta(OWNED, annotations={drain.MIRROR_POD: "x"}), None, {}, False, ""),
+        (with_meta(OWNED, annotations={CONFIG_MIRROR: "x"}), None, {}, False, ""),
         (with_meta(OWNED, deletion_timestamp=Time(0)), None, {"skip_wait_for_delete_timeout": 59}, False, ""),
         (with_meta(OWNED, deletion_timestamp=Time(0)), None, {"skip_wait_for_delete_timeout": 60}, True, ""),
         (with_meta(OWNED, deletion_timestamp=Time(0)), None, {}, True, ""),

@@ -12,6 +12,7 @@ from k8sim.apiserver.recorder import Recorder
 from k8sim.apiserver.server import APIServer
 from k8sim.kubelet.kubelet import Kubelet
 from k8sim.kubelet.settings import KubeletSettings
+from k8sim.kubelet.staticpods import static_pod
 from k8sim.machines.image import ImageBehaviour, Images
 from k8sim.machines.machine import Machine
 from k8sim.machines.registry import Registry
@@ -50,6 +51,7 @@ class Bench:
         seed: int = 1,
         settings: KubeletSettings | None = None,
         capacity: dict[str, str] | None = None,
+        static_pods: tuple[dict[str, Any], ...] = (),
     ) -> None:
         clock = Clock()
         streams = Streams(seed)
@@ -70,7 +72,8 @@ class Bench:
         self.server.preload(node)
         self.registry = Registry(self.sim, Images(images or (image(),)))
         self.machine = Machine(self.sim, "node", self.registry)
-        self.kubelet = Kubelet(self.sim, self.server, self.machine, settings)
+        static = tuple(static_pod(decode(manifest), "node") for manifest in static_pods)
+        self.kubelet = Kubelet(self.sim, self.server, self.machine, settings, static_pods=static)
         self.kubelet.start()
 
     def pod(self, name: str = "app", /, *containers: dict[str, Any], **spec: Any) -> Pod:

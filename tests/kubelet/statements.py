@@ -1,4 +1,4 @@
-"""Every testable statement of node.md 0 to 6, 8, 10 and 11: which test makes it, or why none does.
+"""Every testable statement of node.md 0 to 6, 8, 10 and 11, and of static pods: which test makes it, or why none does.
 
 `test_statement_index.py` checks that the list is complete and that its tests exist. A test is named by its file below
 `tests/`, without `test_`, and its function.
@@ -19,6 +19,7 @@ SECTIONS = {
     "8": ("quality of service and resources", "pkg/kubelet/{qos,eviction}, pkg/apis/core/v1/helper/qos/qos.go", 11),
     "10": ("timelines from end to end", "sections 1 to 9 together", 7),
     "11": ("the three views, and what cannot be interrupted", "sections 1 to 9 together", 10),
+    "static": ("static pods and their mirrors", "pkg/kubelet/config/common.go, pkg/kubelet/pod/mirror_client.go", 11),
 }
 """Of each section: its subject, the source in the Kubernetes tree, and how many statements it has."""
 
@@ -315,7 +316,11 @@ STATEMENTS: dict[str, Statement] = {
     ),
     "4.12.14": S(
         "an evicted set pod is replaced by another",
-        ("kubelet/timelines::test_4_12_14_an_evicted_set_pod_is_replaced_by_another",),
+        (
+            "kubelet/timelines::test_4_12_14_an_evicted_set_pod_is_replaced_by_another",
+            "kubelet/timelines::test_a_set_fights_a_kubelet_under_disk_pressure_until_the_node_is_tainted",
+            "kubelet/timelines::test_the_rate_limit_of_a_real_controller_manager_slows_that_fight_down",
+        ),
     ),
     "4.12.15": S(
         "an OOM kill keeps address, UID and node",
@@ -561,5 +566,72 @@ STATEMENTS: dict[str, Statement] = {
     "11.10": S(
         "without the API server nothing is evicted",
         ("kubelet/timelines::test_11_10_without_the_api_server_nothing_is_evicted_although_leases_lapse",),
+    ),
+    # ---- static pods: what sections 1.2, 1.3, 1.8, 4.7 and 4.10 say of them, and Kubernetes' documentation -----------
+    "static.1": S(
+        "a manifest becomes a pod of the node, with the node's name, a hash as UID and a toleration of all NoExecute",
+        (
+            "kubelet/static_pods::test_a_manifest_becomes_a_pod_of_its_node",
+            "kubelet/static_pods::test_its_uid_is_a_hash_of_manifest_and_node",
+        ),
+    ),
+    "static.2": S(
+        "the API shows it by a mirror that its node owns",
+        (
+            "kubelet/static_pods::test_a_mirror_is_owned_by_its_node_and_says_what_it_shows",
+            "kubelet/static_pods::test_the_mirror_shows_the_status",
+        ),
+    ),
+    "static.3": S(
+        "a deleted mirror is made again, the containers run on",
+        ("kubelet/static_pods::test_a_deleted_mirror_is_made_again_while_the_containers_run_on",),
+    ),
+    "static.4": S(
+        "without a node there is no mirror; a node that joins again has one",
+        (
+            "kubelet/static_pods::test_a_mirror_is_made_as_soon_as_there_is_a_node_again",
+            "scenario/static_pods::test_what_a_cluster_does_with_them",
+        ),
+    ),
+    "static.5": S(
+        "a mirror of nothing is removed",
+        ("kubelet/static_pods::test_an_object_that_claims_to_be_a_mirror_is_removed",),
+    ),
+    "static.6": S(
+        "it refers to no other object",
+        ("scenario/static_pods::test_they_may_not_refer_to_what_only_the_api_server_has",),
+    ),
+    "static.7": S(
+        "it is critical: neither evicted nor refused under pressure, and it makes room for itself",
+        (
+            "kubelet/static_pods::test_they_are_critical_never_evicted_and_may_displace_others",
+            "kubelet/static_pods::test_they_make_room_for_themselves",
+            "kubelet/static_pods::test_they_count_against_the_node",
+        ),
+    ),
+    "static.8": S(
+        "it bears NoExecute taints, and a drain passes it over",
+        (
+            "kubelet/static_pods::test_they_bear_a_node_that_evicts_all_others",
+            "scenario/static_pods::test_what_a_cluster_does_with_them",
+        ),
+    ),
+    "static.9": S(
+        "a new kubelet, and a machine that boots, run it without the API server",
+        (
+            "kubelet/static_pods::test_a_new_kubelet_takes_them_over_before_it_has_an_answer",
+            "kubelet/static_pods::test_a_machine_that_boots_into_a_partition_runs_them_and_nothing_else",
+        ),
+    ),
+    "static.10": S(
+        "its phase is not terminal because it has been stopped; after the boot it runs again",
+        (
+            "kubelet/static_pods::test_stopping_for_good_does_not_end_their_phase",
+            "kubelet/static_pods::test_a_graceful_shutdown_ends_them_last_and_the_boot_starts_them_again",
+        ),
+    ),
+    "static.11": S(
+        "readiness does not survive a kubelet restart: the manifest has no status",
+        ("kubelet/static_pods::test_after_a_kubelet_restart_their_readiness_has_to_be_seen_anew",),
     ),
 }

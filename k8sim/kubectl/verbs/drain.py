@@ -14,7 +14,7 @@ from typing import Any
 from k8sim.api.apps import DaemonSet
 from k8sim.api.core import Node, Pod
 from k8sim.api.meta import controller_of
-from k8sim.api.pods import is_pod_terminal
+from k8sim.api.pods import is_mirror_pod, is_pod_terminal
 from k8sim.api.selectors import selector_matches
 from k8sim.apiserver.client import Client
 from k8sim.apiserver.errors import ApiError, Forbidden, NotFound, TooManyRequests
@@ -31,7 +31,6 @@ RETRY_DELAY = 5 * SECOND
 POLL_INTERVAL = SECOND
 MAX_RETRIES = 10
 """How often the HTTP client repeats a request that was answered with Retry-After."""
-MIRROR_POD = "kubernetes.io/config.mirror"
 
 DAEMON_SET_FATAL = "DaemonSet-managed Pods (use --ignore-daemonsets to ignore)"
 DAEMON_SET_WARNING = "ignoring DaemonSet-managed Pods"
@@ -81,7 +80,7 @@ def judge_pod(pod: Pod, daemon_set_missing: str | None, options: DrainOptions, n
             return Verdict(False, warning=DAEMON_SET_WARNING)
         else:
             return Verdict(False, fatal=DAEMON_SET_FATAL)
-    if MIRROR_POD in pod.metadata.annotations:
+    if is_mirror_pod(pod):
         return Verdict(False)
     has_local_storage = any(volume.empty_dir is not None for volume in pod.spec.volumes)
     if has_local_storage and not finished and not options.delete_emptydir_data:
