@@ -99,7 +99,7 @@ def test_every_part_of_the_address_matters():
 def test_extreme_bits_stay_inside_the_open_interval(monkeypatch):
     for word, number in ((0, 2.0**-53), (2**32 - 1, 1 - 2.0**-53)):
         monkeypatch.setattr("k8sim.sim.streams.philox4x32", lambda *_, w=word: (w, w, w, w))
-        assert Stream((), 0, 0, 0).uniform() == number
+        assert Stream((), 0, 0, 0).uniform_at(0) == number
         array = np.array([[word], [word]], dtype=np.uint64)
         monkeypatch.setattr("k8sim.sim.streams.philox4x32_array", lambda *_, a=array: (a, a))
         assert uniforms(0, [0], "", "", 0).tolist() == [number]
