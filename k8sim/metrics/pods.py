@@ -39,7 +39,10 @@ def disruption_cause(by: str, reason: str) -> tuple[str, str]:
 
 @dataclass
 class PodLife:
-    """One pod. Times are ns, None: it did not happen."""
+    """One pod. Times are ns, None: it did not happen.
+
+    ``ready`` ends when the pod is asked to go, although it still answers: no Service sends anybody to it from then on.
+    """
 
     key: Key
     created_ns: int
@@ -115,11 +118,13 @@ def _pod_event(life: PodLife, row: Row, i: int) -> None:
         life.restarts += row.detail["restart"] > 0
     elif row.event == "Ready":
         life.ready_ns = t if life.ready_ns is None else life.ready_ns
-        life.ready.append(Interval(t, None, i))
+        if life.terminating_ns is None:
+            life.ready.append(Interval(t, None, i))
     elif row.event == "NotReady":
         _end_ready(life, t, i, "not ready")
     elif row.event == "Terminating" and life.terminating_ns is None:
         life.terminating_ns = t
+        _end_ready(life, t, i, "terminating")
     elif row.event == "Deleted":
         life.deleted_ns = t
         _end_ready(life, t, i, "deleted")

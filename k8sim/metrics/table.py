@@ -19,8 +19,8 @@ class Definition(NamedTuple):
 DEFINITIONS: Final = (
     Definition("availability", "kind", "", "Pod, StatefulSet, Deployment, or Application"),
     Definition("availability", "namespace, name", "", "whose"),
-    Definition("availability", "what", "", "ready (a pod); all, majority, any (a set: so many of the wanted pods); "
-               "writes, reads (an application)"),
+    Definition("availability", "what", "", "ready (a pod: until it is asked to go); all, majority, any (a set: so "
+               "many of the wanted pods); writes, reads (an application)"),
     Definition("availability", "availability", "share", "of the time from the first moment it was so (applications: "
                "from their first process, or when clients begin) to the end of the run"),
     Definition("availability", "down_s", "s", "time in which it was not so, over the same period"),

@@ -16,13 +16,13 @@ from k8sim.scenario.model import Scenario
 from k8sim.scenario.part import did_you_mean
 
 WORKLOADS: Final = (
-    Figure("workload", "ready_s", "s", "until all pods were Ready for the first time; availability, outages, downtime "
-           "and shortness count from then, and are not defined in a run in which it never came to that"),
-    Figure("workload", "availability", "share", "of the time with a majority of the wanted pods Ready"),
-    Figure("workload", "outages", "outages", "times without a majority"),
-    Figure("workload", "downtime_s", "s", "time without a majority"),
-    Figure("workload", "longest_outage_s", "s", "the longest time without a majority"),
-    Figure("workload", "short_s", "s", "time with fewer than the wanted pods Ready"),
+    Figure("workload", "ready_s", "s", "until all pods were Ready for the first time"),
+    Figure("workload", "availability", "share", "of the time with a majority of the wanted pods Ready, from the first "
+           "one on; like the next three not defined in a run in which it never came to that"),
+    Figure("workload", "outages", "outages", "times without a majority, after the first one"),
+    Figure("workload", "downtime_s", "s", "time without a majority, after the first one"),
+    Figure("workload", "longest_outage_s", "s", "the longest time without a majority, after the first one"),
+    Figure("workload", "short_s", "s", "time with fewer than the wanted pods Ready, once all were; else not defined"),
     Figure("workload", "pods", "pods", "that were made"),
     Figure("workload", "restarts", "restarts", "containers that were started again"),
     Figure("workload", "voluntary_disruptions", "pods", "whose deletion was asked for: evictions, rollouts, scaling, "

@@ -3,6 +3,9 @@
 The names and their meaning are in `k8sim.runner.names`. Lists: ``WORKLOAD.outage_s``, each outage;
 ``WORKLOAD.away_s``, each absence of one of a StatefulSet's pods, from losing Ready until a pod of that name is Ready
 again. What still lasts at the end counts up to there.
+
+A pod counts while it is Ready and nobody has asked it to go; outages begin with the first majority: as in
+`k8sim.metrics`, whose tables tell the same outages one by one.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ class _Workload:
     wanted: int = 0
     ready: int = 0
     since_ns: int = 0
+    served_ns: int | None = None
     complete_ns: int | None = None
     down_since_ns: int | None = None
     down_ns: list[int] = field(default_factory=list)
@@ -44,11 +48,13 @@ class _Workload:
 
     def settle(self, t: int) -> None:
         """Take new counts into account."""
-        if self.complete_ns is None:
-            if not self.ready >= self.wanted > 0:
-                return
+        if self.complete_ns is None and self.ready >= self.wanted > 0:
             self.complete_ns = t
         down = self.ready < self.wanted // 2 + 1 and self.wanted > 0
+        if self.served_ns is None:
+            if down or not self.wanted:
+                return
+            self.served_ns = t
         if down and self.down_since_ns is None:
             self.down_since_ns = t
         elif not down and self.down_since_ns is not None:
@@ -62,15 +68,15 @@ class _Workload:
         lost = [*self.down_ns] + ([end_ns - self.down_since_ns] if self.down_since_ns is not None else [])
         away = [*self.away_ns, *(end_ns - t for t in self.away_since_ns.values())]
         down_s = [ns / SECOND for ns in lost]
-        known = self.complete_ns is not None
-        time_s = (end_ns - self.complete_ns) / SECOND if self.complete_ns is not None else math.nan
+        served, complete = self.served_ns is not None, self.complete_ns is not None
+        time_s = (end_ns - self.served_ns) / SECOND if self.served_ns is not None else math.nan
         numbers = {
             "ready_s": self.complete_ns / SECOND if self.complete_ns is not None else math.nan,
             "availability": 1 - sum(down_s) / time_s if time_s > 0 else math.nan,
-            "outages": float(len(down_s)) if known else math.nan,
-            "downtime_s": sum(down_s) if known else math.nan,
-            "longest_outage_s": max(down_s, default=0.0) if known else math.nan,
-            "short_s": self.short_ns / SECOND if known else math.nan,
+            "outages": float(len(down_s)) if served else math.nan,
+            "downtime_s": sum(down_s) if served else math.nan,
+            "longest_outage_s": max(down_s, default=0.0) if served else math.nan,
+            "short_s": self.short_ns / SECOND if complete else math.nan,
             "pods": float(self.pods),
             "restarts": float(self.restarts),
         }
