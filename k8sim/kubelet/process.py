@@ -445,7 +445,7 @@ class KubeletProcess:
 
 def is_settled(pod: Pod) -> bool:
     """Tell whether a kubelet that has run as long as a pod has nothing to do for it, now or of its own accord later."""
-    waits = pod.spec.active_deadline_seconds is None and not used_volumes(pod)
+    waits = pod.spec.active_deadline_seconds is None and not used_volumes(pod) and not is_mirror_pod(pod)
     return waits and is_pod_ready(pod) and not pod.deleting
 
 

@@ -102,5 +102,5 @@ def test_a_mirror_of_a_dump_has_its_static_pod() -> None:
     after = cluster.server.get(Pod, "kube-system", "kube-proxy-ip-3")
     assert after.uid != before.uid
     (is_now,), (was,) = after.status.container_statuses, before.status.container_statuses
-    assert (is_now.container_id, is_now.state) == (was.container_id, was.state)
+    assert (is_now.container_id, is_now.ready) == (was.container_id, True)
     assert not [r for r in cluster.sim.trace if r.kind == "Container" and r.name == "kube-proxy-ip-3"]
