@@ -83,8 +83,10 @@ class PodSync:
         except AttachLimitExceeded as error:
             self._reject(pod, ATTACH_LIMIT_EXCEEDED, str(error), cause)
             return True
-        except (VolumesUnusable, VolumeTimeout) as error:
+        except VolumesUnusable as error:
             self._record(pod, "Warning", "FailedMount", str(error))
+            raise SyncError(str(error)) from None
+        except VolumeTimeout as error:  # no event: those of what it waits for are enough (kubelet.go SyncPod)
             raise SyncError(str(error)) from None
         if not mounted:
             raise Cancelled

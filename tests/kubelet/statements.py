@@ -419,8 +419,8 @@ STATEMENTS: dict[str, Statement] = {
     ),
     # ---- 6.4 ------------------------------------------------------------------------------------------------------
     "6.4.1": S(
-        "what cannot be mounted is told every 2:13 to 2:20",
-        ("kubelet/statements::test_6_4_1_a_volume_that_cannot_be_mounted_is_told_every_two_minutes",),
+        "what cannot be mounted is told by each attempt, and not by the wait that times out",
+        ("kubelet/statements::test_6_4_1_a_volume_that_cannot_be_mounted_is_told_by_its_own_attempts",),
     ),
     "6.4.2": S(
         "a config map that comes later lets the pod start",
