@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import cProfile
-import gc
 import json
 import multiprocessing
 import pstats
@@ -39,6 +38,7 @@ from k8sim.api.struct import Time, replace
 from k8sim.cluster import Cluster
 from k8sim.machines.machine import Earlier
 from k8sim.scenario import Scenario, loads
+from k8sim.sim import collector
 from k8sim.sim.units import DAY, SECOND
 
 PODS_PER_WORKLOAD = 30
@@ -262,14 +262,16 @@ class Figures:
 
 
 def measure(nodes: int, dark_for: int = DARK_FOR, profile: str = "") -> Figures:
-    """Run once in this process."""
-    gc.freeze()
+    """Run once in this process; as in every run, Python's collector sleeps meanwhile."""
+    with collector.asleep():
+        return _measure(nodes, dark_for, profile)
+
+
+def _measure(nodes: int, dark_for: int, profile: str) -> Figures:
     begun = time.process_time()
     dark = f"{{at: {DARK_AT}s, fault: zone-outage, zone: a, for: {dark_for}s}}"
     ends = DARK_AT + dark_for + AFTER
     cluster = FullCluster(cluster_of(nodes, ends, dark), seed=7, keep_history=False)
-    gc.collect()
-    gc.freeze()
     marks, version = [time.process_time()], [cluster.server.resource_version]
     pods = len(cluster.server.list(Pod))
     dark_nodes = _nodes_of(cluster, "a")

@@ -107,7 +107,8 @@ def run_shard(work: Work) -> Columns:
     with collector.blind_to_the_past():
         for replicate in range(shard.first, shard.first + shard.count):
             try:
-                result = Cluster(work.scenario, seed=work.seed, replicate=replicate).run()
+                with collector.asleep():
+                    result = Cluster(work.scenario, seed=work.seed, replicate=replicate).run()
                 rows.append(measure(result))
             except Exception:
                 raise RunFailed(shard.variant, replicate, work.seed, traceback.format_exc()) from None
