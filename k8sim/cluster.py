@@ -112,7 +112,7 @@ class Cluster:
         self.server.real_name = self.recorder.real_name
         for name in ("default", "kube-system", "kube-public", "kube-node-lease"):
             self.server.preload(Namespace(metadata=ObjectMeta(name=name, creation_timestamp=OLD)))
-        self.initial_state = read(scenario.state)
+        self.initial_state = read(scenario.state, self.sim.clock.truncated(0))
         self._static_pods = static_pods(self.initial_state)
         dumped = {node.name: node for node in self.initial_state.nodes}
         for manifest in scenario.node_manifests():

@@ -1,9 +1,10 @@
 """A cluster that has been running before t = 0: what an API server had stored, and what ran on the machines.
 
-The objects come from `kubectl get -o yaml`. Their times are shifted, so that the latest of them is t = 0. On machines
-whose node was Ready, containers run, or have ended, as the pods' statuses say; the other machines are without power.
-Addresses of pods and IDs of containers are the simulator's own, and are put in the place of the real ones. What only
-lives in the memory of components begins anew, as after their restart: back-offs, and countdowns of evictions.
+The objects come from `kubectl get -o yaml`. Their times are shifted, so that the latest of them is in the second of
+t = 0. On machines whose node was Ready, containers run, or have ended, as the pods' statuses say; the other machines
+are without power. Addresses of pods and IDs of containers are the simulator's own, and are put in the place of the real
+ones. What only lives in the memory of components begins anew, as after their restart: back-offs, and countdowns of
+evictions.
 """
 
 from __future__ import annotations
@@ -100,9 +101,15 @@ class InitialState:
     others: tuple[Object, ...]
 
 
-def read(manifests: Sequence[Mapping[str, Any]]) -> InitialState:
-    """Return the objects of a dump, typed, with times relative to the moment of the dump."""
-    moment = moment_of(manifests)
+def read(manifests: Sequence[Mapping[str, Any]], second_ns: int = 0) -> InitialState:
+    """Return the objects of a dump, typed, with times relative to the moment of the dump.
+
+    Parameters
+    ----------
+    second_ns
+        The last whole second before t = 0: the API's times are cut to seconds, and so they still are afterwards.
+    """
+    moment = moment_of(manifests) - second_ns
     objects = [decode(shifted(manifest, moment)) for manifest in manifests]
     sets = {obj.uid: obj for obj in map(default_object, objects) if isinstance(obj, StatefulSet)}
     others = [_revision(obj, sets) if isinstance(obj, ControllerRevision) else obj for obj in objects]
