@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable
 from typing import Generic, TypeVar
 
-from k8sim.api.meta import Object
+from k8sim.api.meta import Object, controller_of
 from k8sim.apiserver.server import APIServer
 from k8sim.apiserver.settings import WatchSettings
 from k8sim.apiserver.watch import Change, ChangeType
@@ -58,6 +58,7 @@ class Informer(Generic[T]):
         self._clock = server.sim.clock
         self._objects: dict[Key, T] = {}
         self._handlers: list[Handler] = []
+        self._owners_handlers: dict[str, list[Handler]] = {}
         self._indexers: dict[str, IndexFunction[T]] = {}
         self._indexes: dict[str, dict[Hashable, dict[Key, None]]] = {}
         self._node = node
@@ -65,7 +66,7 @@ class Informer(Generic[T]):
         self._lag = server.sim.latencies.sampler("watch", f"{process}/{cls.kind}")
         self._rank = rank("watch", f"{process}/{cls.kind}")
         self._trouble: Trouble | None = None
-        if server.watches != WatchSettings():
+        if server.watches is not None:
             self._trouble = Trouble(server.watches, server.sim.streams.stream(f"{process}/{cls.kind}", "watchTrouble"))
         self._last = 0
         self._epoch = 0
@@ -120,6 +121,15 @@ class Informer(Generic[T]):
         """Call the handler on every change that arrives, after the cache has it; objects already there are ADDED."""
         self._handlers.append(handler)
         for obj in list(self._objects.values()) if replay else ():
+            handler(Change("ADDED", None, obj))
+
+    def add_owners_handler(self, kind: str, handler: Handler) -> None:
+        """Call the handler on every change of an object that a controller of a kind has or had, and of those without.
+
+        Many controllers ask for pods, and each only for its own.
+        """
+        self._owners_handlers.setdefault(kind, []).append(handler)
+        for obj in list(self._objects.values()):
             handler(Change("ADDED", None, obj))
 
     # ---- the watch ------------------------------------------------------------------------------------------
@@ -219,8 +229,11 @@ class Informer(Generic[T]):
         """Tell the handlers once more of an object, as a resync does."""
         known = self._objects.get(key)
         if known is not None:
+            change = Change("MODIFIED", known, known)
             for handler in self._handlers:
-                handler(Change("MODIFIED", known, known))
+                handler(change)
+            if self._owners_handlers:
+                self._tell_owners(change)
 
     def _apply(self, change: Change) -> None:
         key = change.new.key
@@ -241,6 +254,22 @@ class Informer(Generic[T]):
                 self._refile(self._indexes[name], function, key, cached, change)
         for handler in self._handlers:
             handler(change)
+        if self._owners_handlers:
+            self._tell_owners(change)
+
+    def _tell_owners(self, change: Change) -> None:
+        old, new = change.old, change.new
+        ref = controller_of(new)
+        concerned: Iterable[str] = self._owners_handlers
+        if ref is not None:
+            concerned = (ref.kind,)
+            if old is not None and old.metadata.owner_references is not new.metadata.owner_references:
+                was = controller_of(old)
+                if was is not None and was.kind != ref.kind:
+                    concerned = (was.kind, ref.kind)
+        for kind in concerned:
+            for handler in self._owners_handlers.get(kind, ()):
+                handler(change)
 
     def _refile(
         self,

@@ -59,7 +59,7 @@ class APIServer:
     ) -> None:
         self.sim = sim
         self.admission = tuple(admission)
-        self.watches = watches or WatchSettings()
+        self.watches = watches if watches != WatchSettings() else None
         self.available = True
         self.leases = Leases()
         self.resource_version = 0

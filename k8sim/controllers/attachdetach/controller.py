@@ -133,6 +133,8 @@ class AttachDetachController:
         assert isinstance(pod, Pod)
         if isinstance(old, Pod) and old.metadata.uid != pod.metadata.uid:
             self._drop_pod(old, change.row)
+        if not pod.spec.volumes:
+            return
         if change.type != "DELETED" and wants_volumes(pod):
             self._want(pod, change.row)
         else:

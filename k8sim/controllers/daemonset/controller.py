@@ -58,7 +58,7 @@ class DaemonSetController(Controller):
         self.expectations = Expectations()
         self._backoff: dict[tuple[str, str], tuple[int, int]] = {}
         self.sets.add_handler(self._set_changed)
-        self.pods.add_handler(self._pod_changed)
+        self.pods.add_owners_handler("DaemonSet", self._pod_changed)
         self.nodes.add_handler(self._node_changed)
 
     # ---- which sets -----------------------------------------------------------------------------------------

@@ -79,7 +79,7 @@ class DeploymentController(Controller):
         self._waiting: dict[str, str] = {}
         self.deployments.add_handler(self._deployment_changed)
         self.sets.add_handler(self._set_changed)
-        self.pods.add_handler(self._pod_changed)
+        self.pods.add_owners_handler("ReplicaSet", self._pod_changed)
 
     # ---- which Deployments ----------------------------------------------------------------------------------
 

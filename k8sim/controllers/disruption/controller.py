@@ -10,7 +10,7 @@ from typing import Any
 
 from k8sim.api.apps import Deployment, ReplicaSet, StatefulSet
 from k8sim.api.core import Pod
-from k8sim.api.meta import Object, OwnerReference, controller_of, set_condition
+from k8sim.api.meta import Object, OwnerReference, condition_of, controller_of, set_condition
 from k8sim.api.pods import is_pod_terminal, pod_condition
 from k8sim.api.policy import PodDisruptionBudget, PodDisruptionBudgetStatus
 from k8sim.api.selector_index import SelectorIndex
@@ -229,10 +229,10 @@ class DisruptionController(Controller):
     # ---- stale DisruptionTarget conditions --------------------------------------------------------------------
 
     def _watch_disruption_target(self, pod: Pod, change: Change) -> None:
-        if change.type == "DELETED" or pod.deleting or is_pod_terminal(pod):
-            return
-        target = pod_condition(pod, "DisruptionTarget")
+        target = condition_of(pod.status.conditions, "DisruptionTarget")
         if target is None or target.status != "True" or target.reason == "TerminationByKubelet":
+            return
+        if change.type == "DELETED" or pod.deleting or is_pod_terminal(pod):
             return
         since = target.last_transition_time or 0
         self._stale.add_after(pod.key, since + DELETION_TIMEOUT_NS - self.clock.now, change.row)

@@ -57,7 +57,7 @@ class JobController(Controller):
         self._seen_ended: dict[str, set[str]] = {}
         self._released: dict[str, set[str]] = {}
         self.jobs.add_handler(self._job_changed)
-        self.pods.add_handler(self._pod_changed)
+        self.pods.add_owners_handler("Job", self._pod_changed)
 
     # ---- which jobs -----------------------------------------------------------------------------------------
 

@@ -63,7 +63,7 @@ class ReplicaSetController(Controller):
         self._tallies: dict[str, Tally] = {}
         self._strangers: dict[str, dict[str, None]] = {}
         self.sets.add_handler(self._set_changed)
-        self.pods.add_handler(self._pod_changed)
+        self.pods.add_owners_handler("ReplicaSet", self._pod_changed)
 
     # ---- which sets -----------------------------------------------------------------------------------------
 

@@ -63,7 +63,7 @@ class StatefulSetController(Controller):
         self._waiting: dict[str, str] = {}
         self._gone: dict[Key, list[str]] = {}
         self.sets.add_handler(self._set_changed)
-        self.pods.add_handler(self._pod_changed)
+        self.pods.add_owners_handler("StatefulSet", self._pod_changed)
         self.claims.add_handler(self._claim_changed)
 
     def start(self) -> None:

@@ -74,7 +74,7 @@ class PVCProtectionController(Controller):
     def _on_pod(self, change: Change) -> None:
         pod, old = change.new, change.old
         assert isinstance(pod, Pod)
-        if can_free_claims(pod, change.type == "DELETED"):
+        if pod.spec.volumes and can_free_claims(pod, change.type == "DELETED"):
             self._enqueue(pod, change.row)
         if isinstance(old, Pod) and old.metadata.uid != pod.metadata.uid:
             self._enqueue(old, change.row)
