@@ -1,7 +1,8 @@
 """The external provisioner's word on free space: one CSIStorageCapacity for each class and topology segment.
 
-Asked of the driver when classes or nodes come and go, and every minute. Only classes that wait for a consumer are
-reported: for others the scheduler has no say. Between two reports the scheduler believes the older one.
+Asked of the driver when classes or nodes come and go, and every minute (here: only if volumes have come or gone since,
+or have been written to where that takes space from others). Only classes that wait for a consumer are reported: for
+others the scheduler has no say. Between two reports the scheduler believes the older one.
 
 Source: kubernetes-csi/external-provisioner pkg/capacity/capacity.go; storage.md 2.2.
 """
@@ -24,6 +25,7 @@ from k8sim.csi.drivers import Driver
 from k8sim.csi.rpc import Backend
 from k8sim.csi.sidecar import Key, Sidecar, Steps
 from k8sim.csi.topology import segments, topology_key
+from k8sim.machines.content import Disk
 from k8sim.machines.disks import Storage
 from k8sim.sim.clock import rank
 from k8sim.sim.units import MINUTE
@@ -61,10 +63,12 @@ class CapacityReporter(Sidecar):
         self.classes.add_handler(self._on_class)
         self.nodes.add_handler(self._on_node)
         self.volumes.add_handler(self._on_volume)
+        backend.storage.write_observers.append(self._on_write)
 
     def stop(self) -> None:
         """Kill the program."""
         super().stop()
+        self.backend.storage.write_observers.remove(self._on_write)
         self.poll.disarm()
 
     def _on_class(self, change: Change) -> None:
@@ -78,6 +82,11 @@ class CapacityReporter(Sidecar):
 
     def _on_volume(self, change: Change) -> None:
         if change.type != "MODIFIED":  # only then can the next poll find anything new
+            self.poll.arm()
+
+    def _on_write(self, disk: Disk) -> None:
+        driver = self.driver
+        if disk.driver == driver.name and driver.capacity_bytes is not None and not driver.size_enforced:
             self.poll.arm()
 
     def _segments(self) -> list[str]:

@@ -20,7 +20,11 @@ def _storage(world: World) -> Storage:
 
 @dataclass(frozen=True, kw_only=True)
 class DiskLoss(Fault):
-    """The content of a claim's volume is gone; its objects stay."""
+    """The content of a claim's volume is gone; its objects stay.
+
+    Nothing brings it back, so whoever mounts the volume next finds nothing, again and again (FailedMount: not found). A
+    claim that is made anew has another volume, which can be lost as well.
+    """
 
     name: ClassVar[str] = "disk-loss"
 
@@ -35,7 +39,10 @@ class DiskLoss(Fault):
         if volume is None:
             raise FaultFailed(f'claim "{self.claim}" has no volume')
         place = location(volume, _node_of(world, claim))
-        at_a_node = volume.spec.local is not None or bool(_storage(world).disk(place).node)
+        disk = _storage(world).disk(place)
+        if disk.lost:
+            raise FaultFailed(f'the volume of claim "{self.claim}" is lost already')
+        at_a_node = volume.spec.local is not None or bool(disk.node)
         _storage(world).destroy(place, "L8" if at_a_node else "disk-loss")
 
 

@@ -89,6 +89,7 @@ class Storage(StorageCalls):
         self.snapshots: dict[str, Snapshot] = {}
         self.groups: dict[str, int] = {}  # the group that a volume's files were given last
         self.observers: list[StorageObserver] = []
+        self.write_observers: list[Callable[[Disk], None]] = []
         self.fates: Fates = Fates()
         self._views: list[Storage] = [self]
         self._copies: dict[str, list[Disk | Snapshot]] = {}
@@ -373,6 +374,8 @@ class Storage(StorageCalls):
             tell()
         disk.writers[node] = disk.written
         self._written_on.setdefault(node, {})[name] = None
+        for observer in self.write_observers:
+            observer(disk)
         return disk.written
 
     def limit(self, name: str, size: int, over_limit: Callable[[], None]) -> None:

@@ -56,11 +56,16 @@ class _Bill:
         self._open: dict[Asset, Paid] = {}
 
     def begin(self, asset: Asset, what: str, t: int) -> None:
-        """Begin an interval, unless one of that kind has begun."""
-        known = self._open.get(asset)
-        if known is None or known.what != what:
+        """Begin an interval, unless one of that kind and size has begun."""
+        known, size = self._open.get(asset), self.sizes.get(asset, 0)
+        if known is None or (known.what, known.size) != (what, size):
             self.end(asset, t)
-            self._open[asset] = Paid(what, asset[1], self.sizes.get(asset, 0), t, t)
+            self._open[asset] = Paid(what, asset[1], size, t, t)
+
+    def grow(self, asset: Asset, t: int) -> None:
+        """Go on with another size, if an interval has begun."""
+        if asset in self._open:
+            self.begin(asset, self._open[asset].what, t)
 
     def end(self, asset: Asset, t: int) -> None:
         """End an interval, if one has begun."""
@@ -83,8 +88,6 @@ def paid_for(log: Trace, end_ns: int) -> list[Paid]:
             asset = _asset(row, bill.sizes)
             if row.event in ("Made", "Named", "Grown"):
                 _know_size(bill.sizes, row)
-                if row.event == "Grown":
-                    bill.end(asset, row.t)
                 bill.begin(asset, VOLUME, row.t)
             elif row.event == "SnapshotCut":
                 bill.sizes[asset] = bill.sizes.get((VOLUME, row.name), 0)
@@ -113,7 +116,9 @@ def wasted(log: Trace, end_ns: int) -> list[Paid]:
         elif row.kind == "Volume":
             asset = _asset(row, bill.sizes)
             _know_size(bill.sizes, row)
-            if row.event == "Made":
+            if row.event == "Grown":
+                bill.grow(asset, row.t)
+            elif row.event == "Made":
                 nameless[asset] = row.t
             elif row.event == "Named":
                 places[str(row.detail["volume"])] = row.name

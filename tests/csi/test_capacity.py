@@ -37,6 +37,14 @@ def test_a_driver_says_what_is_free_on_each_segment_and_corrects_itself_within_a
     assert sorted(reported(told).values()) == ["15Gi", "15Gi"]
 
 
+@pytest.mark.parametrize(("enforced", "free"), [("false", "21Gi"), ("true", "15Gi")])
+def test_what_is_written_takes_space_from_others_where_sizes_are_not_enforced(enforced: str, free: str) -> None:
+    told = local_disks(replicas=1, sizeEnforced=enforced).run(200)
+    told.storage.write(told.volume().spec.csi.volume_handle, 4 * 2**30, told.node_of("web-0"))  # type: ignore[union-attr]
+    told.run(261)
+    assert sorted(reported(told).values()) == sorted([free, "25Gi"])
+
+
 def test_2_9_12_a_pod_whose_claim_fits_nowhere_waits_until_space_is_reported() -> None:
     told = local_disks(capacity="9Gi", replicas=1).run(60)
     assert told.pod().status.phase == "Pending"

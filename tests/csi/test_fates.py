@@ -177,3 +177,12 @@ def test_7_with_retained_volumes_and_deleted_snapshots() -> None:
 def test_who_deletes_a_claim_decides_the_path(actor: str, owner: str, ends: bool, ephemeral: bool, path: str) -> None:
     made = with_meta(PersistentVolumeClaim(), owner_references=(OwnerReference(kind=owner),) if owner else ())
     assert deletion_path(made, actor, ends, ephemeral) == path
+
+
+def test_a_claim_made_anew_after_the_loss_of_its_volume_can_lose_the_next_one() -> None:
+    loss, renew = "fault: disk-loss, claim: data-web-0", "kubectl: 'delete pod/web-0 pvc/data-web-0 --wait=false'"
+    lost = scene(f"at: 100s, {loss}", f"at: 200s, {loss}", f"at: 300s, {renew}", f"at: 500s, {loss}").run(600)
+    codes = [row.detail["code"] for row in lost.rows("Command", "disk-loss")]
+    assert codes == [0, 1, 0]
+    first, second = (row.name for row in lost.rows("Volume", event="Destroyed") if row.detail["path"] == "disk-loss")
+    assert first != second == lost.volume().name

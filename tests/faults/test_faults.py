@@ -270,6 +270,8 @@ def test_faults_of_storage() -> None:
     world.server.preload(claim)
     apply_fault(world, "disk-loss", {"claim": "data"})
     assert storage.disk("vol-1").lost == "disk-loss"
+    with pytest.raises(FaultFailed, match='the volume of claim "data" is lost already'):
+        apply_fault(world, "disk-loss", {"claim": "data"})
     apply_fault(world, "disk-slow", {"driver": "d", "for": 5 * SECOND, "factor": 3})
     apply_fault(world, "disk-slow", {"for": 4 * SECOND, "factor": 2})
     assert (storage.slowness("d"), storage.slowness("e")) == (6, 2)

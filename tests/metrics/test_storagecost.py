@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from k8sim.api.core import PersistentVolume
+from k8sim.api.core import PersistentVolume, PersistentVolumeClaim
 from k8sim.api.meta import with_meta
 from k8sim.api.storage import VolumeSnapshotContent
 from k8sim.api.struct import replace
@@ -42,6 +42,27 @@ def test_a_released_volume_costs_until_somebody_takes_it() -> None:
     )
     kept.run(900)
     assert leaks(kept, 3600) == [("released volume", 10, pytest.approx(660, abs=2))], "Available is no leak"
+
+
+def test_a_volume_that_grows_after_its_release_costs_more_from_then_on() -> None:
+    """The claim is deleted while the storage system is at work for it."""
+    steps = ("at: 120s, kubectl: delete statefulset web", "at: 140s, kubectl: delete pvc data-web-0")
+    kept = scene(*steps, latencies="volumeExpand: 30s").run(60)
+    retain(kept)
+    kept.run(130)
+    kept.server.patch(PersistentVolumeClaim, "default", "data-web-0", larger, actor="kubectl")
+    kept.run(800)
+    grown = kept.when("Volume", "", "Grown")
+    assert 155 < grown < 165
+    first, second = leaks(kept, 800)
+    assert (first[:2], second[:2]) == (("released volume", 20), ("released volume", 10))
+    assert second[2] == pytest.approx(grown - 140, abs=2)
+    assert first[2] == pytest.approx(800 - grown, abs=2)
+
+
+def larger(claim: PersistentVolumeClaim) -> PersistentVolumeClaim:
+    resources = replace(claim.spec.resources, requests={"storage": "20Gi"})
+    return replace(claim, spec=replace(claim.spec, resources=resources))
 
 
 def test_a_deleted_volume_costs_until_it_is_destroyed() -> None:
