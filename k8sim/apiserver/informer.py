@@ -236,7 +236,8 @@ class Informer(Generic[T]):
                 self._tell_owners(change)
 
     def _apply(self, change: Change) -> None:
-        key = change.new.key
+        meta = change.new.metadata
+        key = (meta.namespace, meta.name)
         cached = self._objects.get(key)
         if change.type == "DELETED":
             if cached is None:

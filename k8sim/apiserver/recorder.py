@@ -88,7 +88,11 @@ class Recorder:
                     kind, of = "Deployment", self.aliases.get(("ReplicaSet", of), of).partition(":")[0]
                 belongs = {"kind": kind, "workload": of, "claims": claim_names(new), "uid": new.metadata.uid}
                 yield "Belonging", "Pod", {"inc": self._server.incarnation(new), **belongs}
-            elif change.type == "MODIFIED" and new.deleting and not (old is not None and old.deleting):
+            elif (
+                new.metadata.deletion_timestamp is not None
+                and change.type == "MODIFIED"
+                and not (old is not None and old.deleting)
+            ):
                 target = pod_condition(new, "DisruptionTarget")
                 reason = target.reason if target is not None and target.status == "True" else ""
                 yield "Disruption", "Begins", {"inc": self._server.incarnation(new), "by": actor, "reason": reason}
@@ -113,11 +117,12 @@ class Recorder:
             yield "Created", {**inc, **self._revision(new)}
         if new.spec.node_name and not old.spec.node_name:
             yield "Scheduled", {**inc, "node": new.spec.node_name}
-        if _is_unschedulable(new) and not _is_unschedulable(old):
+        if not new.spec.node_name and _is_unschedulable(new) and not _is_unschedulable(old):
             yield "Unschedulable", inc
         if new.status is not old.status:
-            for event, detail in _containers(new, old):
-                yield event, {**inc, **detail}
+            if _statuses(new) != _statuses(old):
+                for event, detail in _containers(new, old):
+                    yield event, {**inc, **detail}
             if new.status.phase != old.status.phase:
                 yield "Phase", {**inc, "phase": new.status.phase}
             ready, was_ready = is_pod_ready(new), is_pod_ready(old)
@@ -197,9 +202,8 @@ def _is_unschedulable(pod: Pod) -> bool:
     return condition is not None and condition.status == "False" and condition.reason == "Unschedulable"
 
 
-def _statuses(pod: Pod) -> Iterator[ContainerStatus]:
-    yield from pod.status.init_container_statuses
-    yield from pod.status.container_statuses
+def _statuses(pod: Pod) -> tuple[ContainerStatus, ...]:
+    return pod.status.init_container_statuses + pod.status.container_statuses
 
 
 def _containers(new: Pod, old: Pod) -> Events:

@@ -101,7 +101,7 @@ class APIServer:
 
     def incarnation(self, obj: Object) -> int:
         """Return how many objects of that kind and name there have been, this one included."""
-        return self._incarnations.get((obj.kind, *obj.key), 0)
+        return self._incarnations.get((obj.kind, obj.metadata.namespace, obj.metadata.name), 0)
 
     def incarnation_of(self, kind: str, namespace: str, name: str) -> int:
         """Return how many objects of a kind and name there have been."""
@@ -381,7 +381,7 @@ class APIServer:
     def _commit(self, type_: ChangeType, old: T | None, new: T, actor: str, cause: int) -> T:
         self.resource_version += 1
         new = with_meta(new, resource_version=self.resource_version)
-        key = new.key
+        key = (new.metadata.namespace, new.metadata.name)
         objects = self._objects[new.kind]
         if type_ == "DELETED":
             del objects[key]
@@ -393,8 +393,10 @@ class APIServer:
                 on_node.pop(key, None)
             else:
                 on_node[key] = new
-        row = self.recorder(Change(type_, old, new, cause, actor), actor, cause)
-        change = Change(type_, old, new, row, actor)
+        change = Change(type_, old, new, cause, actor)
+        row = self.recorder(change, actor, cause)
+        if row != cause:
+            change = Change(type_, old, new, row, actor)
         if self.history is not None:
             self.history.append((self.sim.clock.now, change))
         for watcher in self._watchers[new.kind]:

@@ -89,7 +89,8 @@ class Clock:
     Attributes
     ----------
     now
-        Now, in ns; a plain attribute, because everything asks for it.
+        Now, in ns; a plain attribute, because everything asks for it. A `Lifetime` has to look it up, so that the
+        methods here ask SimPy's environment.
     """
 
     def __init__(self, second_phase_ns: int = 0, tie_salt: int = 0) -> None:
@@ -105,7 +106,7 @@ class Clock:
 
     def truncated(self, t_ns: int | None = None) -> int:
         """Return a time cut to the wall clock's whole second, as the API server stores it (workloads 0.4)."""
-        t = self.now if t_ns is None else t_ns
+        t: int = self.env._now if t_ns is None else t_ns  # type: ignore[assignment]
         return t - (t - self.second_phase_ns) % 1_000_000_000
 
     def sleep(self, delay_ns: int, rank: int = 0) -> Event:
@@ -121,7 +122,7 @@ class Clock:
     def call_at(self, when_ns: int, function: Callable[..., object], *args: Any, rank: int = 0) -> None:
         """Call a function at a time (now, if that is past). Exceptions it raises end the run."""
         env = self.env
-        now = self.now
+        now: int = env._now  # type: ignore[assignment]
         queue: list[Any] = env._queue
         heappush(queue, (when_ns if when_ns > now else now, rank ^ self._salt, next(env._eid), function, args))
 
@@ -147,7 +148,7 @@ class Clock:
             event._ok = True
             event._value = value
             env = self.env
-            heappush(env._queue, (self.now, rank ^ self._salt, next(env._eid), event))  # type: ignore[misc]
+            heappush(env._queue, (env._now, rank ^ self._salt, next(env._eid), event))  # type: ignore[misc]
 
     def signal(self, rank: int = 0) -> Signal:
         """Return a new signal."""

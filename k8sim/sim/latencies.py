@@ -102,12 +102,8 @@ class Latencies:
 
     def sampler(self, name: str, entity: str) -> Callable[[], int]:
         """Return a function that draws the next delay (ns) of that name for an entity."""
-        law = self._distributions[name]
-        if isinstance(law, Constant):
-            fixed = law.quantile(0.5)
-            return lambda: fixed
-        streams = self._streams
-        if isinstance(law, Uniform):  # the common case, with as few calls as can be
+        law, streams = self._distributions[name], self._streams
+        if type(law) is Uniform:  # the common case, with as few calls as can be
             low, width = law.low_ns, law.high_ns - law.low_ns
             stream: Stream | None = None  # most samplers of a small cluster never draw: theirs is never made
 
@@ -120,6 +116,9 @@ class Latencies:
 
             return draw
         quantile = law.quantile
+        if isinstance(law, Constant):
+            fixed = quantile(0.5)
+            return lambda: fixed
         return lambda: quantile(streams.uniform(entity, name))
 
     def draw(self, name: str, entity: str) -> int:
