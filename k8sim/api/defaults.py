@@ -66,6 +66,20 @@ def default_pod_spec(spec: PodSpec) -> PodSpec:
     return replace(spec, containers=containers, init_containers=inits)
 
 
+def _pod(pod: Pod) -> Pod:
+    """Default a pod; with hostNetwork its ports are the node's. A template's are not: its pods' will be."""
+    spec = default_pod_spec(pod.spec)
+    if spec.host_network:
+        containers, inits = map(_host_ports, spec.containers), map(_host_ports, spec.init_containers)
+        spec = replace(spec, containers=tuple(containers), init_containers=tuple(inits))
+    return pod if spec is pod.spec else replace(pod, spec=spec)
+
+
+def _host_ports(container: Container) -> Container:
+    ports = (replace(port, host_port=port.host_port or port.container_port) for port in container.ports)
+    return replace(container, ports=tuple(ports))
+
+
 def default_template(template: PodTemplateSpec) -> PodTemplateSpec:
     """Return the pod template with the API server's conditional defaults."""
     spec = default_pod_spec(template.spec)
@@ -123,7 +137,7 @@ def default_object(obj: T) -> T:
     """Return the object with the API server's conditional defaults."""
     result: Object = obj
     if isinstance(obj, Pod):
-        result = replace(obj, spec=default_pod_spec(obj.spec))
+        result = _pod(obj)
     elif isinstance(obj, StatefulSet):
         result = _stateful_set(obj)
     elif isinstance(obj, Deployment):

@@ -89,11 +89,11 @@ class Hosts:
         machines.meet(lambda _, machine: machine.observe(self._observe))
 
     def at(self, address: str, selector: Mapping[str, str]) -> Host | None:
-        """Return who has, or had last, an address; of those at a node's address who came last of the selected pods."""
+        """Return who has, or had last, an address; of the selected pods at a node's address who was there first."""
         if address not in self._on_node:
             return self._by_address.get(address)
         selected = [h for h in self._on_node[address].values() if labels_match(selector, h.labels)]
-        return max(reversed(selected), key=lambda host: host.there, default=None)
+        return next((host for host in selected if host.there), selected[-1] if selected else None)
 
     def all(self) -> list[Host]:
         """Return everybody who has, or had last, an address."""

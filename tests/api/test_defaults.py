@@ -79,3 +79,19 @@ def test_limit_ranges_complete_themselves() -> None:
 def test_defaults_are_a_fixed_point() -> None:
     once = stateful_set(template={"spec": {"containers": [{"name": "c", "image": "i"}]}})
     assert default_object(once) == once
+
+
+def test_ports_of_the_host_network_are_the_nodes() -> None:
+    """SetDefaults_Pod, defaultHostNetworkPorts: so that the scheduler keeps apart who wants the same one."""
+    ports = ({"containerPort": 80}, {"containerPort": 81, "hostPort": 81})
+    container = {"name": "c", "image": "i:1", "ports": ports}
+    spec = {"hostNetwork": True, "containers": [container], "initContainers": [{**container, "name": "init"}]}
+    pod = default_object(decode({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec}))
+    assert isinstance(pod, Pod)
+    for made in (*pod.spec.containers, *pod.spec.init_containers):
+        assert [port.host_port for port in made.ports] == [80, 81]
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": spec}
+    manifest = {"selector": {"matchLabels": {"a": "b"}}, "template": template}
+    workload = default_object(decode({"kind": "Deployment", "metadata": {"name": "d"}, "spec": manifest}))
+    assert isinstance(workload, Deployment)
+    assert [port.host_port for port in workload.spec.template.spec.containers[0].ports] == [0, 81]
