@@ -142,10 +142,11 @@ class Pattern:
             if isinstance(obj, Pod):
                 cluster.server.preload(placed[words[obj.name]])
                 continue
-            new = _renamed(obj, words, known)
-            if isinstance(new, EndpointSlice):
-                ends = tuple(_at(e, placed[e.target_ref.name], cluster) for e in new.endpoints)
-                new = replace(new, endpoints=ends)
+            if isinstance(obj, EndpointSlice):
+                ends = tuple(_at(e, placed[words[e.target_ref.name]], cluster) for e in obj.endpoints)
+                new = replace(_renamed(replace(obj, endpoints=()), words, known), endpoints=ends)
+            else:
+                new = _renamed(obj, words, known)
             cluster.server.preload(replace(new, metadata=replace(new.metadata, creation_timestamp=since)))
 
     def _pod(self, pod: Pod, words: dict[str, str], known: dict[int, Any], since: Time) -> Pod:
@@ -220,8 +221,16 @@ def _renamed(value: Any, words: dict[str, str], known: dict[int, Any]) -> Any:
 
 
 def _at(endpoint: Endpoint, pod: Pod, cluster: Cluster) -> Endpoint:
+    """Return the endpoint of a copy of the pod that the endpoint is of."""
     node = cluster.server.get(Node, "", pod.spec.node_name)
-    return replace(endpoint, node_name=node.name, zone=node.metadata.labels[ZONE])
+    return replace(
+        endpoint,
+        addresses=(pod.status.pod_ip,),
+        hostname=pod.spec.hostname if endpoint.hostname else "",
+        target_ref=replace(endpoint.target_ref, name=pod.name, uid=pod.uid),
+        node_name=node.name,
+        zone=node.metadata.labels[ZONE],
+    )
 
 
 # ---- the run ------------------------------------------------------------------------------------------------------
