@@ -13,6 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from k8sim.api.core import Probe
 from k8sim.machines.answers import FOR_EVER, Answers, ProbeKind
 from k8sim.sim.units import SECOND
@@ -20,8 +22,7 @@ from k8sim.sim.units import SECOND
 Effect = Literal["none", "end", "new-container", "not-running", "attempt"]
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(msgspec.Struct, frozen=True, gc=False):
     """What a worker sees in the pod's cached status.
 
     Parameters

@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from k8sim.api.core import ContainerStatus, Pod, PodStatus
 from k8sim.api.meta import set_condition
 from k8sim.api.pods import is_mirror_pod
@@ -40,8 +42,7 @@ class Entry:
     cause: int = NO_CAUSE
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(msgspec.Struct, frozen=True, gc=False):
     """A version that is to be sent."""
 
     uid: str

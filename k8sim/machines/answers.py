@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, Literal
+
+import msgspec
 
 ProbeKind = Literal["startup", "readiness", "liveness"]
 FOR_EVER: Final = 2**62
 NEVER: Final = 2**62
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
+class Answers(msgspec.Struct, frozen=True, gc=False):
     """Moments (ns) at which a container's answers change; `FOR_EVER` for what does not happen.
 
     Parameters

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Final
 
+import msgspec
+
+from k8sim.api.struct import replace
 from k8sim.machines.answers import FOR_EVER, NEVER, Answers
 from k8sim.machines.image import ImageBehaviour
 from k8sim.machines.records import EXITED, RUNNING, ContainerRecord
@@ -16,8 +18,7 @@ from k8sim.sim.trace import NO_CAUSE
 KILLED: Final = 137
 
 
-@dataclass(frozen=True, slots=True)
-class Lifetime:
+class Lifetime(msgspec.Struct, frozen=True, gc=False):
     """What chance has decided about one instance of a container. None: never."""
 
     start_ns: int

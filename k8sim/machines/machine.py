@@ -11,9 +11,12 @@ worth looking (`Agent`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
+from k8sim.api.struct import replace
 from k8sim.machines.answers import FOR_EVER
 from k8sim.machines.container import KILLED, Container, draw_lifetime
 from k8sim.machines.occurrence import Observer, Occurrence, What
@@ -62,8 +65,7 @@ class Agent(Protocol):
         """The agent's process ends and begins anew after a time; containers go on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Earlier:
+class Earlier(msgspec.Struct, frozen=True, gc=False):
     """A container that was there before t = 0; ``finished_ns`` None: it still runs."""
 
     name: str
@@ -75,7 +77,7 @@ class Earlier:
     reason: str = ""
 
 
-@dataclass
+@dataclass(slots=True)
 class PodSandbox:
     """A pod as the runtime knows it: its sandboxes and containers, the newest last."""
 

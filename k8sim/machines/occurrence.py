@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from k8sim.sim.trace import NO_CAUSE
 
@@ -17,8 +18,7 @@ What = Literal["started", "hook", "stopping", "ended", "lost", "answers", "netwo
 gone with its machine, it answers probes differently, the pod's sandbox has come or gone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Occurrence:
+class Occurrence(msgspec.Struct, frozen=True):
     """One thing that has happened to a pod on a machine. ``row`` is the trace row that stands for it or led to it."""
 
     what: What

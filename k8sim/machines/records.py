@@ -5,8 +5,9 @@ Source: pkg/kubelet/container/runtime.go (PodStatus, Status), the CRI's Containe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 CREATED: Final = "created"
 RUNNING: Final = "running"
@@ -14,8 +15,7 @@ EXITED: Final = "exited"
 UNKNOWN: Final = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerRecord:
+class ContainerRecord(msgspec.Struct, frozen=True, gc=False):
     """One instance of a container. Times are exact ns; ``content`` is what the image's name stood for at its start."""
 
     id: str
@@ -31,8 +31,7 @@ class ContainerRecord:
     content: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SandboxRecord:
+class SandboxRecord(msgspec.Struct, frozen=True, gc=False):
     """One sandbox of a pod: its network namespace, with an address of its own."""
 
     id: str
@@ -41,8 +40,7 @@ class SandboxRecord:
     attempt: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class RuntimePodStatus:
+class RuntimePodStatus(msgspec.Struct, frozen=True, gc=False):
     """All that the runtime knows of a pod. ``containers`` and ``sandboxes`` have the newest first."""
 
     uid: str

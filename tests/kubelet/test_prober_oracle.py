@@ -347,7 +347,7 @@ SLOW = Answers(takes_ns=4700 * MILLISECOND)
 # Chance rarely brings these about: answers that change while one is awaited; a process that ends while an attempt is
 # under way that was stepped over.
 CHANGED = begun(SLOW, *(Step(n * SECOND + 1, "answers", answers=SLOW) for n in (4, 9, 17)))
-ENDED = begun(replace(SLOW, takes_ns=2100 * MILLISECOND), Step(21 * SECOND, "ends"))
+ENDED = begun(Answers(takes_ns=2100 * MILLISECOND), Step(21 * SECOND, "ends"))
 
 
 @settings(max_examples=250)

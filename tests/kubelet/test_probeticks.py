@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -92,7 +93,7 @@ def test_checks_come_in_the_order_of_the_source():
     running = View(container_id="c1", running_since=0)
     assert effect_of_tick(ticks, running, 2 * SECOND) == "none"
     assert effect_of_tick(ticks, running, 3 * SECOND) == "none"  # not started
-    started = replace(running, started=True)
+    started = msgspec.structs.replace(running, started=True)
     assert effect_of_tick(ticks, started, 3 * SECOND) == "attempt"
     ticks.on_hold = True
     assert effect_of_tick(ticks, started, 3 * SECOND) == "none"
