@@ -96,11 +96,10 @@ def ready_again_ns(result: Result, pods: int, since_ns: int) -> int | None:
 # ---- kills ----------------------------------------------------------------------------------------------------------
 
 
-def probe_kills(result: Result, probe: str, since_ns: int = 0) -> list[Row]:
-    """Return the moments at which the kubelet killed a container for a failed probe (the event Killing)."""
-    return [
-        row for row in rows(result, "Event", "Killing", since_ns) if f"failed {probe} probe" in row.detail["message"]
-    ]
+def probe_kills(result: Result, probe: str, since_ns: int = 0, container: str = "") -> list[Row]:
+    """Return the moments at which the kubelet killed a container ("": any) for a failed probe (the event Killing)."""
+    told = f"{container} failed {probe} probe"
+    return [row for row in rows(result, "Event", "Killing", since_ns) if told in row.detail["message"]]
 
 
 def rhythm(kills: list[Row]) -> str:

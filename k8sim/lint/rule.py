@@ -71,7 +71,7 @@ class Assumptions:
         if told is not None:
             laws = [told.started, told.ready, told.alive]
             return None if None in laws else Duration(max(_mean_ns(law) for law in laws), "images")
-        if bench.workload.keeps_data:
+        if bench.workload.has_data(container):
             return Duration(RECOVERY_NS, "assumed for recovery: --startup")
         return Duration(START_NS, "assumed: --startup")
 

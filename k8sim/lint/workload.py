@@ -124,6 +124,13 @@ class Workload:
         return tuple(((*POD_SPEC, "containers", i), c) for i, c in enumerate(self.pod_spec.containers))
 
     @property
+    def lasting_containers(self) -> tuple[tuple[Path, Container], ...]:
+        """Those and the sidecars, which restart and are probed like them."""
+        inits = enumerate(self.pod_spec.init_containers)
+        sidecars = (((*POD_SPEC, "initContainers", i), c) for i, c in inits if c.restart_policy == "Always")
+        return (*self.containers, *sidecars)
+
+    @property
     def topology_keys(self) -> set[str]:
         """The node labels by which its pods are kept apart, strictly or if possible."""
         spec = self.pod_spec
@@ -137,9 +144,7 @@ class Workload:
 
     @property
     def services(self) -> list[Service]:
-        """The Services with an address of their own that lead to its pods, whose clients can be simulated."""
-        if self.pod_spec.host_network:
-            return []  # requests to nodes' addresses are not
+        """The Services with an address of their own that lead to its pods."""
         found = [obj for obj in self._objects("Service") if isinstance(obj, Service)]
         return [s for s in found if s.spec.cluster_ip != "None" and s.spec.selector and self._selected(s.spec.selector)]
 
@@ -172,6 +177,14 @@ class Workload:
     def keeps_data(self) -> bool:
         """Whether its pods have claims."""
         return bool(self.claim_templates or self.claims)
+
+    def has_data(self, container: Container) -> bool:
+        """Tell whether a container has one of these claims."""
+        claimed = {claim.name for claim in self.claim_templates}
+        claimed |= {volume.name for volume in self.pod_spec.volumes if volume.persistent_volume_claim is not None}
+        return not claimed.isdisjoint(
+            {mount.name for mount in container.volume_mounts} | {device.name for device in container.volume_devices}
+        )
 
     @property
     def claim_templates(self) -> tuple[PersistentVolumeClaim, ...]:

@@ -333,8 +333,6 @@ NEAR: dict[str, list[Case]] = {
     "no-prestop-behind-service": [
         ([with_container(deployment(), lifecycle=None)], {}),
         ([scenario(**SERVES_ON), with_container(deployment(), lifecycle=None), service()], {}),
-        # its clients cannot be simulated
-        ([with_pod(with_container(deployment(), lifecycle=None), hostNetwork=True), service()], {}),
     ],
     "budget-allows-no-eviction": [([stateful_set(), budget(minAvailable=2)], {})],
     "no-budget": [
@@ -413,6 +411,37 @@ def test_a_startup_probe_may_be_too_short_too(lint: Lint) -> None:
     (first,) = told(found.as_is.text, r"killed (\w+) after its start")
     assert 20 <= first <= 30
     assert found.fix[0].endswith("startupProbe.failureThreshold: 24")
+
+
+def sidecar(**fields: Any) -> Manifest:
+    return {"name": "proxy", "image": "mesh/proxy:1", "restartPolicy": "Always", **fields}
+
+
+def test_probes_of_sidecars_kill_too(lint: Lint) -> None:
+    """Their kills are counted without those of the container beside them, which needs two minutes for its data."""
+    liveness = {"exec": {"command": ["check"]}, "periodSeconds": 2}
+    inits = [{"name": "init", "image": "x:1"}, sidecar(livenessProbe=liveness)]
+    made = with_pod(with_claims(stateful_set()), initContainers=inits)
+    found = lint.finding("start-killed-by-probe", made)
+    assert "container proxy gives up 4s after its start at the earliest; the start may take 15s" in found.problem
+    assert found.fix[0].startswith("StatefulSet/db spec.template.spec.initContainers[proxy].startupProbe: {exec")
+    assert found.fixed.amount == 0
+    assert lint.finding("liveness-timeout-under-load", made).fix[0].endswith("[proxy].livenessProbe.timeoutSeconds: 6")
+
+
+def test_a_sidecar_that_waits_for_its_grace_is_measured_by_its_own_restart(lint: Lint) -> None:
+    liveness = {**OTHER_PATH, "terminationGracePeriodSeconds": 10}
+    made = with_container(with_pod(stateful_set(), terminationGracePeriodSeconds=300), livenessProbe=liveness)
+    with_pod(made, initContainers=[sidecar(livenessProbe=OTHER_PATH)])
+    found = lint.finding("hung-process-waits-for-grace", made)
+    assert "container proxy" in found.problem
+    assert found.as_is.amount >= 300
+    assert found.fixed.amount < 60
+
+
+def test_a_server_at_its_nodes_address_loses_requests_too(lint: Lint) -> None:
+    made = with_pod(with_container(deployment(), lifecycle=None), hostNetwork=True)
+    check_no_pre_stop(lint.finding("no-prestop-behind-service", made, service()))
 
 
 def test_recreate_takes_all(lint: Lint) -> None:

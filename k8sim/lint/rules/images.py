@@ -29,7 +29,7 @@ class RegistryNeeded(Rule):
 
     def suspects(self, bench: Bench, assumed: Assumptions) -> Iterator[Suspect]:
         """Yield containers that ask the registry at each start."""
-        for path, container in bench.workload.containers:
+        for path, container in bench.workload.lasting_containers:
             if container.image_pull_policy != "Always":
                 continue
             bare = ":" not in container.image.rpartition("/")[2] and "@" not in container.image

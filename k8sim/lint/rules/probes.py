@@ -76,7 +76,7 @@ class SlowStart(Rule):
 
     def suspects(self, bench: Bench, assumed: Assumptions) -> Iterator[Suspect]:
         """Yield containers that a probe would kill while they start."""
-        for path, container in bench.workload.containers:
+        for path, container in bench.workload.lasting_containers:
             needs = assumed.startup(bench, container)
             probe, kind = container.startup_probe, "startup"
             if probe is None:
@@ -105,7 +105,7 @@ class SlowStart(Rule):
 
     def _start(self, container: Container, needs: Duration, kind: str, bench: Bench) -> Harm:
         result = bench.run(START_WATCHED_NS, images=_starting(bench, container, needs))
-        kills = probe_kills(result, "startup") + probe_kills(result, "liveness")
+        kills = [kill for probe in ("startup", "liveness") for kill in probe_kills(result, probe, 0, container.name)]
         ready = next(rows(result, "Pod", "Ready"), None)
         if not kills:
             return Harm(0, "not killed" if ready is None else f"not killed; first pod Ready after {about(ready.t)}")
@@ -195,7 +195,7 @@ class Overload(Rule):
     def suspects(self, bench: Bench, assumed: Assumptions) -> Iterator[Suspect]:
         """Yield liveness probes that time out when the software is busy."""
         slow = assumed.slow
-        for path, container in bench.workload.containers:
+        for path, container in bench.workload.lasting_containers:
             probe, readiness = container.liveness_probe, container.readiness_probe
             if probe is None or probe.timeout_seconds * SECOND > slow.ns:
                 continue
@@ -230,7 +230,7 @@ class KillWaits(Rule):
     def suspects(self, bench: Bench, assumed: Assumptions) -> Iterator[Suspect]:
         """Yield liveness probes that wait long."""
         grace = bench.workload.pod_spec.termination_grace_period_seconds
-        for path, container in bench.workload.containers:
+        for path, container in bench.workload.lasting_containers:
             probe = container.liveness_probe
             if probe is None or grace <= self.longest_s or probe.termination_grace_period_seconds is not None:
                 continue
@@ -251,7 +251,8 @@ class KillWaits(Rule):
         until = begin + grace * SECOND + TROUBLE_NS
         hang = Step.fault(begin, "hang", pod=pod, **{"for": until - begin})
         result = bench.run(until, hang, images=deaf)
-        again = next((row for row in rows(result, "Container", "Started", begin) if row.name == pod), None)
+        starts = rows(result, "Container", "Started", begin, container=container.name)
+        again = next((row for row in starts if row.name == pod), None)
         if again is None:
             return Harm((until - begin) / SECOND, f"not restarted within {about(until - begin)}")
         return Harm((again.t - begin) / SECOND, f"restarted {about(again.t - begin)} after it began to hang")
