@@ -1,4 +1,4 @@
-"""Where a workload is tried: alone with what belongs to it, healthy, on the file's nodes.
+"""Where a workload is tried: alone with what belongs to it, or beside a few others, healthy, on the file's nodes.
 
 A rule's experiment is the bench's scenario with something done to it from `Bench.begin_ns` on, when all pods have been
 Ready for a while. What the file says of nodes, images, delays and components' settings stays; what it does to its
@@ -12,7 +12,7 @@ the affinity to them would have the workload's own.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -66,7 +66,7 @@ class Settled:
 
 
 class Bench:
-    """One workload of a scenario, alone.
+    """One workload of a scenario, alone or in company.
 
     Parameters
     ----------
@@ -74,13 +74,16 @@ class Bench:
         As the file has it, or corrected by a `Fix`.
     bare
         The file has no Scenario, so its nodes are for the bench to choose.
+    company
+        Other workloads that are there as well.
     """
 
-    def __init__(self, scenario: Scenario, ref: Ref, bare: bool) -> None:
+    def __init__(self, scenario: Scenario, ref: Ref, bare: bool, company: tuple[Ref, ...] = ()) -> None:
         self._file = scenario
         self._bare = bare
         self._assumes_nodes = bare and bool(scenario.nodes)  # those that the loader assumed
         self.ref = ref
+        self.company = tuple(Workload(scenario, other) for other in company)
 
     @cached_property
     def workload(self) -> Workload:
@@ -91,22 +94,26 @@ class Bench:
         """Return the bench with the corrected manifests."""
         return Bench(fix.apply(self._file), self.ref, self._bare)
 
+    def beside(self, company: tuple[Ref, ...]) -> Bench:
+        """Return the bench with other workloads."""
+        return Bench(self._file, self.ref, self._bare, company)
+
     @cached_property
     def calm(self) -> Scenario:
-        """The workload alone, with nothing happening to it."""
-        file, workload = self._file, self.workload
-        shared = {b.name for b in workload.budgets} - {b.name for b in workload.own_budgets}
-        mine = [m for m in file.objects if _belongs(m, self.ref, file.namespace) and not _is_budget(m, shared)]
+        """The workload and its company, with nothing happening to them."""
+        file, everybody = self._file, (self.workload, *self.company)
+        refs = [workload.ref for workload in everybody]
+        mine = [m for m in file.objects if _belongs(m, refs, file.namespace) and not self._counts_others(m)]
         priorities = {m["metadata"]["name"] for m in mine if m.get("kind") == "PriorityClass"}
         objects = [
-            _prepared(m, priorities, self._assumes_nodes) if self.ref.names(m, file.namespace) else m for m in mine
+            _prepared(m, priorities, self._assumes_nodes) if ref_of(m, file.namespace) in refs else m for m in mine
         ]
         return replace(
             file,
-            nodes=_nodes(workload) if self._assumes_nodes else file.nodes,
-            images=tuple(_healthy(image, file.images) for image in _images(workload)),
+            nodes=_nodes(everybody) if self._assumes_nodes else file.nodes,
+            images=tuple(_healthy(image, file.images) for image in _images(everybody)),
             namespace=self.ref.namespace,
-            objects=(*_missing_classes(workload), *objects),
+            objects=(*_missing_classes(everybody), *objects),
             object_sources=(),
             timeline=(),
             failures=(),
@@ -116,6 +123,14 @@ class Bench:
             traffic=(),
             objectives=(),
         )
+
+    def _counts_others(self, manifest: Mapping[str, Any]) -> bool:
+        """Whether an object is a budget that counts pods that are not there."""
+        if manifest.get("kind") != "PodDisruptionBudget":
+            return False
+        budgets = [b for b in self.workload.budgets if b.name == manifest["metadata"].get("name")]
+        there = {workload.ref for workload in self.company}
+        return any(other.ref not in there for budget in budgets for other in self.workload.sharers(budget))
 
     @property
     def settled(self) -> Settled:
@@ -134,10 +149,16 @@ class Bench:
     def _start(self) -> Settled | None:
         result = self.run(PATIENCE_NS)
         nodes = {row.name: row.detail["node"] for row in rows(result, "Pod", "Scheduled")}
-        for since, ready in ready_pods(result):
-            if len(ready) == self.workload.replicas:
-                return Settled(since, tuple(Placed(pod, node) for pod, node in nodes.items() if pod in ready))
-        return None
+        since, placed = 0, list[Placed]()
+        for workload in (self.workload, *self.company):
+            complete = (step for step in ready_pods(result, workload.ref) if len(step[1]) == workload.replicas)
+            all_ready = next(complete, None)
+            if all_ready is None:
+                return None
+            since = max(since, all_ready[0])
+            if workload is self.workload:
+                placed = [Placed(pod, node) for pod, node in nodes.items() if pod in all_ready[1]]
+        return Settled(since, tuple(placed))
 
     @property
     def begin_ns(self) -> int:
@@ -178,31 +199,29 @@ class Bench:
         return found if found in self._file.images else None
 
 
-def _belongs(manifest: Mapping[str, Any], ref: Ref, namespace: str) -> bool:
-    """Whether an object may matter to a workload: no other one that makes pods, and nothing of another namespace."""
-    if manifest.get("kind") in _WITH_PODS:
-        return ref.names(manifest, namespace)
-    kind = kind_class(str(manifest.get("kind")))
-    return kind is None or not kind.namespaced or ref_of(manifest, namespace).namespace == ref.namespace
+def _belongs(manifest: Mapping[str, Any], refs: Sequence[Ref], namespace: str) -> bool:
+    """Whether an object may matter to workloads: none beside them that makes pods, nothing of another namespace."""
+    ref = ref_of(manifest, namespace)
+    if ref.kind in _WITH_PODS:
+        return ref in refs
+    kind = kind_class(ref.kind)
+    return kind is None or not kind.namespaced or ref.namespace == refs[0].namespace
 
 
-def _is_budget(manifest: Mapping[str, Any], names: set[str]) -> bool:
-    return manifest.get("kind") == "PodDisruptionBudget" and manifest["metadata"].get("name") in names
-
-
-def _nodes(workload: Workload) -> tuple[NodeGroup, ...]:
-    """Big nodes that take any of its pods, two more than it has pods; in zones if it asks for any."""
-    count = min(workload.replicas, MAX_NODES) + 2
-    labels = dict(workload.pod_spec.node_selector)
-    if ZONE_LABEL in labels or ZONE_LABEL not in workload.topology_keys:
+def _nodes(workloads: Sequence[Workload]) -> tuple[NodeGroup, ...]:
+    """Big nodes that take any of their pods, two more than there are pods; in zones if anybody asks for any."""
+    count = min(sum(workload.replicas for workload in workloads), MAX_NODES) + 2
+    labels = {key: value for workload in workloads for key, value in workload.pod_spec.node_selector.items()}
+    if ZONE_LABEL in labels or not any(ZONE_LABEL in workload.topology_keys for workload in workloads):
         return (NodeGroup("node", count, _BIG, labels),)
     return (NodeGroup("node", max(count, 2 * len(_ZONES)), _BIG, labels, _ZONES),)
 
 
-def _images(workload: Workload) -> list[str]:
-    """The images that its pods run, in the order of the manifest."""
-    spec = workload.pod_spec
-    return list(dict.fromkeys(with_tag(c.image) for c in (*spec.init_containers, *spec.containers)))
+def _images(workloads: Sequence[Workload]) -> list[str]:
+    """The images that their pods run, in the order of the manifests."""
+    specs = (workload.pod_spec for workload in workloads)
+    containers = (c for spec in specs for c in (*spec.init_containers, *spec.containers))
+    return list(dict.fromkeys(with_tag(container.image) for container in containers))
 
 
 def _healthy(image: str, known: tuple[ImageBehaviour, ...]) -> ImageBehaviour:
@@ -241,12 +260,12 @@ def _prepared(manifest: Mapping[str, Any], priorities: Container[str], any_node:
     return prepared
 
 
-def _missing_classes(workload: Workload) -> Iterator[dict[str, Any]]:
-    """Yield the storage classes that its claims need and that the file does not have."""
-    manifests = workload.scenario.objects
+def _missing_classes(workloads: Sequence[Workload]) -> Iterator[dict[str, Any]]:
+    """Yield the storage classes that their claims need and that the file does not have."""
+    manifests = workloads[0].scenario.objects
     classes = {m["metadata"]["name"] for m in manifests if m.get("kind") == "StorageClass"}
     volumes = {(m.get("spec") or {}).get("storageClassName") for m in manifests if m.get("kind") == "PersistentVolume"}
-    wanted = {_class_of(claim) for claim in (*workload.claim_templates, *workload.claims)}
+    wanted = {_class_of(claim) for workload in workloads for claim in (*workload.claim_templates, *workload.claims)}
     for name in sorted(wanted - classes - volumes - {""}, key=str):
         if name is not None:
             yield _storage_class(name, default=False)

@@ -1,4 +1,4 @@
-"""What a run shows of the one workload in it: figures read from its trace, and how to say them."""
+"""What a run shows of a workload in it: figures read from its trace, and how to say them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Any, Final
 
+from k8sim.lint.workload import Ref
 from k8sim.result import Result
 from k8sim.sim.trace import Row
 from k8sim.sim.units import SECOND, format_duration
@@ -36,7 +37,7 @@ def several(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def rows(result: Result, kind: str, event: str, since_ns: int = 0, **detail: Any) -> Iterator[Row]:
+def rows(result: Result, kind: str, event: str, since_ns: int = 0, /, **detail: Any) -> Iterator[Row]:
     """Yield the rows of a kind and event from a moment on that have these details."""
     for row in result.log:
         if row.t >= since_ns and row.kind == kind and row.event == event:
@@ -63,18 +64,19 @@ class Shortage:
         return f"{self.least} of {several(of, 'pod')} Ready at worst, for {how_long} fewer than the {needed} it needs"
 
 
-def ready_pods(result: Result) -> Iterator[tuple[int, frozenset[str]]]:
-    """Yield which pods are Ready, and from when on, after each change."""
+def ready_pods(result: Result, of: Ref) -> Iterator[tuple[int, frozenset[str]]]:
+    """Yield which pods of a workload are Ready, and from when on, after each change."""
     ready: frozenset[str] = frozenset()
+    its_own = {row.name for row in rows(result, "Belonging", "Pod", kind=of.kind, workload=of.name)}
     for row in result.log:
-        if row.kind == "Pod" and row.event in ("Ready", "NotReady", "Deleted"):
+        if row.kind == "Pod" and row.event in ("Ready", "NotReady", "Deleted") and row.name in its_own:
             ready = ready | {row.name} if row.event == "Ready" else ready - {row.name}
             yield row.t, ready
 
 
-def shortage(result: Result, needed: int, since_ns: int) -> Shortage:
-    """Measure when too few pods were Ready, from a moment on."""
-    steps = [(0, 0), *((t, len(ready)) for t, ready in ready_pods(result))]
+def shortage(result: Result, of: Ref, needed: int, since_ns: int) -> Shortage:
+    """Measure when too few pods of a workload were Ready, from a moment on."""
+    steps = [(0, 0), *((t, len(ready)) for t, ready in ready_pods(result, of))]
     _, before = [step for step in steps if step[0] <= since_ns][-1]
     steps = [(since_ns, before), *(step for step in steps if step[0] > since_ns)]
     end = (result.scenario.duration_ns, 0)
@@ -82,10 +84,10 @@ def shortage(result: Result, needed: int, since_ns: int) -> Shortage:
     return Shortage(short_ns, min(ready for _, ready in steps), steps[-1][1] >= needed)
 
 
-def ready_again_ns(result: Result, pods: int, since_ns: int) -> int | None:
-    """Return how long after a moment so many pods were Ready, and from then on; None: they never were."""
+def ready_again_ns(result: Result, of: Ref, pods: int, since_ns: int) -> int | None:
+    """Return how long after a moment so many pods of a workload were Ready, for good; None: they never were."""
     when: int | None = None
-    for t, ready in ready_pods(result):
+    for t, ready in ready_pods(result, of):
         if len(ready) < pods:
             when = None
         elif when is None:

@@ -11,6 +11,7 @@ from k8sim.lint.evidence import Harm
 from k8sim.lint.manifests import as_applied
 from k8sim.lint.rule import Assumptions, Level, Rule, Suspect
 from k8sim.lint.rules import RULES
+from k8sim.lint.rules.budgets import separable
 from k8sim.lint.workload import KINDS, Path, Ref, Workload, manifest_of, ref_of, workloads
 from k8sim.scenario.loader import Loaded
 from k8sim.scenario.model import Source
@@ -166,14 +167,14 @@ def _place(file: Loaded, ref: Ref, path: Path = ()) -> Source:
 
 
 def _shared_budgets(file: Loaded, refs: Iterable[Ref]) -> Iterator[Untried]:
-    """Budgets of several workloads: each is tried alone, which would say nothing about them."""
+    """Budgets of several workloads whose pods have the same labels: no other budget could do better."""
     shared: dict[Ref, None] = {}
     for workload in (Workload(file.scenario, ref) for ref in refs):
-        own = {budget.name for budget in workload.own_budgets}
-        names = [budget.name for budget in workload.budgets if budget.name not in own]
-        shared.update({Ref("PodDisruptionBudget", workload.ref.namespace, name): None for name in names})
+        for budget in workload.budgets:
+            if not all(separable(workload, other) for other in workload.sharers(budget)):
+                shared[Ref("PodDisruptionBudget", workload.ref.namespace, budget.name)] = None
     for ref in shared:
-        yield Untried(_place(file, ref), str(ref), "it counts pods of several workloads, and each is tried alone")
+        yield Untried(_place(file, ref), str(ref), "it counts pods of several workloads, which no labels tell apart")
 
 
 def _other_kinds(file: Loaded) -> Iterator[Untried]:

@@ -162,9 +162,17 @@ class Workload:
     @property
     def own_budgets(self) -> list[PodDisruptionBudget]:
         """Those of them that count no other workload's pods."""
+        return [budget for budget in self.budgets if not self.sharers(budget)]
+
+    def sharers(self, budget: PodDisruptionBudget) -> list[Workload]:
+        """Return the other workloads whose pods a budget of this one counts, too."""
         others = [ref for ref in workloads(self.scenario) if ref.namespace == self.ref.namespace and ref != self.ref]
-        labels = [Workload(self.scenario, ref).labels for ref in others]
-        return [b for b in self.budgets if not any(selector_matches(b.spec.selector, other) for other in labels)]
+        found = [Workload(self.scenario, ref) for ref in others]
+        return [other for other in found if selector_matches(budget.spec.selector, other.labels)]
+
+    def told_from(self, other: Workload) -> bool:
+        """Tell whether no pod of another workload has the labels by which this one's are told."""
+        return not labels_match(self.selector, other.labels)
 
     @property
     def claims(self) -> list[PersistentVolumeClaim]:

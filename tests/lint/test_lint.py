@@ -118,8 +118,8 @@ def test_what_never_is_ready_cannot_be_tried(lint: Lint) -> None:
     assert (untried.subject, "no-budget" in untried.why) == ("StatefulSet db", True)
 
 
-def test_a_budget_of_several_workloads_is_named_as_not_tried(lint: Lint) -> None:
-    """It wants four of six, which is more than either of the two has."""
+def test_a_budget_of_workloads_that_no_labels_tell_apart_is_named_as_not_tried(lint: Lint) -> None:
+    """It wants four of six, which is more than either of the two has; and no other budget could do better."""
     other = stateful_set()
     other["metadata"]["name"] = "other"
     report = lint(stateful_set(), other, budget(minAvailable=4))

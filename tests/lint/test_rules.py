@@ -84,6 +84,16 @@ def apart(made: Manifest) -> Manifest:
     )
 
 
+def other_app(replicas: int = 3) -> Manifest:
+    """A Deployment with labels and an image of its own."""
+    made = with_container(deployment(replicas), image="shop/api:2")
+    made["metadata"]["name"] = "api"
+    made["spec"]["selector"] = {"matchLabels": {"app": "api"}}
+    made["spec"]["template"]["metadata"]["labels"] = {"app": "api"}
+    return with_pod(made, topologySpreadConstraints=[])
+
+
+EITHER = {"selector": {"matchExpressions": [{"key": "app", "operator": "In", "values": ["db", "api"]}]}}
 DEAF = {"shop/*": {"started": "10m", "ready": "10m", "alive": "10m", "stop": "never"}}
 THREE = [{"name": "node", "count": 3}]
 ZONES = [{"name": "node", "count": 6, "zones": ["a", "b", "c"]}]
@@ -180,6 +190,18 @@ def check_volume(found: Finding) -> None:
     assert found.fixed.amount == 0
 
 
+def check_shared(found: Finding) -> None:
+    """Three of six pods crash, and five must be healthy before one may go."""
+    check_blocked_drain(found)
+    assert found.subject == "PodDisruptionBudget db"
+    assert "StatefulSet db and Deployment api" in found.problem
+    assert found.fix[:2] == (
+        "PodDisruptionBudget/db spec.minAvailable: (remove)",
+        "PodDisruptionBudget/db spec.maxUnavailable: 1",
+    )
+    assert found.fix[-1].startswith("add {apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: api,")
+
+
 def check_no_room(found: Finding) -> None:
     """The same, for want of a fourth node."""
     assert 595 <= found.as_is.amount <= 605
@@ -257,6 +279,11 @@ FOUND: dict[str, tuple[list[Manifest], dict[str, str], Callable[[Finding], None]
         [stateful_set(), budget(maxUnavailable=1, unhealthyPodEvictionPolicy=None)],
         {},
         check_blocked_drain,
+    ),
+    "budget-of-several-workloads": (
+        [stateful_set(), other_app(), budget(maxUnavailable=1, **EITHER)],
+        {},
+        check_shared,
     ),
     "parallel-update-takes-quorum": (
         [with_spec(stateful_set(), podManagementPolicy="Parallel")],
@@ -340,6 +367,10 @@ NEAR: dict[str, list[Case]] = {
         ([deployment()], {}),  # two drains leave one of three
     ],
     "budget-guards-crash-loop": [([stateful_set(), budget(maxUnavailable=1)], {})],
+    "budget-of-several-workloads": [
+        ([stateful_set(), other_app(), budget(maxUnavailable=1)], {}),
+        ([stateful_set(), other_app(0), budget(maxUnavailable=1, **EITHER)], {}),  # it has no pods
+    ],
     "parallel-update-takes-quorum": [
         ([stateful_set()], {}),
         ([with_spec(stateful_set(), podManagementPolicy="Parallel", updateStrategy={"type": "OnDelete"})], {}),
@@ -442,6 +473,13 @@ def test_a_sidecar_that_waits_for_its_grace_is_measured_by_its_own_restart(lint:
 def test_a_server_at_its_nodes_address_loses_requests_too(lint: Lint) -> None:
     made = with_pod(with_container(deployment(), lifecycle=None), hostNetwork=True)
     check_no_pre_stop(lint.finding("no-prestop-behind-service", made, service()))
+
+
+def test_a_shared_budget_may_let_all_go_that_one_workload_can_spare(lint: Lint) -> None:
+    """Both run one image, so nothing breaks one of them alone; two of six may go, and both are of one."""
+    made = with_container(other_app(), image="shop/app:1.4.2")
+    found = lint.finding("budget-of-several-workloads", stateful_set(), made, budget(minAvailable=4, **EITHER))
+    check_short(1, 3, 2)(found)
 
 
 def test_recreate_takes_all(lint: Lint) -> None:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from k8sim.lint.rule import Rule
-from k8sim.lint.rules.budgets import BudgetAllowsNothing, BudgetGuardsCrashLoop, NoBudget
+from k8sim.lint.rules.budgets import BudgetAllowsNothing, BudgetGuardsCrashLoop, NoBudget, SharedBudget
 from k8sim.lint.rules.images import RegistryNeeded
 from k8sim.lint.rules.placement import OneNode, OneZone, SlowFailover
 from k8sim.lint.rules.probes import DependencyKills, KillWaits, NoReadiness, Overload, SlowStart
@@ -14,7 +14,7 @@ from k8sim.lint.rules.updates import NoRoomForUpdate, ParallelUpdate, UpdateTake
 RULES: Final[tuple[Rule, ...]] = (
     SlowStart(), DependencyKills(), Overload(), KillWaits(), NoReadiness(),
     GraceTooShort(), HookTakesGrace(), NoPreStop(),
-    BudgetAllowsNothing(), NoBudget(), BudgetGuardsCrashLoop(),
+    BudgetAllowsNothing(), NoBudget(), BudgetGuardsCrashLoop(), SharedBudget(),
     ParallelUpdate(), UpdateTakesAll(), VolumeHoldsUpdate(), NoRoomForUpdate(),
     RegistryNeeded(),
     OneNode(), OneZone(), SlowFailover(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -14,6 +14,7 @@ from k8sim.lint.evidence import Harm, about, command, several, shortage
 from k8sim.lint.fix import Edit, Fix
 from k8sim.lint.rule import Assumptions, Rule, Suspect
 from k8sim.lint.workload import Ref, Workload
+from k8sim.machines.image import ImageBehaviour
 from k8sim.scenario.model import Step
 from k8sim.sim.distributions import Constant
 from k8sim.sim.units import MINUTE, SECOND
@@ -97,27 +98,15 @@ class NoBudget(Rule):
             or (workload.stateful_set and workload.needed == workload.replicas)
         ):
             return
-        budget = {
-            "apiVersion": "policy/v1",
-            "kind": "PodDisruptionBudget",
-            "metadata": {"name": bench.ref.name, "namespace": bench.ref.namespace},
-            "spec": {"maxUnavailable": 1, "selector": {"matchLabels": dict(workload.selector)}},
-        }
+        spec = {"maxUnavailable": 1, "selector": {"matchLabels": dict(workload.selector)}}
         yield Suspect(
             bench.ref,
             ("spec", "replicas"),
             f"no PodDisruptionBudget counts its {workload.replicas} pods",
             "two of its nodes are drained at the same time",
-            self._drains,
-            Fix(added=(budget,)),
+            _two_drains,
+            Fix(added=(_budget(bench.ref, spec),)),
         )
-
-    def _drains(self, bench: Bench) -> Harm:
-        begin, workload = bench.begin_ns, bench.workload
-        nodes = list(dict.fromkeys(placed.node for placed in bench.settled.pods))[:2]
-        result = bench.run(begin + DRAIN_FOR + MINUTE, *(drain(begin, node) for node in nodes))
-        short = shortage(result, workload.needed, begin)
-        return Harm(short.ns / SECOND, short.text(workload.needed, workload.replicas))
 
 
 class BudgetGuardsCrashLoop(Rule):
@@ -146,5 +135,80 @@ class BudgetGuardsCrashLoop(Rule):
             )
 
     def _drain(self, bench: Bench) -> Harm:
-        crashing = {b.pattern: replace(b, exit_after=_CRASH, exit_code=1) for b in bench.calm.images}
+        crashing = {b.pattern: _crashing(b) for b in bench.calm.images}
         return _drained(bench, bench.begin_ns, bench.settled.pods[0].node, images=crashing)
+
+
+class SharedBudget(Rule):
+    """A budget of several workloads: one that is broken holds up the drains of all, or all that may go are of one."""
+
+    name = "budget-of-several-workloads"
+    level = "warning"
+    looks_for = "a disruption budget that counts pods of several workloads"
+    tries = "drains the node of a pod while the others crash, and two nodes of one at the same time"
+    source = "https://kubernetes.io/docs/tasks/run-application/configure-pdb/#identify-an-application-to-protect"
+
+    def suspects(self, bench: Bench, assumed: Assumptions) -> Iterator[Suspect]:
+        """Yield budgets that the workload shares with others whose pods can be told from its own."""
+        for budget in bench.workload.budgets:
+            others = bench.workload.sharers(budget)
+            if not others or not all(separable(bench.workload, other) for other in others):
+                continue
+            company = tuple(other.ref for other in others)
+            names = " and ".join(str(ref) for ref in (bench.ref, *company))
+            problem, fix = f"it counts the pods of {names} together", _one_each(budget, (bench.workload, *others))
+            crash = f"all containers of {company[0]} end with an error 5s after each start, and a node is drained"
+            drains = f"two nodes of {bench.ref} are drained at the same time"
+            for tried, experiment in ((crash, self._drain), (drains, self._drains)):
+                ref = _ref(budget, bench.workload)
+                yield Suspect(ref, ("spec", "selector"), problem, tried, partial(experiment, company), fix)
+
+    def _drain(self, company: tuple[Ref, ...], bench: Bench) -> Harm:
+        together = bench.beside(company)
+        its_own = {image.pattern for image in bench.calm.images}
+        broken = {image.pattern for image in bench.beside(company[:1]).calm.images} - its_own
+        crashing = {b.pattern: _crashing(b) for b in together.calm.images if b.pattern in broken}
+        return _drained(together, together.begin_ns, together.settled.pods[0].node, images=crashing)
+
+    def _drains(self, company: tuple[Ref, ...], bench: Bench) -> Harm:
+        return _two_drains(bench.beside(company))
+
+
+def separable(workload: Workload, other: Workload) -> bool:
+    """Tell whether each of two workloads can have a budget of its own."""
+    return workload.told_from(other) and other.told_from(workload)
+
+
+def _one_each(budget: PodDisruptionBudget, workloads: Sequence[Workload]) -> Fix:
+    """Leave the budget to the first of some workloads, and add one for each of the others."""
+    first, *others = workloads
+    ref, spec = _ref(budget, first), _alone(first)
+    cleared = Edit(ref, ("spec", "minAvailable"), None)
+    edits = (cleared, *(Edit(ref, ("spec", key), value) for key, value in spec.items()))
+    return Fix(edits, tuple(_budget(other.ref, _alone(other)) for other in others))
+
+
+def _alone(workload: Workload) -> dict[str, Any]:
+    """Return what a budget for one workload alone says."""
+    return {
+        "maxUnavailable": 1,
+        "unhealthyPodEvictionPolicy": "AlwaysAllow",
+        "selector": {"matchLabels": dict(workload.selector)},
+    }
+
+
+def _budget(ref: Ref, spec: dict[str, Any]) -> dict[str, Any]:
+    metadata = {"name": ref.name, "namespace": ref.namespace}
+    return {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": metadata, "spec": spec}
+
+
+def _crashing(behaviour: ImageBehaviour) -> ImageBehaviour:
+    return replace(behaviour, exit_after=_CRASH, exit_code=1)
+
+
+def _two_drains(bench: Bench) -> Harm:
+    begin, workload = bench.begin_ns, bench.workload
+    nodes = list(dict.fromkeys(placed.node for placed in bench.settled.pods))[:2]
+    result = bench.run(begin + DRAIN_FOR + MINUTE, *(drain(begin, node) for node in nodes))
+    short = shortage(result, bench.ref, workload.needed, begin)
+    return Harm(short.ns / SECOND, short.text(workload.needed, workload.replicas))

@@ -83,7 +83,7 @@ class _Together(Rule):
             *(Step.fault(lost, "node-crash", node=node) for node in places[place]),
         )
         gone = len({row.name for row in rows(result, "Container", "Lost", lost)})
-        short = shortage(result, workload.needed, lost)
+        short = shortage(result, bench.ref, workload.needed, lost)
         text = f"{gone} of {several(workload.replicas, 'pod')} lost with {self._noun} {place}; "
         return Harm(short.ns / SECOND, text + short.text(workload.needed, workload.replicas))
 

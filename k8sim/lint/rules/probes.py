@@ -174,7 +174,7 @@ def restarts(bench: Bench, fault: str, arguments: dict[str, Any]) -> Harm:
     end = begin + TROUBLE_NS
     result = bench.run(end + 30 * MINUTE, *steps)
     kills = probe_kills(result, "liveness", begin)
-    back = ready_again_ns(result, len(pods), end)
+    back = ready_again_ns(result, bench.ref, len(pods), end)
     after = "never all Ready again" if back is None else f"all Ready again {about(back)} after it was over"
     if not kills:
         return Harm(0, f"no restarts; {after}")

@@ -20,7 +20,7 @@ def _restart(bench: Bench, *before: Step) -> Harm:
     begin, workload = bench.begin_ns, bench.workload
     end = begin + (workload.replicas + 10) * MINUTE
     result = bench.run(end, *before, bench.kubectl(begin + MINUTE, "rollout restart"))
-    short = shortage(result, workload.needed, begin)
+    short = shortage(result, bench.ref, workload.needed, begin)
     return Harm(short.ns / SECOND, short.text(workload.needed, workload.replicas))
 
 
