@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -14,22 +14,38 @@ EPILOG = """
 
 k8sim guarantees
 
+[dim]# what is checked of one, its source, and when Kubernetes itself does not keep it[/dim]
+k8sim guarantees unique-identity
+
 [dim]# were they kept?[/dim]
 k8sim run scenarios/web-rolling-update.yaml --check
 """
 NOT_KEPT: Final = 1
 
 
-def guarantees() -> None:
+def guarantees(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="All about these; by default a list.", show_default=False),
+    ] = None,
+) -> None:
     """List [bold]what Kubernetes promises[/bold], as far as k8sim checks it.
 
-    What of each is checked, what is not, its source, and under which faults Kubernetes itself does not keep it:
-    docs/guarantees.md.
+    Of those that are named: what is checked, what is not, the source, and when Kubernetes itself does not keep it; of
+    all of them: docs/guarantees.md.
     """
+    from k8sim.cli.failures import UsageProblem
     from k8sim.cli.terminal import console
-    from k8sim.report.guarantees import guarantees_list
+    from k8sim.guarantees import GUARANTEES
+    from k8sim.report.guarantees import guarantee_view, guarantees_list
 
-    console().print(guarantees_list())
+    for name in names or ():
+        if name not in GUARANTEES:
+            raise UsageProblem(f"there is no guarantee {name!r}", "k8sim guarantees lists them")
+    if not names:
+        console().print(guarantees_list())
+    for name in names or ():
+        console().print(guarantee_view(GUARANTEES[name]))
 
 
 def check_runs(scenario: Scenario, seed: int | None, replicates: int | None) -> bool:

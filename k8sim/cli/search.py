@@ -44,8 +44,8 @@ def search(
     """Look for a history that [bold]breaks a guarantee[/bold] or an objective of a scenario.
 
     The actions come from the scenario's own manifests and nodes: rollouts, broken images, scaling, deletes, drains,
-    and faults of nodes, zones, pods and the control plane. What is found is made as small as it gets. Exit code 1 if
-    something was found, 0 if not.
+    and faults of nodes, zones, pods, disks, registries and the control plane; with applications or clients also of the
+    network between them. What is found is made as small as it gets. Exit code 1 if something was found, 0 if not.
     """
     from k8sim.cli.failures import UsageProblem
     from k8sim.cli.files import check_writable, scenario_files

@@ -48,7 +48,8 @@ class BudgetHonoured(Evictions):
         name="budget-honoured",
         promise="The eviction API evicts no pod if then fewer pods would be healthy than the budget wants.",
         checks="at each eviction of a Ready pod, the healthy pods that are left against status.desiredHealthy",
-        does_not_check="deletes, which budgets do not restrain; readiness lost within the last 2 s; a node's silence",
+        does_not_check="deletes, which budgets do not restrain; readiness lost, and deletes, within the last 2 s; a "
+        "node's silence",
         source=f"{EVICTION} (checkAndDecrement); kubernetes.io/docs/tasks/run-application/configure-pdb",
         not_kept_under={
             "apiserver-outage": "the budget's status is as old as the disruption controller's view",
@@ -64,7 +65,7 @@ class BudgetHonoured(Evictions):
         healthy = 0
         for other in self.world.all("Pod"):
             matches = other.namespace == pod.namespace and selector_matches(budget.spec.selector, other.metadata.labels)
-            if matches and other.uid != pod.uid and self.world.seen_ready(other) and not other.deleting:
+            if matches and other.uid != pod.uid and self.world.seen_ready(other) and not is_evicted(other):
                 healthy += 1
         if healthy < budget.status.desired_healthy:
             problem = (

@@ -16,6 +16,7 @@ CIRCUMSTANCES: Final[Mapping[str, str]] = {
     "final phase": "a pod whose phase is final was deleted: its object goes at once, whatever its machine knows",
     "pod garbage collection": "a pod was removed because its node was gone, out of service or its phase final",
     "deletion not heard": "a kubelet that was cut off has not heard that its pod is being deleted",
+    "former instance": "a container was restarted in one go, and its kubelet takes the new instance for the old one",
     "forced detach": "a volume was taken from a node that could not say whether it still used it",
     "node deleted": "a Node object was deleted",
     "finalizers removed": "somebody removed an object's finalizers by hand",
@@ -46,8 +47,9 @@ MOMENTARY: Final = frozenset(
 """Faults that are over at once if they are given no duration; all others then last for ever."""
 NODE_FAULTS: Final = frozenset(
     {
-        "node-crash", "node-partition", "node-isolation", "kubelet-restart", "node-shutdown", "node-slow", "node-oom",
-        "memory-pressure", "disk-pressure", "spot-reclaim", "zone-outage", "zone-partition", "zone-isolation",
+        "node-crash", "node-partition", "node-isolation", "kubelet-restart", "runtime-outage", "node-shutdown",
+        "node-slow", "node-oom", "memory-pressure", "disk-pressure", "spot-reclaim",
+        "zone-outage", "zone-partition", "zone-isolation",
     }
 )  # fmt: skip
 """Faults of one node, or of all of a zone."""

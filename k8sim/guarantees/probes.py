@@ -56,21 +56,51 @@ class StartupFirst(Verdicts):
         name="liveness-after-startup",
         promise="Liveness and readiness probes begin when the startup probe has succeeded.",
         checks="that no container with a startup probe gets another verdict before the startup probe's success",
-        does_not_check="attempts that change no verdict",
+        does_not_check="attempts that change no verdict; containers that have ended: all their probes count as failed",
         source=f"{PROBES}#startup-probe; pkg/kubelet/prober/worker.go (doProbe)",
-        not_kept_under={"kubelet-restart": "a new kubelet takes over from the status that a container has started"},
+        not_kept_under={
+            "former instance": "it counts as started until the startup probe's next turn (since Kubernetes 1.35; "
+            "kubernetes/kubernetes issue 141155)",
+            "kubelet-restart": "a new kubelet takes over from the status that a container has started",
+        },
     )
 
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._inherited: dict[Place, int] = {}
+
+    def row(self, row: Row, number: int) -> None:
+        if row.event == "Started":
+            place = row.detail.get("uid", ""), row.detail.get("container", "")
+            pod = self.world.find("Pod", row.namespace, row.name)
+            if pod is not None and pod.uid == place[0] and _is_started(pod, place[1]):
+                self._inherited[place] = row.t
+            else:
+                self._inherited.pop(place, None)
+        super().row(row, number)
+
     def verdict_given(self, pod: Pod, name: str, row: Row, number: int) -> None:
-        spec = container_of(pod, name)
+        spec, place = container_of(pod, name), (pod.uid, name)
         if spec is None or spec.startup_probe is None or row.detail["probe"] == "startup":
             return
-        if row.detail["passes"] in (None, INITIAL.get(row.detail["probe"])):
+        if row.detail["passes"] in (None, INITIAL.get(row.detail["probe"])) or place not in self.world.processes:
             return
         self.exercised += 1
         if self.verdict.get((pod.uid, name, "startup")) is not True:
             problem = f"the {row.detail['probe']} probe of {name} spoke before the startup probe"
-            self.violated(pod.name, problem, number, node=pod.spec.node_name)
+            inherits = self._inherits(place, spec.startup_probe.period_seconds * SECOND)
+            self.violated(pod.name, problem, number, "former instance" if inherits else None, pod.spec.node_name)
+
+    def _inherits(self, place: Place, period_ns: int) -> bool:
+        """Tell whether a container was taken for started when it began, and its startup probe has had no turn since."""
+        since = self._inherited.get(place)
+        asked = (*place, "startup") in self.verdict
+        return since is not None and not asked and self.world.recently(since, period_ns + LAG)
+
+
+def _is_started(pod: Pod, container: str) -> bool:
+    """Tell whether a pod's status says that a container has started, whichever instance that was."""
+    return any(s.name == container and s.started for s in pod.status.container_statuses)
 
 
 class ReadyNeedsProbe(Verdicts):
@@ -153,7 +183,10 @@ class LivenessKills(Verdicts):
         checks="that such a container stops within its grace period, or the pod is gone",
         does_not_check="the back-off before its restart",
         source=f"{PROBES}#liveness-probe; pkg/kubelet/kuberuntime/kuberuntime_manager.go (computePodActions)",
-        not_kept_under={"kubelet-restart": "a new kubelet asks anew"},
+        not_kept_under={
+            "kubelet-restart": "a new kubelet asks anew",
+            "runtime-outage": "nobody can stop a container",
+        },
     )
 
     def __init__(self, world: World) -> None:

@@ -50,12 +50,28 @@ def guarantees_list(guarantees: Iterable[Guarantee] = tuple(GUARANTEES.values())
     return table
 
 
+def guarantee_view(guarantee: Guarantee) -> RenderableType:
+    """Return all that there is to know about one guarantee."""
+    head = Text(f"{guarantee.name}  ", "bold").append(guarantee.kind, "not bold dim")
+    lines = [head, Text(guarantee.promise), *(Text(f"  {what}: {text}") for what, text in _particulars(guarantee))]
+    lines += [Text(f"  not kept under {word}: {why}") for word, why in guarantee.not_kept_under.items()]
+    return Group(*lines)
+
+
+def _particulars(guarantee: Guarantee) -> tuple[tuple[str, str], ...]:
+    return (
+        ("checked", guarantee.checks),
+        ("not checked", guarantee.does_not_check),
+        ("source", guarantee.source),
+    )
+
+
 def guarantees_markdown() -> str:
     """Return the list as Markdown; docs/guarantees.md ends with it (tools/guarantees.py writes it)."""
     parts = []
     for g in GUARANTEES.values():
         lines = [f"### {g.name}", "", f"{g.promise} ({g.kind})", ""]
-        lines += [f"* Checked: {g.checks}.", f"* Not checked: {g.does_not_check}.", f"* Source: {g.source}"]
+        lines += [f"* {what.capitalize()}: {text}." for what, text in _particulars(g)]
         lines += [f"* Not kept under **{word}**: {why}." for word, why in g.not_kept_under.items()]
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"

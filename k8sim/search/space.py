@@ -25,6 +25,11 @@ BROKEN_IMAGES: Final = (
 GAPS: Final = (500_000_000, 3 * SECOND, 20 * SECOND, 90 * SECOND, 7 * MINUTE)
 DURATIONS: Final = (20 * SECOND, 2 * MINUTE, 10 * MINUTE, None)
 
+PASSING: Final = (20 * SECOND, 3 * MINUTE)
+"""How long what a cluster stands on may be out of order."""
+NOTICES: Final = (30 * SECOND, 2 * MINUTE)
+"""How long before it takes a machine away a cloud says so (GCP, AWS)."""
+
 
 class Chooser:
     """A source of choices; the same seed and label give the same ones."""
@@ -105,6 +110,7 @@ class Space:
             self._pods()
         self.kinds["controller-manager-restart"] = lambda c: _fault("controller-manager-restart", {})
         self.kinds["apiserver-outage"] = lambda c: _fault("apiserver-outage", {"for": c.of(DURATIONS[:3])})
+        self._surroundings()
 
     def _workloads(self) -> None:
         def rollout(verb: str) -> Maker:
@@ -169,6 +175,23 @@ class Space:
         self.kinds["hang"] = on_pod("hang")
         self.kinds["oom-kill"] = lambda c: _fault("oom-kill", {"pod": c.of(self.pods)})
         self.kinds["container-exit"] = lambda c: _container_exit(c, self.targets)
+
+    def _surroundings(self) -> None:
+        """Add faults of what the cluster stands on: registries, storage systems, the machines' resources."""
+
+        def passing(name: str, **options: Any) -> Maker:
+            return lambda c: _fault(name, {**{what: c.of(o) for what, o in options.items()}, "for": c.of(PASSING)})
+
+        for name in ("registry-outage", "storage-outage", "disk-slow"):
+            self.kinds[name] = passing(name)
+        if self.nodes:
+            for name in ("node-shutdown", "node-slow", "memory-pressure", "disk-pressure"):
+                self.kinds[name] = passing(name, node=self.nodes)
+            self.kinds["spot-reclaim"] = lambda c: _fault(
+                "spot-reclaim", {"node": c.of(self.nodes), "notice": c.of(NOTICES)}
+            )
+        if self.claims:
+            self.kinds["disk-loss"] = lambda c: _fault("disk-loss", {"claim": c.of(self.claims)})
 
     def reactions(self, pod: str, chooser: Chooser) -> list[Step]:
         """Return what somebody might do about a pod in trouble."""

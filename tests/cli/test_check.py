@@ -11,6 +11,14 @@ def test_guarantees_are_listed(k8sim: Run) -> None:
     assert "unique-identity" in done.stdout
 
 
+def test_all_about_a_guarantee_is_shown(k8sim: Run) -> None:
+    done = k8sim("guarantees", "one-writer")
+    assert done.exit_code == 0, done.output
+    assert "forced detach" in done.stdout
+    assert "kubernetes.io/docs/concepts/storage/persistent-volumes#access-modes" in done.stdout
+    assert k8sim("guarantees", "one-reader").exit_code == 2
+
+
 def test_a_run_can_be_checked(k8sim: Run, tmp_path: Path) -> None:
     path = tmp_path / "small.yaml"
     path.write_text(SCENARIO)

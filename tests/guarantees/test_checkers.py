@@ -714,3 +714,44 @@ def test_a_hook_has_less_time_where_a_probe_has_failed(failed: bool, found: bool
         story.container("p", "Probe", "p", probe="liveness", passes=False)
     story.container("p", "HookBegan", "p", hook="preStop").wait(3 * SECOND).container("p", "SIGTERM", "p")
     assert ("prestop-before-sigterm" in story.found()) is found
+
+
+def restarted(started: bool = True, asked: bool = False, after: int = 3 * SECOND, runs: bool = True) -> Story:
+    """A container with a startup probe (every 10 s) is followed by another instance, whose liveness probe fails."""
+    known = pod("p", "p", owner=False, spec=STARTUP)
+    known["status"]["containerStatuses"] = [{"name": "app", "started": started, "state": {"running": {}}}]
+    story = Story().put(known).container("p", "Started", "p").container("p", "Probe", "p", probe="startup", passes=True)
+    story.wait(MINUTE).container("p", "Exited", "p", code=0).container("p", "Started", "p", restart=1)
+    if asked:
+        story.container("p", "Probe", "p", probe="startup", passes=None)
+    story.wait(after)
+    if not runs:
+        story.container("p", "Exited", "p", code=1)
+    return story.container("p", "Probe", "p", probe="liveness", passes=False)
+
+
+def test_a_container_counts_as_started_where_its_former_instance_had() -> None:
+    assert restarted().found()["liveness-after-startup"] == "former instance"
+
+
+@pytest.mark.parametrize(
+    "story",
+    [restarted(started=False), restarted(asked=True), restarted(after=20 * SECOND)],
+    ids=["the end of the former one was seen", "the startup probe had its turn", "it should have had its turn"],
+)
+def test_a_startup_gate_that_nothing_holds_open_is_closed(story: Story) -> None:
+    assert story.found()["liveness-after-startup"] == "violated"
+
+
+def test_probes_of_a_container_that_has_ended_count_as_failed() -> None:
+    assert "liveness-after-startup" not in restarted(started=False, runs=False).found()
+
+
+@pytest.mark.parametrize(
+    ("evicted", "ago", "verdict"), [(False, SECOND, ""), (False, MINUTE, "violated"), (True, SECOND, "violated")]
+)
+def test_a_budget_does_not_know_yet_of_a_delete_but_of_an_eviction(evicted: bool, ago: int, verdict: str) -> None:
+    story = Story().put(budget(1, 1)).put(pod("web-0", ready=True)).put(pod("web-1", ready=True)).wait(MINUTE)
+    story.put(pod("web-1", ready=True, deleting=True, evicted=evicted)).wait(ago)
+    story.put(pod("web-0", ready=True, deleting=True, evicted=True))
+    assert story.found().get("budget-honoured", "") == verdict

@@ -5,7 +5,6 @@ Everything is a function of a number, so that a failure is replayed by that numb
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -66,33 +65,9 @@ def draw(number: int) -> Drawn:
 
 def _history(choose: Chooser, scenario: Scenario) -> list[Step]:
     space = Space(scenario)
-    makers = [*space.kinds.values(), *_further_faults(space)]
+    makers = list(space.kinds.values())
     times = sorted(choose.below(HISTORY) * SECOND for _ in range(1 + choose.below(4)))
     return [moved(choose.of(makers)(choose), at) for at in times]
-
-
-def _further_faults(space: Space) -> list[Callable[[Chooser], Step]]:
-    """Return makers of the faults that the search does not draw."""
-
-    def fault(name: str, for_ns: tuple[int, ...] = (), **options: list[Any]) -> Callable[[Chooser], Step]:
-        def make(choose: Chooser) -> Step:
-            arguments = {key: choose.of(values) for key, values in options.items()}
-            lasts = {"for": choose.of(for_ns)} if for_ns else {}
-            return Step(0, "fault", name=name, arguments={**arguments, **lasts})
-
-        return make
-
-    lasts = (20 * SECOND, 3 * MINUTE)
-    makers = [fault("registry-outage", lasts), fault("storage-outage", lasts), fault("disk-slow", lasts)]
-    if space.nodes:
-        makers += [
-            fault(name, lasts, node=space.nodes)
-            for name in ("node-shutdown", "node-slow", "memory-pressure", "disk-pressure")
-        ]
-        makers.append(fault("spot-reclaim", node=space.nodes, notice=[30 * SECOND, 2 * MINUTE]))
-    if space.claims:
-        makers.append(fault("disk-loss", claim=space.claims))
-    return makers
 
 
 # ---- manifests ------------------------------------------------------------------------------------------------------

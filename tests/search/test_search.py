@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from k8sim.cluster import Cluster
+from k8sim.faults.catalogue import FAULTS
 from k8sim.guarantees import check
 from k8sim.scenario import load, loads
 from k8sim.search import Space, scenario_file, search, timeline_lines, why
@@ -56,6 +57,15 @@ def test_members_and_clients_can_be_cut_off_where_there_are_some() -> None:
     traffic = "duration: 10m\n  traffic: [{name: users, to: db, rate: 5/s}]"
     clients = loads((CASES / "database.yaml").read_text().replace("duration: 10m", traffic))
     assert "node-isolation" in Space(clients).kinds
+
+
+def test_all_faults_are_tried_but_those_that_others_stand_for() -> None:
+    """A node that is out of memory kills a container (oom-kill); a slow answer is a failed one (unready, hang).
+
+    A node without a runtime is not ready, and its containers go on: so they do when it is cut off (node-partition).
+    """
+    kinds = set(Space(load(CASES / "sentinel.yaml")).kinds)
+    assert set(FAULTS) - kinds == {"node-oom", "slow-answers", "runtime-outage"}
 
 
 def test_a_search_is_the_same_each_time() -> None:
