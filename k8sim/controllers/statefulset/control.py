@@ -93,6 +93,36 @@ class Plan:
     waiting: str = ""
 
 
+class Decision(NamedTuple):
+    """A plan, and what it was made of."""
+
+    sts: StatefulSet
+    replicas: Replicas
+    filings: int
+    current: ControllerRevision
+    update: ControllerRevision
+    plan: Plan
+
+    def still_holds(
+        self, sts: StatefulSet, replicas: Replicas, current: ControllerRevision, update: ControllerRevision
+    ) -> bool:
+        """Tell whether the same would be decided now, which is to do nothing: most syncs see what the last one saw."""
+        old = self.sts
+        return (
+            not self.plan.batches
+            and self.replicas is replicas
+            and self.filings == replicas.filings
+            and self.current is current
+            and self.update is update
+            and old.spec is sts.spec
+            and old.metadata.generation == sts.metadata.generation
+            and old.metadata.deletion_timestamp == sts.metadata.deletion_timestamp
+            and old.status.current_replicas == sts.status.current_replicas
+            and old.status.collision_count == sts.status.collision_count
+            and old.status.conditions == sts.status.conditions
+        )
+
+
 class Phase(NamedTuple):
     """One phase's part of the plan; ``stop`` tells that later phases have to wait."""
 
@@ -154,11 +184,10 @@ def process_replicas(
     if not is_monotonic(sts):
         return _process_replicas_in_parallel(sts, replicas, claims, current, update)
     first = replicas.unsettled.first()
-    repairs: list[Batch] = [
-        ((UpdatePod(replicas[ordinal].pod, ordinal),),)
-        for ordinal in replicas.acting
-        if first is None or ordinal < first
-    ]
+    repairs: list[Batch] = []
+    if replicas.acting:
+        settled = [ordinal for ordinal in replicas.acting if first is None or ordinal < first]
+        repairs = [((UpdatePod(replicas[ordinal].pod, ordinal),),) for ordinal in settled]
     if first is None:
         return Phase(repairs, stop=False)
     name = pod_name(sts, first)

@@ -33,7 +33,7 @@ from k8sim.controllers.ownership import (
 )
 from k8sim.controllers.retry import DEFAULT_RETRY, retry_on_conflict
 from k8sim.controllers.statefulset.claims import ClaimLookup
-from k8sim.controllers.statefulset.control import Plan, update_stateful_set
+from k8sim.controllers.statefulset.control import Decision, Plan, update_stateful_set
 from k8sim.controllers.statefulset.identity import claim_name, parent_and_ordinal
 from k8sim.controllers.statefulset.pod_control import StatefulPodControl
 from k8sim.controllers.statefulset.replicas import Replicas
@@ -60,6 +60,7 @@ class StatefulSetController(Controller):
         self.written = ConsistencyStore(self.sets, self.pods, self.claims)  # type: ignore[arg-type]
         self.views = Views(self)
         self._histories: dict[str, History] = {}
+        self._decisions: dict[str, Decision] = {}
         self._waiting: dict[str, str] = {}
         self._gone: dict[Key, list[str]] = {}
         self.sets.add_handler(self._set_changed)
@@ -159,12 +160,18 @@ class StatefulSetController(Controller):
         self.views.forget(uid)
         self.written.clear(uid)
         self._histories.pop(uid, None)
+        self._decisions.pop(uid, None)
         self._waiting.pop(uid, None)
 
     def _decide(
         self, sts: StatefulSet, current: ControllerRevision, update: ControllerRevision, collisions: int, client: Client
     ) -> Plan:
+        uid = sts.metadata.uid
         replicas = self.views.of(sts, update.metadata.name)
+        replicas.advance(self.clock.now)
+        last = self._decisions.get(uid)
+        if last is not None and last.still_holds(sts, replicas, current, update):
+            return last.plan
         plan = update_stateful_set(
             sts,
             replicas,
@@ -175,6 +182,7 @@ class StatefulSetController(Controller):
             self.clock.now,
             self.sim.enabled("MaxUnavailableStatefulSet"),
         )
+        self._decisions[uid] = Decision(sts, replicas, replicas.filings, current, update, plan)
         if plan.waiting != self._waiting.get(sts.metadata.uid, ""):
             self._waiting[sts.uid] = plan.waiting
             if plan.waiting:
@@ -187,25 +195,31 @@ class StatefulSetController(Controller):
         self, sts: StatefulSet, plan: Plan, client: Client, errors: list[ApiError]
     ) -> Generator[Event, Any, StatefulSetStatus]:
         """Apply a plan batch by batch, then write the status, even if a batch failed."""
-        control = StatefulPodControl(
-            client,
-            sts,
-            self.claim_lookup(sts),
-            lambda name: self.pods.get(sts.namespace, name),
-            lambda obj: self.written.wrote(sts.uid, obj),
-        )
-        for batch in plan.batches:
-            failed = yield from concurrently(self.clock, [control.run(lane) for lane in batch])
-            if failed:
-                errors += failed
-                break
-        status = status_to_write(sts, plan.status, control.deleted_for_update)
+        deleted_for_update = 0
+        if plan.batches:
+            control = self._pod_control(sts, client)
+            for batch in plan.batches:
+                failed = yield from concurrently(self.clock, [control.run(lane) for lane in batch])
+                if failed:
+                    errors += failed
+                    break
+            deleted_for_update = control.deleted_for_update
+        status = status_to_write(sts, plan.status, deleted_for_update)
         if inconsistent_status(sts, status):
             try:
                 yield from self._update_status(sts, status, client)
             except ApiError as error:
                 errors.append(error)
         return status
+
+    def _pod_control(self, sts: StatefulSet, client: Client) -> StatefulPodControl:
+        return StatefulPodControl(
+            client,
+            sts,
+            self.claim_lookup(sts),
+            lambda name: self.pods.get(sts.namespace, name),
+            lambda obj: self.written.wrote(sts.uid, obj),
+        )
 
     def _update_status(
         self, sts: StatefulSet, status: StatefulSetStatus, client: Client

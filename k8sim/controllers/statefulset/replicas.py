@@ -124,6 +124,8 @@ class Replicas:
         Ordinals in range whose pod needs a request: it has ended, lacks claims, or does not match its identity.
     unavailable, outdated
         Ordinals in range (the latter without those that are being deleted).
+    filings
+        How often something was filed: while it stays the same, so do all answers.
     condemned, condemned_alive, condemned_unavailable, condemned_claims
         Ordinals out of range: all; not being deleted; unavailable; with claims to be given another owner.
     """
@@ -143,6 +145,7 @@ class Replicas:
         self._alive: Counter[str] = Counter()
         self._by_ordinal: dict[int, Replica] = {}
         self._maturing: list[tuple[int, int]] = []
+        self.filings = 0
         self.empty = Ordinals(self.range)
         self.unsettled = Ordinals(self.range)
         self.unavailable = Ordinals(self.range)
@@ -201,6 +204,8 @@ class Replicas:
     def advance(self, now_ns: int) -> None:
         """Let time pass: Ready pods become available after minReadySeconds."""
         self.now_ns = now_ns
+        if not self._maturing:
+            return
         while (due := self.next_available_ns()) is not None and due <= now_ns:
             _, ordinal = heappop(self._maturing)
             replica = self._by_ordinal[ordinal]
@@ -222,6 +227,7 @@ class Replicas:
 
     def claims_changed(self, ordinal: int) -> None:
         """Look at the claims of an ordinal again."""
+        self.filings += 1  # whether a pod can be made depends on the claims of its predecessor
         replica = self._by_ordinal.get(ordinal)
         if replica is not None:
             self.put(replica.pod)
@@ -238,6 +244,7 @@ class Replicas:
                 ordinals.add(ordinal)
 
     def _file(self, replica: Replica) -> None:
+        self.filings += 1
         ordinal = replica.ordinal
         self._by_ordinal[ordinal] = replica
         due = replica.available_ns
@@ -264,6 +271,7 @@ class Replicas:
                 self.condemned_claims.add(ordinal)
 
     def _unfile(self, replica: Replica) -> None:
+        self.filings += 1
         ordinal = replica.ordinal
         del self._by_ordinal[ordinal]
         self._count(replica, -1)
