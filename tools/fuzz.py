@@ -11,19 +11,15 @@ from __future__ import annotations
 
 import argparse
 import resource
-import signal
 import sys
 import tempfile
 import time
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from types import FrameType
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -35,6 +31,7 @@ from k8sim.cluster import Cluster
 from k8sim.scenario import load
 from k8sim.sim.units import SECOND
 from tests.robustness.damage import damaged
+from tools.numbered import blocks, cpu_limit, in_blocks
 
 CPU_LIMIT_S = 10.0
 MEMORY_LIMIT = 2 * 2**30
@@ -62,19 +59,6 @@ class Outcome:
         self.failures += other.failures
 
 
-class Hangs(Exception):
-    """A file takes too long."""
-
-
-def _hangs(signum: int, frame: FrameType | None) -> None:
-    raise Hangs(f"more than {CPU_LIMIT_S:g} s of CPU")
-
-
-def limit_memory() -> None:
-    """Give the process its limit of memory: a file that takes more fails with MemoryError."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
-
-
 def problem_of(path: Path, run: bool) -> tuple[int, str]:
     """Return the exit code for a file, and what is wrong with how it was received ("": nothing)."""
     with warnings.catch_warnings():
@@ -96,14 +80,12 @@ def try_one(number: int, folder: Path, run: bool, outcome: Outcome) -> None:
     path = folder / f"damaged-{number}.yaml"
     path.write_text(damaged(number), "utf-8")
     began = time.process_time()
-    signal.signal(signal.SIGVTALRM, _hangs)
-    signal.setitimer(signal.ITIMER_VIRTUAL, CPU_LIMIT_S)
     try:
-        code, problem = problem_of(path, run)
+        with cpu_limit(CPU_LIMIT_S):
+            code, problem = problem_of(path, run)
     except Exception:
         code, problem = -1, traceback.format_exc()
     finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         path.unlink()
     outcome.files += 1
     outcome.codes[code] += 1
@@ -123,18 +105,6 @@ def try_block(numbers: range, run: bool) -> Outcome:
     return outcome
 
 
-def fuzz(first: int, count: int, jobs: int, run: bool) -> Iterator[Outcome]:
-    """Validate files; yield what became of them, block by block."""
-    blocks = [range(start, min(start + BLOCK, first + count)) for start in range(first, first + count, BLOCK)]
-    attempt = partial(try_block, run=run)
-    if jobs == 1:
-        limit_memory()
-        yield from map(attempt, blocks)
-        return
-    with ProcessPoolExecutor(jobs, initializer=limit_memory) as pool:
-        yield from pool.map(attempt, blocks)
-
-
 def main() -> int:
     """Fuzz, report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -144,7 +114,8 @@ def main() -> int:
     parser.add_argument("--run", action="store_true", help="also run what is accepted")
     options = parser.parse_args()
     total, began = Outcome(), time.perf_counter()
-    for outcome in fuzz(options.seed, options.count, options.jobs, options.run):
+    numbers = blocks(options.seed, options.count, BLOCK)
+    for outcome in in_blocks(partial(try_block, run=options.run), numbers, options.jobs, MEMORY_LIMIT):
         for failure in outcome.failures:
             print(failure, flush=True)
         total.add(outcome)

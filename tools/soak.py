@@ -9,17 +9,12 @@ Scenario number n is the same in every run; a failure is replayed by its number.
 from __future__ import annotations
 
 import argparse
-import resource
-import signal
 import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -27,6 +22,7 @@ from k8sim.cluster import Cluster
 from k8sim.guarantees import check
 from k8sim.search import timeline_lines
 from tests.robustness.random_scenarios import draw
+from tools.numbered import blocks, cpu_limit, in_blocks
 
 CPU_LIMIT_S = 60
 """Of one scenario: it hangs if it takes more."""
@@ -55,29 +51,15 @@ class Outcome:
         self.excused += other.excused
 
 
-class Hangs(Exception):
-    """A scenario takes too long."""
-
-
-def _hangs(signum: int, frame: FrameType | None) -> None:
-    raise Hangs(f"more than {CPU_LIMIT_S} s of CPU")
-
-
-def limit_memory() -> None:
-    """Give the process its limit of memory: a scenario that takes more fails with MemoryError."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
-
-
 def run_one(number: int, outcome: Outcome) -> None:
     """Run one scenario and check it."""
     began = time.process_time()
-    signal.signal(signal.SIGVTALRM, _hangs)
-    signal.setitimer(signal.ITIMER_VIRTUAL, CPU_LIMIT_S)
     timeline: list[str] = []
     try:
-        drawn = draw(number)
-        timeline = timeline_lines(drawn.scenario)
-        audit = check(Cluster(drawn.scenario, tie_salt=drawn.tie_salt).run())
+        with cpu_limit(CPU_LIMIT_S):
+            drawn = draw(number)
+            timeline = timeline_lines(drawn.scenario)
+            audit = check(Cluster(drawn.scenario, tie_salt=drawn.tie_salt).run())
         problems = [str(finding) for finding in audit.violations]
         for name, (_, _, exercised) in audit.verdicts().items():
             outcome.tested[name] += exercised > 0
@@ -85,8 +67,6 @@ def run_one(number: int, outcome: Outcome) -> None:
             outcome.excused[name] += 1
     except Exception:
         problems = [traceback.format_exc()]
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
     took = time.process_time() - began
     outcome.scenarios += 1
     outcome.cpu_s += took
@@ -104,22 +84,6 @@ def run_block(numbers: range) -> Outcome:
     return outcome
 
 
-def blocks(first: int, count: int) -> Iterator[range]:
-    """Divide the numbers among tasks."""
-    for start in range(first, first + count, BLOCK):
-        yield range(start, min(start + BLOCK, first + count))
-
-
-def soak(first: int, count: int, jobs: int) -> Iterator[Outcome]:
-    """Run scenarios; yield what became of them, block by block."""
-    if jobs == 1:
-        limit_memory()
-        yield from map(run_block, blocks(first, count))
-        return
-    with ProcessPoolExecutor(jobs, initializer=limit_memory) as pool:
-        yield from pool.map(run_block, blocks(first, count))
-
-
 def main() -> int:
     """Run, report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -128,7 +92,8 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     options = parser.parse_args()
     total, began = Outcome(), time.perf_counter()
-    for outcome in soak(options.seed, options.count, options.jobs):
+    numbers = blocks(options.seed, options.count, BLOCK)
+    for outcome in in_blocks(run_block, numbers, options.jobs, MEMORY_LIMIT):
         for failure in outcome.failures:
             print(failure, flush=True)
         total.add(outcome)

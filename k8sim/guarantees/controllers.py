@@ -216,8 +216,8 @@ class OrphansCollected(Checker):
             "spot-reclaim": "a pod's deletion needs its kubelet's word",
         },
     )
-    kinds = ("StatefulSet", "Deployment", "ReplicaSet", "Pod", "DaemonSet", "Job")
     _dependents = ("Pod", "PersistentVolumeClaim", "ReplicaSet", "ControllerRevision")
+    kinds = ("StatefulSet", "Deployment", "DaemonSet", "Job", *_dependents)
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
@@ -226,6 +226,7 @@ class OrphansCollected(Checker):
     def change(self, change: Change) -> None:
         if change.type == "DELETED":
             self._gone[change.new.uid] = self.world.now
+            self.exercised += change.actor == "garbagecollector"
 
     def end(self) -> None:
         for kind in self._dependents:

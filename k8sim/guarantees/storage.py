@@ -247,7 +247,8 @@ class DeleteHonoured(Checker):
         volume = change.new
         assert isinstance(volume, PersistentVolume)
         if change.type == "DELETED" or volume.status.phase != "Released":
-            self._released.pop(volume.name, None)
+            was_released = self._released.pop(volume.name, None) is not None
+            self.exercised += was_released and change.type == "DELETED"
         elif "pv.kubernetes.io/provisioned-by" in volume.metadata.annotations:
             self._released.setdefault(volume.name, self.world.now)
 

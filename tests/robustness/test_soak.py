@@ -7,13 +7,9 @@ import pytest
 from tests.robustness import random_scenarios
 from tests.robustness.random_scenarios import draw
 from tools import soak
+from tools.numbered import blocks
 
-QUICK, LONG = range(40), range(40, 140)
 BLOCK = 20
-
-
-def blocks(numbers: range) -> list[range]:
-    return [numbers[i : i + BLOCK] for i in range(0, len(numbers), BLOCK)]
 
 
 def check(numbers: range) -> None:
@@ -22,13 +18,13 @@ def check(numbers: range) -> None:
     assert not outcome.failures, "\n".join(outcome.failures)
 
 
-@pytest.mark.parametrize("numbers", blocks(QUICK), ids=str)
+@pytest.mark.parametrize("numbers", blocks(0, 40, BLOCK), ids=str)
 def test_no_guarantee_is_violated(numbers: range) -> None:
     check(numbers)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("numbers", blocks(LONG), ids=str)
+@pytest.mark.parametrize("numbers", blocks(40, 100, BLOCK), ids=str)
 def test_no_guarantee_is_violated_for_long(numbers: range) -> None:
     check(numbers)
 
