@@ -29,6 +29,7 @@ the scheduler weighs zones, then nodes, by their pods of this set alone.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Final, Literal
 
 from k8sim.sim.distributions import Distribution
@@ -58,6 +59,17 @@ LONGEST: Final = 2**61
 SERVING, STARTING, DEAD, TERMINATING, STOPPING, ABSENT, PENDING, DISKLESS = range(8)
 IDLE, DRAINING, MAINTENANCE = range(3)
 
+DRAWN_BY: Final = {
+    "zone_life": "zone", "zone_outage": "zone", "node_life": "node", "node_outage": "node", "drain_every": "drain",
+    "maintenance": "drain", "crash": "pod", "start": "pod", "catch_up": "pod", "rebuild": "pod", "stop": "pod",
+    "attach": "pod", "detach": "pod", "force_delete": "pod", "disk_life": "disk", "replace": "disk", "restore": "disk",
+}  # fmt: skip
+"""The laws of a campaign, and which entities have delays by them.
+
+Each has a new occasion to draw (`k8sim.sim.splitmix`) whenever a zone or a node fails or returns, maintenance begins or
+ends or is put off, a container crashes or starts again, a pod is gone or hangs in its termination, a disk is lost.
+"""
+
 Pinning = Literal["none", "zone", "node"]
 
 
@@ -81,6 +93,8 @@ class Campaign:
         tolerationSeconds for an unreachable node; NEVER: for ever.
     force_delete
         When an operator deletes a stuck pod by force, from its deletion.
+    rollouts_ns
+        When the set gets a new revision, as planned.
     rebuild, catch_up
         From the start of the container until it serves, with an empty disk and with its data.
     replace, restore
@@ -105,7 +119,6 @@ class Campaign:
     zone_life: Distribution | None = None
     crash: Distribution | None = None
     disk_life: Distribution | None = None
-    rollout_every: Distribution | None = None
     drain_every: Distribution | None = None
     force_delete: Distribution | None = None
     toleration_ns: int = 300 * SECOND
@@ -113,6 +126,7 @@ class Campaign:
     pinning: Pinning = "zone"
     ordered: bool = True
     max_unavailable: int = 1
+    rollouts_ns: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= self.replicas <= 16 or not 1 <= len(self.node_zone) <= 100:
@@ -121,6 +135,8 @@ class Campaign:
             raise ValueError("zones are numbered from 0")
         if self.replicas > self.per_node * len(self.node_zone):
             raise ValueError("there is no room for all pods")
+        if any(later <= earlier for earlier, later in pairwise((-1, *self.rollouts_ns))):
+            raise ValueError("rollouts are planned one after the other")
         if not 0 < self.horizon_ns <= 100 * 365 * DAY:
             raise ValueError("at most a hundred years")
 
@@ -128,6 +144,10 @@ class Campaign:
     def zones(self) -> int:
         """How many zones there are."""
         return max(self.node_zone) + 1
+
+    def entities(self, kind: str) -> int:
+        """How many zones, nodes, drains, pods or disks there are."""
+        return {"zone": self.zones, "node": len(self.node_zone), "drain": len(self.node_zone)}.get(kind, self.replicas)
 
     @property
     def quorum(self) -> int:

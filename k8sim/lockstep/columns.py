@@ -17,15 +17,17 @@ import numpy.typing as npt
 
 from k8sim.lockstep.campaign import ABSENT, FIGURES, HEARTBEAT, IDLE, MONITOR_PERIOD, NEVER, Campaign
 from k8sim.lockstep.delays import DelaysOf
-from k8sim.sim.distributions import Distribution
 from k8sim.sim.streams import uniforms
 
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
+Delay = tuple[str, Ints, Flags | None]
+"""A law of the campaign, whose delays are wanted, and to which of some timers they belong; None: to all."""
+
 _BY_ROW: Final = (
-    "timers", "zone_up", "node_up", "alive", "detected", "heartbeat", "drain", "drain_began", "there", "in_zone",
-    "state", "node", "attached", "pin", "released", "backoff", "serving_since", "data", "updated",
+    "timers", "zone_up", "node_up", "off", "died", "heartbeat", "drain", "drain_began", "there", "state", "node",
+    "attached", "pin", "released", "backoff", "serving_since", "data", "updated",
 )  # fmt: skip
 _BY_COLUMN: Final = (
     "place", "monitor", "rolling", "was_down", "serving", "waiting", "draining", "copies", "now", "down_since",
@@ -58,57 +60,67 @@ class Columns:
         c = self.c = campaign
         r, zones, nodes, pods = len(replicates), c.zones, len(c.node_zone), c.replicas
         self.width, self.place = r, np.arange(r)
-        self.rows = {"zone": zones, "node": nodes, "pod": pods, "rollout": 1}
-        self.first_node, self.first_pod = zones, zones + nodes
-        self.first_drain, self.first_disk = zones + nodes + pods, zones + 2 * nodes + pods
-        self.rollout = self.first_disk + pods
-        self.zone_of = np.array(c.node_zone)
-        self.delays = DelaysOf(seed, replicates.astype(np.int64))
-        self.timers = np.full((self.rollout + 1) * r, NEVER, dtype=np.int64)
-        self.zone_up, self.node_up, self.alive = (np.ones(n * r, dtype=bool) for n in (zones, nodes, nodes))
-        self.detected = np.full(nodes * r, NEVER, dtype=np.int64)
+        self.first_node = zones if c.zone_life is not None else 0  # of timers, only those that will ever be set
+        self.first_pod = self.first_node + (nodes if c.node_life is not None else 0)
+        self.first_drain = self.first_pod + pods
+        self.first_disk = self.first_drain + (nodes if c.drain_every is not None else 0)
+        self.rollout = self.first_disk + (pods if c.disk_life is not None else 0)
+        self.zone_of, self.rollouts_ns = np.array(c.node_zone), np.array([*c.rollouts_ns, NEVER])
+        self.delays = DelaysOf(c, seed, replicates)
+        self.timers = np.full((self.rollout + (1 if c.rollouts_ns else 0)) * r, NEVER, dtype=np.int64)
+        self.zone_up, self.node_up = np.ones(zones * r, dtype=bool), np.ones(nodes * r, dtype=bool)
+        self.off = np.zeros(nodes * r, dtype=np.int8)  # for how many reasons a node is off: itself, zone, maintenance
+        self.died = np.zeros(nodes * r, dtype=np.int64)  # when a node that is off went off
         beats = [uniforms(seed, replicates, f"node-{n}", "heartbeat", 0) for n in range(nodes)]
         self.heartbeat = (np.concatenate(beats) * HEARTBEAT).astype(np.int64)
         self.monitor = (uniforms(seed, replicates, "controller", "monitor", 0) * MONITOR_PERIOD).astype(np.int64)
         self.drain, self.drain_began = np.full(nodes * r, IDLE, dtype=np.int8), np.zeros(nodes * r, dtype=np.int64)
-        self.there = np.zeros(nodes * r, dtype=np.int64)  # pods on each node
-        self.in_zone = np.zeros(zones * r, dtype=np.int64)
+        self.there = np.zeros(nodes * r, dtype=np.int8)  # pods on each node
         self.state = np.full(pods * r, ABSENT, dtype=np.int8)
-        self.node, self.attached, self.pin = (np.full(pods * r, -1, dtype=np.int64) for _ in range(3))
-        self.released, self.backoff, self.serving_since = (np.zeros(pods * r, dtype=np.int64) for _ in range(3))
+        self.node, self.attached, self.pin = (np.full(pods * r, -1, dtype=np.int8) for _ in range(3))
+        self.released, self.serving_since = np.zeros(pods * r, dtype=np.int64), np.zeros(pods * r, dtype=np.int64)
+        self.backoff = np.zeros(pods * r, dtype=np.int8)
         self.data, self.updated = np.ones(pods * r, dtype=bool), np.ones(pods * r, dtype=bool)
         self.rolling, self.was_down = np.zeros(r, dtype=bool), np.zeros(r, dtype=bool)
-        self.serving, self.waiting, self.draining = (np.zeros(r, dtype=np.int64) for _ in range(3))
-        self.copies = np.full(r, pods, dtype=np.int64)
+        self.serving, self.waiting, self.draining = (np.zeros(r, dtype=np.int8) for _ in range(3))
+        self.copies = np.full(r, pods, dtype=np.int8)
         self.now, self.down_since = np.zeros(r, dtype=np.int64), np.zeros(r, dtype=np.int64)
         self.figures = {name: np.zeros(r, dtype=np.int64) for name in FIGURES}
         self.figures["first_loss_ns"][:] = NEVER
         self.results = {name: np.zeros(r, dtype=np.int64) for name in FIGURES}
         self.outages: list[tuple[Ints, Ints]] = []
+        self.armed: list[tuple[Ints, Ints, tuple[Delay, ...]]] = []  # timers that are set in this step by `arm`
 
     # ---- draws and timers -----------------------------------------------------------------------------------
 
-    def draw(self, law: Distribution, kind: str, purpose: str, at: Ints) -> Ints:
-        """Return the next delays of some entities of a kind."""
-        return self.delays.draw(law, kind, purpose, self.rows[kind], at)
+    def arm(self, timers: Ints, when: Ints, *delays: Delay) -> None:
+        """Set timers to a time and some delays after it, all of which are drawn together at the end of the step."""
+        self.armed.append((timers, when, delays))
 
-    def next(self, law: Distribution | None, kind: str, purpose: str, at: Ints, k: Ints) -> Ints:
-        """Return when something happens next; NEVER without a law."""
-        if law is None:
-            return np.full(len(k), NEVER, dtype=np.int64)
-        return self.now[k] + self.draw(law, kind, purpose, at)
+    def set_timers(self) -> None:
+        """Set the timers that were armed in this step."""
+        drawn = iter(self.delays.draw([(law, at) for *_, delays in self.armed for law, at, _ in delays]))
+        for timers, start, delays in self.armed:
+            when = start.copy()
+            for *_, some in delays:
+                if some is None:
+                    when += next(drawn)
+                else:
+                    when[some] += next(drawn)
+            self.timers[timers] = when
+        self.armed = []
 
-    def arm_pod(self, q: Ints, when: Ints | int) -> None:
-        """Set the timers of pods."""
-        self.timers[q + self.first_pod * self.width] = when
+    def pod_timer(self, q: Ints) -> Ints:
+        """Return the timers of pods."""
+        return q + self.first_pod * self.width
 
-    def arm_drain(self, a: Ints, when: Ints) -> None:
-        """Set the timers of nodes' maintenance."""
-        self.timers[a + self.first_drain * self.width] = when
+    def drain_timer(self, a: Ints) -> Ints:
+        """Return the timers of nodes' maintenance."""
+        return a + self.first_drain * self.width
 
     def count(self, name: str, k: Ints) -> None:
-        """Count something that happened."""
-        np.add.at(self.figures[name], k, 1)  # a column may be there more than once
+        """Count something that happened, once in each column."""
+        self.figures[name][k] += 1
 
     # ---- accounting -----------------------------------------------------------------------------------------
 

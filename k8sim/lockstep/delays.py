@@ -1,96 +1,71 @@
-"""Delays of thousands of replicates, drawn ahead: a few large draws cost less than many small ones."""
+"""Delays of thousands of replicates, drawn side by side.
+
+What a step needs is drawn in one go, for NumPy's calls cost more than what they do with a few hundred numbers.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from k8sim.lockstep.campaign import LONGEST
+from k8sim.lockstep.campaign import DRAWN_BY, LONGEST, Campaign
 from k8sim.sim.distributions import Constant, Distribution
-from k8sim.sim.streams import RoundKeys, address, round_keys, uniforms_of
+from k8sim.sim.splitmix import GOLDEN, purpose_word, starts, uniforms
 
 Ints = npt.NDArray[np.int64]
 
-AT_ONCE: Final = 4
-"""So many delays of an address are drawn together; twice as many are held at most."""
-_HELD: Final = 2 * AT_ONCE
-_BLOCK: Final = 1 << 11
-
 
 class DelaysOf:
-    """All delays of a range of replicates, by purpose. Where one is wanted is said as row * width + column."""
+    """All delays of a range of replicates. Whose is wanted is said as row * width + column."""
 
-    def __init__(self, seed: int, replicates: Ints) -> None:
-        self._keys = round_keys(seed)
-        self._replicates = replicates
-        self._rings: dict[tuple[str, str], _Ring] = {}
+    def __init__(self, campaign: Campaign, seed: int, replicates: Ints) -> None:
+        self._laws: dict[str, Distribution] = {}
+        self._constant: dict[str, int] = {}
+        for name in DRAWN_BY:
+            law = getattr(campaign, name)
+            if isinstance(law, Constant):
+                self._constant[name] = min(law.ns, LONGEST)
+            elif law is not None:
+                self._laws[name] = law
+        self._width = len(replicates)
+        rows = {kind: range(campaign.entities(kind)) for kind in dict.fromkeys(DRAWN_BY[name] for name in self._laws)}
+        self._states = {
+            kind: np.concatenate([starts(seed, replicates, f"{kind}-{i}") for i in numbers])
+            for kind, numbers in rows.items()
+        }
 
-    def draw(self, law: Distribution, kind: str, purpose: str, rows: int, at: Ints) -> Ints:
-        """Return the next delay of some entities; each is there at most once.
+    def occasion(self, kind: str, at: Ints) -> None:
+        """Begin a new occasion for some entities."""
+        states = self._states.get(kind)
+        if states is not None:
+            states[at] += np.uint64(GOLDEN)
 
-        Parameters
-        ----------
-        rows
-            How many entities of that kind there are; a single one has no number in its name.
-        """
-        if isinstance(law, Constant):
-            return np.full(len(at), min(law.ns, LONGEST), dtype=np.int64)
-        ring = self._rings.get((kind, purpose))
-        if ring is None:
-            names = [f"{kind}-{i}" for i in range(rows)] if kind != "rollout" else [kind]
-            ring = self._rings[kind, purpose] = _Ring(self._keys, law, names, purpose, self._replicates)
-        return ring.draw(at)
+    def draw(self, wanted: Sequence[tuple[str, Ints]]) -> list[Ints | int]:
+        """Return the delays by some laws of some entities, at the occasions that these have."""
+        delays: list[Ints | int] = [self._constant.get(name, 0) for name, _ in wanted]
+        families: dict[type[Distribution], list[int]] = {}
+        for place, (name, at) in enumerate(wanted):
+            if len(at) and name in self._laws:
+                families.setdefault(type(self._laws[name]), []).append(place)
+        if not families:
+            return delays
+        places = [wanted[place] for members in families.values() for place in members]
+        words = [self._states[DRAWN_BY[name]][at] + np.uint64(purpose_word(name)) for name, at in places]
+        u, end = uniforms(np.concatenate(words)), 0
+        for family, members in families.items():
+            counts = [len(wanted[place][1]) for place in members]
+            begin, end = end, end + sum(counts)
+            drawn = family.quantiles_of_several([self._laws[wanted[p][0]] for p in members], counts, u[begin:end])
+            np.minimum(drawn, LONGEST, out=drawn)
+            for place, (low, high) in zip(members, pairwise((0, *accumulate(counts))), strict=True):
+                delays[place] = drawn[low:high]
+        return delays
 
     def keep(self, columns: Ints) -> None:
         """Leave only some columns."""
-        self._replicates = self._replicates[columns]
-        for ring in self._rings.values():
-            ring.keep(columns, self._replicates)
-
-
-class _Ring:
-    """Delays of one purpose: a ring of `_HELD` for each entity in each replicate, refilled by halves."""
-
-    def __init__(self, keys: RoundKeys, law: Distribution, names: list[str], purpose: str, replicates: Ints) -> None:
-        self._keys, self._law, self._replicates = keys, law, replicates.astype(np.uint64)
-        words = np.array([address(name, purpose) for name in names], dtype=np.uint64)
-        self._h0, self._h1 = words[:, 0].copy(), words[:, 1].copy()
-        places = len(names) * len(replicates)
-        self._ring = np.empty(places * _HELD, dtype=np.int64)
-        self._made = np.zeros(places, dtype=np.int64)
-        self._left = np.zeros(places, dtype=np.int8)  # small types: these are read everywhere, again and again
-        self._end = np.zeros(places, dtype=np.int8)  # where in its ring the next delay will be put
-
-    def draw(self, at: Ints) -> Ints:
-        left = self._left[at]
-        if not left.all():
-            self._refill()
-            left = self._left[at]
-        self._left[at] = left - 1
-        delays: Ints = self._ring[at * _HELD + (self._end[at] - left) % _HELD]
-        return delays
-
-    def _refill(self) -> None:
-        """Make more of what there is little of: that will soon be wanted, too."""
-        wanted = np.flatnonzero(self._left <= AT_ONCE)
-        for first in range(0, len(wanted), _BLOCK):
-            self._make(wanted[first : first + _BLOCK])
-
-    def _make(self, at: Ints) -> None:
-        row, column = np.divmod(at, len(self._replicates))
-        made = self._made[at, None] + np.arange(AT_ONCE)
-        address = self._h0[row, None], self._h1[row, None]
-        u = uniforms_of(self._keys, self._replicates[column, None], *address, made.astype(np.uint64))
-        self._ring[at[:, None] * _HELD + made % _HELD] = np.minimum(self._law.quantiles(u), LONGEST)
-        self._made[at] += AT_ONCE
-        self._left[at] += AT_ONCE
-        self._end[at] = self._made[at] % _HELD
-
-    def keep(self, columns: Ints, replicates: Ints) -> None:
-        width = len(self._replicates)
-        for name in ("_made", "_left", "_end"):
-            setattr(self, name, getattr(self, name).reshape(-1, width).take(columns, axis=1).ravel())
-        self._ring = self._ring.reshape(-1, width, _HELD)[:, columns].ravel()
-        self._replicates = replicates.astype(np.uint64)
+        for kind, states in self._states.items():
+            self._states[kind] = states.reshape(-1, self._width).take(columns, axis=1).ravel()
+        self._width = len(columns)

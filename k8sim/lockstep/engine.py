@@ -7,6 +7,8 @@ they mean.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -36,51 +38,62 @@ from k8sim.lockstep.campaign import (
     TERMINATING,
     Campaign,
 )
-from k8sim.lockstep.columns import Columns, Flags, Ints, Outcome
+from k8sim.lockstep.columns import Columns, Delay, Flags, Ints, Outcome
 
 CHUNK: Final = 10_000
-"""Replicates stepped together: more gain little and need more memory, about 2 kB each."""
+"""Replicates stepped together: more gain little and need more memory, about 1 kB each."""
 _COMPACT: Final = 0.75
 """Columns that are done are taken out when fewer than this share is left."""
+_BLOCK: Final = 1 << 12
+_REFUSED: Final = np.iinfo(np.int16).max
+"""More than any score of a node: see `Lockstep.choose`."""
+
+_WAITS: Final = np.array([0, *(min(BACKOFF << n, BACKOFF_MAX) for n in range(7))])
+"""How long a container waits for its start after 0, 1, ... crashes."""
+
+Rows = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+PowerChange = tuple[Ints, Ints, npt.NDArray[np.int8]]
+"""Nodes, their columns, and by how much the number of reasons changes for which each is off."""
 
 
 class Lockstep(Columns):
-    """A range of replicates of a campaign, by the rules."""
+    """A range of replicates of a campaign, by the rules.
+
+    What several rules do in one step is done once for all of them, after them: nodes that lose or get power, and pods
+    that start. Each replicate has one event in a step, so nothing comes in between.
+    """
 
     # ---- machines -------------------------------------------------------------------------------------------
 
-    def zone_event(self, z: Ints, k: Ints) -> None:
+    def zone_event(self, z: Ints, k: Ints) -> PowerChange:
         at = z * self.width + k
         up = ~self.zone_up[at]
         self.zone_up[at] = up
-        for law, purpose, some in ((self.c.zone_life, "life", up), (self.c.zone_outage, "outage", ~up)):
-            self.timers[at[some]] = self.next(law, "zone", purpose, at[some], k[some])
-        for n, zone in enumerate(self.c.node_zone):
-            here = k[z == zone]
-            if len(here):
-                self.power_changed(np.full(len(here), n), here)
+        self.delays.occasion("zone", at)
+        for law, some in (("zone_life", up), ("zone_outage", ~up)):
+            self.arm(at[some], self.now[k[some]], (law, at[some], None))
+        n, of = np.nonzero(self.zone_of[:, None] == z)
+        return n, k[of], power_change(up[of])
 
-    def node_event(self, n: Ints, k: Ints) -> None:
+    def node_event(self, n: Ints, k: Ints) -> PowerChange:
         a = n * self.width + k
         up = ~self.node_up[a]
         self.node_up[a] = up
+        self.delays.occasion("node", a)
         timer = a + self.first_node * self.width
-        for law, purpose, some in ((self.c.node_life, "life", up), (self.c.node_outage, "outage", ~up)):
-            self.timers[timer[some]] = self.next(law, "node", purpose, a[some], k[some])
-        self.power_changed(n, k)
+        for law, some in (("node_life", up), ("node_outage", ~up)):
+            self.arm(timer[some], self.now[k[some]], (law, a[some], None))
+        return n, k, power_change(up)
 
-    def power_changed(self, n: Ints, k: Ints) -> None:
+    def power_changed(self, changes: list[PowerChange]) -> None:
+        n, k, by = (np.concatenate(parts) for parts in zip(*changes, strict=True))
         a = n * self.width + k
-        powered = self.zone_up[self.zone_of[n] * self.width + k]
-        alive = self.node_up[a] & powered & (self.drain[a] != MAINTENANCE)
-        changed = np.flatnonzero(alive != self.alive[a])
-        if not len(changed):
-            return
-        n, k, a, alive = n[changed], k[changed], a[changed], alive[changed]
-        self.alive[a] = alive
-        self.detected[a[alive]] = NEVER
-        self.detected[a[~alive]] = self.noticed(a[~alive], k[~alive])
-        busy = np.flatnonzero(self.there[a])
+        reasons = self.off[a] + by
+        self.off[a] = reasons
+        changed = np.flatnonzero((reasons == 0) | ((reasons == 1) & (by == 1)))
+        n, k, a, alive = n[changed], k[changed], a[changed], reasons[changed] == 0
+        self.died[a] = self.now[k]
+        busy = np.flatnonzero(self.there[a] > 0)
         if not len(busy):
             return
         n, k, alive = n[busy], k[busy], alive[busy]
@@ -92,15 +105,15 @@ class Lockstep(Columns):
         self.nodes_returned(q[alive], k[alive], state[alive])
 
     def noticed(self, a: Ints, k: Ints) -> Ints:
-        """Return when the control plane will have noticed that nodes are down since now."""
-        now = self.now[k]
-        stale: Ints = now - (now - self.heartbeat[a]) % HEARTBEAT + MONITOR_GRACE
+        """Return when the control plane will have noticed that nodes are down."""
+        died = self.died[a]
+        stale: Ints = died - (died - self.heartbeat[a]) % HEARTBEAT + MONITOR_GRACE
         return stale + (self.monitor[k] - stale) % MONITOR_PERIOD
 
     def nodes_died(self, q: Ints, k: Ints, state: npt.NDArray[np.int8]) -> None:
         ran, stopped = (state == SERVING) | (state == STARTING), state == STOPPING
         if ran.any():
-            np.subtract.at(self.serving, k[state == SERVING], 1)
+            np.subtract.at(self.serving, k[state == SERVING], 1)  # a column may be there more than once
             self.dead(q[ran], k[ran])
         if stopped.any():
             self.terminating(q[stopped], k[stopped])
@@ -108,11 +121,12 @@ class Lockstep(Columns):
     def nodes_returned(self, q: Ints, k: Ints, state: npt.NDArray[np.int8]) -> None:
         starts, confirmed = state == DEAD, state == TERMINATING
         if starts.any():
-            self.count("resumed", k[starts])
-            self.start(q[starts], k[starts], 0)
+            np.add.at(self.figures["resumed"], k[starts], 1)  # a column may be there more than once
+            self.delays.occasion("pod", q[starts])
+            self.start(q[starts], self.now[k[starts]])
         if confirmed.any():
             self.state[q[confirmed]] = STOPPING
-            self.arm_pod(q[confirmed], self.now[k[confirmed]] + CLEANUP)
+            self.timers[self.pod_timer(q[confirmed])] = self.now[k[confirmed]] + CLEANUP
 
     # ---- pods -----------------------------------------------------------------------------------------------
 
@@ -131,10 +145,12 @@ class Lockstep(Columns):
     def serves(self, q: Ints, k: Ints) -> None:
         self.state[q] = SERVING
         self.serving[k] += 1
-        self.copies[k] += ~self.data[q]
-        self.data[q] = True
+        if self.c.disk_life is not None:
+            self.copies[k] += ~self.data[q]
+            self.data[q] = True
         self.serving_since[q] = self.now[k]
-        self.arm_pod(q, self.next(self.c.crash, "pod", "crash", q, k))
+        if self.c.crash is not None:
+            self.arm(self.pod_timer(q), self.now[k], ("crash", q, None))
 
     def evicted(self, q: Ints, k: Ints) -> None:
         self.count("evicted", k)
@@ -151,48 +167,47 @@ class Lockstep(Columns):
     def crash(self, q: Ints, k: Ints) -> None:
         self.count("crashes", k)
         self.serving[k] -= 1
+        self.delays.occasion("pod", q)
         calm = self.now[k] - self.serving_since[q] >= BACKOFF_RESET
         backoff = np.where(calm, 0, self.backoff[q])
-        wait = np.where(backoff > 0, np.minimum(BACKOFF << np.maximum(backoff - 1, 0), BACKOFF_MAX), 0)
         self.backoff[q] = np.minimum(backoff + 1, 7)
-        self.start(q, k, wait)
+        self.start(q, self.now[k] + _WAITS[backoff])
 
-    def start(self, q: Ints, k: Ints, delay: Ints | int) -> None:
+    def start(self, q: Ints, when: Ints, *delays: Delay) -> None:
         self.state[q] = STARTING
-        delay = delay + self.draw(self.c.start, "pod", "start", q)
         whole = self.data[q]
-        if whole.all():
-            delay += self.draw(self.c.catch_up, "pod", "catch up", q)
-        else:
-            delay[whole] += self.draw(self.c.catch_up, "pod", "catch up", q[whole])
-            delay[~whole] += self.draw(self.c.rebuild, "pod", "rebuild", q[~whole])
-        self.arm_pod(q, self.now[k] + delay)
+        data: tuple[Delay, ...] = (("catch_up", q, None),)
+        if not whole.all():
+            data = ("catch_up", q[whole], whole), ("rebuild", q[~whole], ~whole)
+        self.arm(self.pod_timer(q), when, ("start", q, None), *data, *delays)
 
     def dead(self, q: Ints, k: Ints) -> None:
         self.state[q] = DEAD
-        evicted = self.detected[self.node[q] * self.width + k] + self.c.toleration_ns
-        self.arm_pod(q, np.minimum(evicted, NEVER))
+        evicted = self.noticed(self.node[q] * np.int64(self.width) + k, k) + self.c.toleration_ns
+        self.timers[self.pod_timer(q)] = np.minimum(evicted, NEVER)
 
     def terminating(self, q: Ints, k: Ints) -> None:
         self.state[q] = TERMINATING
-        self.arm_pod(q, self.next(self.c.force_delete, "pod", "force", q, k))
+        self.delays.occasion("pod", q)
+        if self.c.force_delete is None:
+            self.timers[self.pod_timer(q)] = NEVER
+        else:
+            self.arm(self.pod_timer(q), self.now[k], ("force_delete", q, None))
 
     def stop(self, q: Ints, k: Ints) -> None:
         self.serving[k] -= self.state[q] == SERVING
         self.state[q] = STOPPING
-        self.arm_pod(q, self.now[k] + self.draw(self.c.stop, "pod", "stop", q))
+        self.arm(self.pod_timer(q), self.now[k], ("stop", q, None))
 
     def gone(self, q: Ints, k: Ints) -> None:
         self.state[q] = ABSENT
+        self.delays.occasion("pod", q)
         self.waiting[k] += 1
-        n = self.node[q]
-        self.there[n * self.width + k] -= 1
-        self.in_zone[self.zone_of[n] * self.width + k] -= 1
+        self.there[self.node[q] * np.int64(self.width) + k] -= 1
         self.node[q] = -1
         self.released[q] = self.now[k] + FORCE_DETACH
         self.backoff[q] = 0
         self.count("replaced", k)
-        self.arm_pod(q, NEVER)
 
     # ---- the controller and the scheduler, after every event ------------------------------------------------
 
@@ -205,134 +220,131 @@ class Lockstep(Columns):
             self.roll(rolling)
 
     def place_waiting(self, k: Ints) -> None:
-        lower = np.ones(len(k), dtype=bool)  # all lower ordinals serve
-        for p in range(self.c.replicas):
-            q = p * self.width + k
-            state = self.state[q]
-            wanted = (state == ABSENT) & lower if self.c.ordered else state == ABSENT
-            wanted |= state == PENDING
-            if wanted.any():
-                self.state[q[wanted]] = PENDING
-                self.place_pod(q[wanted], k[wanted])
-            lower &= state == SERVING
+        state = self.state.reshape(-1, self.width).take(k, axis=1)
+        wanted = state == ABSENT
+        if self.c.ordered:  # all lower ordinals serve
+            wanted[1:] &= np.logical_and.accumulate(state == SERVING)[:-1]
+        wanted |= state == PENDING
+        columns, pods = np.nonzero(wanted.T)
+        k = k[columns]
+        q = pods * self.width + k
+        self.state[q] = PENDING
+        for turn in turns(k):
+            self.place_pods(q[turn], k[turn])
 
-    def place_pod(self, q: Ints, k: Ints) -> None:
+    def place_pods(self, q: Ints, k: Ints) -> None:
         n = self.choose(q, k)
         taken = n >= 0
         q, k, n = q[taken], k[taken], n[taken]
-        if not len(k):
-            return
         self.take_place(q, k, n)
         self.waiting[k] -= 1
-        alive = self.alive[n * self.width + k]
+        alive = self.off[n * self.width + k] == 0
         if not alive.all():
             self.dead(q[~alive], k[~alive])
             q, k, n = q[alive], k[alive], n[alive]
-            if not len(k):
-                return
-        self.start(q, k, self.volume_follows(q, k, n))
+        if len(k):
+            self.volume_follows(q, k, n)
 
     def take_place(self, q: Ints, k: Ints, n: Ints) -> None:
         """Put pods on nodes, which binds their volumes if nothing has yet."""
         self.node[q] = n
-        zone = self.zone_of[n]
         self.there[n * self.width + k] += 1
-        self.in_zone[zone * self.width + k] += 1
         if self.c.pinning != "none":
             pin = self.pin[q]
-            self.pin[q] = np.where(pin < 0, n if self.c.pinning == "node" else zone, pin)
+            self.pin[q] = np.where(pin < 0, n if self.c.pinning == "node" else self.zone_of[n], pin)
 
-    def volume_follows(self, q: Ints, k: Ints, n: Ints) -> Ints:
-        """Return how long it takes until volumes are where their pods are."""
-        old, delay = self.attached[q], np.zeros(len(k), dtype=np.int64)
+    def volume_follows(self, q: Ints, k: Ints, n: Ints) -> None:
+        """Start pods as soon as their volumes are where they are."""
+        old, now = self.attached[q], self.now[k]
         moves = old != n
-        if moves.any():
-            known = moves & (old >= 0)
-            there = self.alive[np.maximum(old, 0) * self.width + k]
-            detached, forced = known & there, known & ~there
-            if detached.any():
-                delay[detached] += self.draw(self.c.detach, "pod", "detach", q[detached])
-            delay[forced] += np.maximum(self.released[q[forced]] - self.now[k[forced]], 0)
-            delay[moves] += self.draw(self.c.attach, "pod", "attach", q[moves])
-            self.attached[q] = n
-        return delay
+        known = moves & (old >= 0)
+        there = self.off[np.maximum(old, 0) * np.int64(self.width) + k] == 0
+        detached, forced = known & there, known & ~there
+        when = np.where(forced, np.maximum(self.released[q], now), now)
+        self.attached[q] = n
+        self.start(q, when, ("detach", q[detached], detached), ("attach", q[moves], moves))
 
     def choose(self, q: Ints, k: Ints) -> Ints:
         c, nodes = self.c, len(self.c.node_zone)
-        there, alive, detected, drain = (
-            rows.reshape(nodes, self.width).take(k, axis=1)
-            for rows in (self.there, self.alive, self.detected, self.drain)
+        there, off, drain = (
+            rows.reshape(nodes, self.width).take(k, axis=1) for rows in (self.there, self.off, self.drain)
         )
-        in_zone = self.in_zone.reshape(-1, self.width).take(k, axis=1)[self.zone_of]
-        refused = (~alive & (detected <= self.now[k])) | (drain != IDLE) | (there >= c.per_node)
-        number = np.arange(nodes)[:, None]
+        refused = (drain != IDLE) | (there >= c.per_node)
+        n, of = np.nonzero(off > 0)
+        known = self.noticed(n * self.width + k[of], k[of]) <= self.now[k[of]]
+        refused[n[known], of[known]] = True
         if c.pinning != "none":
             pin = self.pin[q]
-            refused |= (pin >= 0) & (pin != (number if c.pinning == "node" else self.zone_of[:, None]))
-        score = (in_zone * (c.replicas + 1) + there) * nodes + number
-        score[refused] = NEVER
+            own = (np.arange(nodes) if c.pinning == "node" else self.zone_of).astype(np.int8)
+            refused |= (pin >= 0) & (pin != own[:, None])
+        in_zone = np.array([there[self.zone_of == z].sum(axis=0, dtype=np.int16) for z in range(c.zones)])
+        score = (in_zone[self.zone_of] * (c.replicas + 1) + there) * nodes + np.arange(nodes, dtype=np.int16)[:, None]
+        score[refused] = _REFUSED
         lowest = score.min(axis=0)
-        return np.where(lowest == NEVER, -1, lowest % nodes)
+        return np.where(lowest == _REFUSED, -1, lowest % nodes).astype(np.int64)
 
     def roll(self, k: Ints) -> None:
         left = ~self.updated.reshape(-1, self.width).take(k, axis=1)
         some = left.any(axis=0)
         highest = self.c.replicas - 1 - np.argmax(left[::-1], axis=0)
-        updates, done = k[some], k[~some]
-        if len(updates):
-            q = highest[some] * self.width + updates
-            self.updated[q] = True
-            self.count("updated", updates)
-            self.stop(q, updates)
-        if len(done):
-            self.rolling[done] = False
-            again = self.next(self.c.rollout_every, "rollout", "every", done, done)
-            self.timers[done + self.rollout * self.width] = again
+        updates = k[some]
+        q = highest[some] * self.width + updates
+        self.updated[q] = True
+        self.count("updated", updates)
+        self.stop(q, updates)
+        self.rolling[k[~some]] = False
 
     def rollout_begins(self, k: Ints) -> None:
         self.rolling[k] = True
         self.updated.reshape(-1, self.width)[:, k] = False
+        self.arm_rollout(k)
+
+    def arm_rollout(self, k: Ints) -> None:
+        later = np.searchsorted(self.rollouts_ns, self.now[k], side="right")
+        self.timers[k + self.rollout * self.width] = self.rollouts_ns[later]
 
     # ---- drains ---------------------------------------------------------------------------------------------
 
-    def drain_event(self, n: Ints, k: Ints) -> None:
+    def drain_event(self, n: Ints, k: Ints) -> PowerChange:
         a = n * self.width + k
         phase = self.drain[a]
-        ends = phase == MAINTENANCE
-        if ends.any():
-            self.drain[a[ends]] = IDLE
-            self.power_changed(n[ends], k[ends])
-        put_off = (phase == IDLE) & ~self.alive[a]
-        again = ends | put_off
-        if again.any():
-            self.arm_drain(a[again], self.next(self.c.drain_every, "node", "drain", a[again], k[again]))
-        begins = (phase == IDLE) & ~put_off
+        ends, idle = np.flatnonzero(phase == MAINTENANCE), np.flatnonzero(phase == IDLE)
+        dead = self.off[a[idle]] > 0
+        again = np.concatenate([ends, idle[dead]])
+        self.drain[a[ends]] = IDLE
+        self.delays.occasion("drain", a[again])
+        self.arm(self.drain_timer(a[again]), self.now[k[again]], ("drain_every", a[again], None))
+        begins = idle[~dead]
         self.drain[a[begins]] = DRAINING
         self.draining[k[begins]] += 1
         self.drain_began[a[begins]] = self.now[k[begins]]
-        n, k, a = n[~again], k[~again], a[~again]
-        if not len(k):
-            return
-        busy = np.flatnonzero(self.there[a])
-        for p in range(self.c.replicas if len(busy) else 0):
-            self.evict(p, n[busy], k[busy])
-        empty = self.there[a] == 0
-        n, k, a = n[empty], k[empty], a[empty]
-        if len(k):
-            self.count("drained", k)
-            self.drain[a] = MAINTENANCE
-            self.draining[k] -= 1
-            self.power_changed(n, k)
-            self.arm_drain(a, self.next(self.c.maintenance, "node", "maintenance", a, k))
+        goes_on = np.concatenate([begins, np.flatnonzero(phase == DRAINING)])
+        busy = goes_on[self.there[a[goes_on]] > 0]
+        if len(busy):
+            self.evict(n[busy], k[busy])
+        down = goes_on[self.there[a[goes_on]] == 0]
+        self.maintenance_begins(a[down], k[down])
+        changed = np.concatenate([ends, down])
+        return n[changed], k[changed], np.repeat(np.array([-1, 1], dtype=np.int8), (len(ends), len(down)))
 
-    def evict(self, p: int, n: Ints, k: Ints) -> None:
-        q = p * self.width + k
+    def maintenance_begins(self, a: Ints, k: Ints) -> None:
+        self.count("drained", k)
+        self.drain[a] = MAINTENANCE
+        self.delays.occasion("drain", a)
+        self.draining[k] -= 1
+        self.arm(self.drain_timer(a), self.now[k], ("maintenance", a, None))
+
+    def evict(self, n: Ints, k: Ints) -> None:
+        columns, pods = np.nonzero((self.node.reshape(-1, self.width).take(k, axis=1) == n).T)
+        k = k[columns]
+        q = pods * self.width + k
         state = self.state[q]
-        spare = self.serving[k] - (state == SERVING)
-        runs = (state == SERVING) | (state == STARTING)
-        concerned = np.flatnonzero((self.node[q] == n) & runs & (spare >= self.c.healthy))
-        if len(concerned):
-            self.stop(q[concerned], k[concerned])
+        runs = np.flatnonzero((state == SERVING) | (state == STARTING))
+        q, k, state = q[runs], k[runs], state[runs]
+        for turn in turns(k):
+            spare = self.serving[k[turn]] - (state[turn] == SERVING)
+            some = turn[spare >= self.c.healthy]
+            self.stop(q[some], k[some])
 
     def wake_drains(self, k: Ints) -> None:
         k = k[self.draining[k] > 0]
@@ -341,12 +353,13 @@ class Lockstep(Columns):
         rows, columns = np.nonzero(self.drain.reshape(-1, self.width).take(k, axis=1) == DRAINING)
         k = k[columns]
         a, now = rows * self.width + k, self.now[k]
-        self.arm_drain(a, now + 1 + (self.drain_began[a] - now - 1) % EVICTION_RETRY)
+        self.timers[self.drain_timer(a)] = now + 1 + (self.drain_began[a] - now - 1) % EVICTION_RETRY
 
     # ---- disks ----------------------------------------------------------------------------------------------
 
     def disk_lost(self, q: Ints, k: Ints) -> None:
-        self.timers[q + self.first_disk * self.width] = self.next(self.c.disk_life, "pod", "disk", q, k)
+        self.delays.occasion("disk", q)
+        self.arm(q + self.first_disk * self.width, self.now[k], ("disk_life", q, None))
         self.copies[k] -= self.data[q]
         self.data[q] = False
         loss: Flags = self.copies[k] == 0
@@ -363,9 +376,8 @@ class Lockstep(Columns):
         self.serving[k] -= state == SERVING
         q, k, loss = q[~nowhere], k[~nowhere], loss[~nowhere]
         self.state[q] = DISKLESS
-        for law, purpose, some in ((self.c.restore, "restore", loss), (self.c.replace, "replace", ~loss)):
-            if some.any():
-                self.arm_pod(q[some], self.now[k[some]] + self.draw(law, "pod", purpose, q[some]))
+        for law, some in (("restore", loss), ("replace", ~loss)):
+            self.arm(self.pod_timer(q[some]), self.now[k[some]], (law, q[some], None))
 
     # ---- the whole ------------------------------------------------------------------------------------------
 
@@ -377,22 +389,27 @@ class Lockstep(Columns):
             n = self.choose(q, k)
             self.take_place(q, k, n)
             self.state[q], self.attached[q] = SERVING, n
-            self.arm_pod(q, self.next(c.crash, "pod", "crash", q, k))
-            self.timers[q + self.first_disk * self.width] = self.next(c.disk_life, "pod", "disk", q, k)
+            if c.crash is not None:
+                self.arm(self.pod_timer(q), self.now, ("crash", q, None))
+            if c.disk_life is not None:
+                self.arm(q + self.first_disk * self.width, self.now, ("disk_life", q, None))
         self.serving[:] = c.replicas
-        for z in range(c.zones):
+        for z in range(c.zones if c.zone_life is not None else 0):
             at = z * self.width + k
-            self.timers[at] = self.next(c.zone_life, "zone", "life", at, k)
+            self.arm(at, self.now, ("zone_life", at, None))
         for number in range(len(c.node_zone)):
             a = number * self.width + k
-            self.timers[a + self.first_node * self.width] = self.next(c.node_life, "node", "life", a, k)
-            self.arm_drain(a, self.next(c.drain_every, "node", "drain", a, k))
-        self.timers[k + self.rollout * self.width] = self.next(c.rollout_every, "rollout", "every", k, k)
+            if c.node_life is not None:
+                self.arm(a + self.first_node * self.width, self.now, ("node_life", a, None))
+            if c.drain_every is not None:
+                self.arm(self.drain_timer(a), self.now, ("drain_every", a, None))
+        if c.rollouts_ns:
+            self.timers[k + self.rollout * self.width] = c.rollouts_ns[0]
+        self.set_timers()
 
     def step(self) -> bool:
         """Handle one event of each replicate that has one left; tell whether any had."""
-        timers = self.timers.reshape(-1, self.width)
-        when = timers.min(axis=0)
+        when, row = self.next_events()
         live = when < self.c.horizon_ns
         left = int(np.count_nonzero(live))
         self.account(np.minimum(when, self.c.horizon_ns))
@@ -401,38 +418,54 @@ class Lockstep(Columns):
             if not left:
                 return False
             self.keep(np.flatnonzero(live))
-            timers, when, live = self.timers.reshape(-1, self.width), when[live], live[live]
-        hits = np.flatnonzero(timers == np.where(live, when, -1))
-        if len(hits) > left:  # of timers that end at the same time the first counts
-            _, first = np.unique(hits % self.width, return_index=True)
-            hits = np.sort(hits[first])
+            when, row, live = when[live], row[live], live[live]
+        row[~live] = len(self.timers) // self.width
         self.figures["events"] += live
         self.figures["fingerprint"] += when * live
-        self.timers[hits] = NEVER
-        self.fire(hits)
+        self.fire(row)
         self.settle(live)
+        self.set_timers()
         self.watch_quorum()
         return True
 
-    def fire(self, hits: Ints) -> None:
-        """Apply the rules of timers that have ended; they are in order, so those of one rule are together."""
-        width = self.width
-        firsts = (0, self.first_node, self.first_pod, self.first_drain, self.first_disk, self.rollout, self.rollout + 1)
-        edges = np.searchsorted(hits, np.array(firsts) * width).tolist()
+    def next_events(self) -> tuple[Ints, Rows]:
+        """Return when each column's first timer ends, and its row; of timers that end at the same time, the first row.
+
+        Timers are read in blocks that fit a processor's cache, twice each. Rows are found by numbers that fall with
+        them, of which the largest belongs to the first: a search in each column would take longer.
+        """
+        timers = self.timers.reshape(-1, self.width)
+        n = len(timers)
+        numbers = np.arange(n, 0, -1)[:, None].astype(np.uint8 if n < 256 else np.uint16)
+        when, row = np.empty(self.width, dtype=np.int64), np.empty(self.width, dtype=numbers.dtype)
+        for first in range(0, self.width, _BLOCK):
+            block = slice(first, first + _BLOCK)
+            np.minimum.reduce(timers[:, block], axis=0, out=when[block])
+            ends = timers[:, block] == when[block]
+            np.subtract(n, np.maximum.reduce(np.multiply(ends.view(np.uint8), numbers), axis=0), out=row[block])
+        return when, row
+
+    def fire(self, ends: Rows) -> None:
+        """Apply the rules of timers that have ended: of each column, the one in that row."""
+        k = np.argsort(ends, kind="stable")  # a radix sort
+        row = ends[k].astype(np.int64)
+        kinds = (0, self.first_node, self.first_pod, self.first_drain, self.first_disk, self.rollout)
+        edges = np.searchsorted(row, (*kinds, len(self.timers) // self.width)).tolist()
+        row, k = row[: edges[-1]], k[: edges[-1]]
+        self.timers[row * self.width + k] = NEVER
         zones, nodes, pods, drains, disks, rollouts = (
-            hits[low:high] - first * width for first, low, high in zip(firsts[:-1], edges[:-1], edges[1:], strict=True)
+            (row[low:high] - first, k[low:high]) for first, (low, high) in zip(kinds, pairwise(edges), strict=True)
         )
-        for rule, at in ((self.zone_event, zones), (self.node_event, nodes)):
-            if len(at):
-                rule(*np.divmod(at, width))
-        if len(pods):
-            self.pod_event(pods, pods % width)
-        if len(drains):
-            self.drain_event(*np.divmod(drains, width))
-        if len(disks):
-            self.disk_lost(disks, disks % width)
-        if len(rollouts):
-            self.rollout_begins(rollouts)
+        machines = (self.zone_event, zones), (self.node_event, nodes), (self.drain_event, drains)
+        changes = [rule(n, k) for rule, (n, k) in machines if len(k)]
+        if changes:
+            self.power_changed(changes)
+        if len(pods[0]):
+            self.pod_event(pods[0] * self.width + pods[1], pods[1])
+        if len(disks[0]):
+            self.disk_lost(disks[0] * self.width + disks[1], disks[1])
+        if len(rollouts[0]):
+            self.rollout_begins(rollouts[1])
 
     def run(self) -> Outcome:
         """Run to the horizon."""
@@ -442,6 +475,22 @@ class Lockstep(Columns):
         none = (np.empty(0, dtype=np.int64),) * 2
         lengths, places = (np.concatenate(parts) for parts in zip(none, *self.outages, strict=True))
         return Outcome(self.results, lengths, places)
+
+
+def power_change(up: Flags) -> npt.NDArray[np.int8]:
+    """Return by how much the number of reasons changes for a node to be off: something it needs went up, or down."""
+    change: npt.NDArray[np.int8] = np.int8(1) - 2 * up.view(np.int8)
+    return change
+
+
+def turns(columns: Ints) -> Iterator[Ints]:
+    """Yield places in sorted columns, each column at most once at a time: first the first of each, then the second."""
+    left = np.arange(len(columns))
+    while len(left):
+        first = np.ones(len(left), dtype=bool)
+        first[1:] = columns[left[1:]] != columns[left[:-1]]
+        yield left[first]
+        left = left[~first]
 
 
 def run_lockstep(campaign: Campaign, seed: int, replicates: Ints) -> Outcome:

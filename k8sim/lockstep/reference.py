@@ -13,6 +13,7 @@ from k8sim.lockstep.campaign import (
     DEAD,
     DISKLESS,
     DRAINING,
+    DRAWN_BY,
     EVICTION_RETRY,
     FORCE_DETACH,
     HEARTBEAT,
@@ -32,6 +33,7 @@ from k8sim.lockstep.campaign import (
 )
 from k8sim.sim.clock import Clock
 from k8sim.sim.distributions import Distribution
+from k8sim.sim.splitmix import Occasions
 from k8sim.sim.streams import Streams
 
 
@@ -51,7 +53,11 @@ class Reference:
     def __init__(self, campaign: Campaign, seed: int, replicate: int) -> None:
         c = self.c = campaign
         self.clock = Clock()
-        self.streams = Streams(seed, replicate)
+        self.occasions = {
+            kind: [Occasions(seed, replicate, f"{kind}-{i}") for i in range(c.entities(kind))]
+            for kind in dict.fromkeys(DRAWN_BY.values())
+        }
+        streams = Streams(seed, replicate)
         self.figures = Figures()
         self.branches: Counter[str] = Counter()
         self.outages_ns: list[int] = []
@@ -62,8 +68,8 @@ class Reference:
         self.timers = [NEVER] * (self.rollout + 1)
         self.zone_up, self.node_up, self.alive = [True] * zones, [True] * nodes, [True] * nodes
         self.detected = [NEVER] * nodes  # when the control plane will have noticed that a node is down
-        self.heartbeat = [int(self.streams.uniform(f"node-{n}", "heartbeat") * HEARTBEAT) for n in range(nodes)]
-        self.monitor = int(self.streams.uniform("controller", "monitor") * MONITOR_PERIOD)
+        self.heartbeat = [int(streams.uniform(f"node-{n}", "heartbeat") * HEARTBEAT) for n in range(nodes)]
+        self.monitor = int(streams.uniform("controller", "monitor") * MONITOR_PERIOD)
         self.drain, self.drain_began = [IDLE] * nodes, [0] * nodes
         self.state, self.node, self.attached = [ABSENT] * pods, [-1] * pods, [-1] * pods
         self.released = [0] * pods  # when a volume that hangs on a dead node will be detached by force
@@ -71,17 +77,21 @@ class Reference:
         self.data = [True] * pods
         self.backoff, self.serving_since = [0] * pods, [0] * pods
         self.updated = [True] * pods
-        self.rolling = False
+        self.rolling, self.rollouts = False, iter(campaign.rollouts_ns)
         self.down_since = NEVER
         self.accounted = 0
 
     # ---- draws and timers -----------------------------------------------------------------------------------
 
-    def draw(self, law: Distribution, entity: str, purpose: str) -> int:
-        return min(law.quantile(self.streams.uniform(entity, purpose)), LONGEST)
+    def occasion(self, kind: str, i: int) -> None:
+        self.occasions[kind][i].next()
 
-    def next(self, law: Distribution | None, entity: str, purpose: str) -> int:
-        return NEVER if law is None else self.clock.now + self.draw(law, entity, purpose)
+    def draw(self, law: str, i: int) -> int:
+        distribution: Distribution = getattr(self.c, law)
+        return min(distribution.quantile(self.occasions[DRAWN_BY[law]][i].uniform(law)), LONGEST)
+
+    def next(self, law: str, i: int) -> int:
+        return NEVER if getattr(self.c, law) is None else self.clock.now + self.draw(law, i)
 
     def arm(self, entity: int, when: int) -> None:
         self.timers[entity] = when
@@ -109,9 +119,10 @@ class Reference:
         elif entity < self.rollout:
             self.disk_lost(entity - self.first_disk)
         else:
-            self.take("rollout begins")
+            self.take("another rollout begins" if self.rolling else "rollout begins")
             self.rolling = True
             self.updated = [False] * self.c.replicas
+            self.arm_rollout()
         self.settle()
         self.watch_quorum()
 
@@ -150,24 +161,26 @@ class Reference:
 
     def zone_event(self, z: int) -> None:
         self.zone_up[z] = not self.zone_up[z]
+        self.occasion("zone", z)
         if self.zone_up[z]:
             self.take("zone returns")
-            self.arm(z, self.next(self.c.zone_life, f"zone-{z}", "life"))
+            self.arm(z, self.next("zone_life", z))
         else:
             self.take("zone fails")
-            self.arm(z, self.next(self.c.zone_outage, f"zone-{z}", "outage"))
+            self.arm(z, self.next("zone_outage", z))
         for n, zone in enumerate(self.c.node_zone):
             if zone == z:
                 self.power_changed(n)
 
     def node_event(self, n: int) -> None:
         self.node_up[n] = not self.node_up[n]
+        self.occasion("node", n)
         if self.node_up[n]:
             self.take("node returns")
-            self.arm(self.first_node + n, self.next(self.c.node_life, f"node-{n}", "life"))
+            self.arm(self.first_node + n, self.next("node_life", n))
         else:
             self.take("node fails")
-            self.arm(self.first_node + n, self.next(self.c.node_outage, f"node-{n}", "outage"))
+            self.arm(self.first_node + n, self.next("node_outage", n))
         self.power_changed(n)
 
     def power_changed(self, n: int) -> None:
@@ -200,6 +213,7 @@ class Reference:
         if self.state[p] == DEAD:
             self.take("pod starts again on its node")
             self.figures.resumed += 1
+            self.occasion("pod", p)
             self.start(p, 0)
         elif self.state[p] == TERMINATING:
             self.take("deleted pod is confirmed by its node")
@@ -217,7 +231,7 @@ class Reference:
             self.state[p] = SERVING
             self.data[p] = True
             self.serving_since[p] = self.clock.now
-            self.arm_pod(p, self.next(self.c.crash, f"pod-{p}", "crash"))
+            self.arm_pod(p, self.next("crash", p))
         elif state == DEAD:
             self.take("pod is evicted")
             self.figures.evicted += 1
@@ -239,6 +253,7 @@ class Reference:
     def crash(self, p: int) -> None:
         self.take("container crashes")
         self.figures.crashes += 1
+        self.occasion("pod", p)
         if self.clock.now - self.serving_since[p] >= BACKOFF_RESET:
             self.backoff[p] = 0
         wait = min(BACKOFF << (self.backoff[p] - 1), BACKOFF_MAX) if self.backoff[p] else 0
@@ -247,12 +262,12 @@ class Reference:
 
     def start(self, p: int, delay: int) -> None:
         self.state[p] = STARTING
-        delay += self.draw(self.c.start, f"pod-{p}", "start")
+        delay += self.draw("start", p)
         if self.data[p]:
-            delay += self.draw(self.c.catch_up, f"pod-{p}", "catch up")
+            delay += self.draw("catch_up", p)
         else:
             self.take("copy is rebuilt")
-            delay += self.draw(self.c.rebuild, f"pod-{p}", "rebuild")
+            delay += self.draw("rebuild", p)
         self.arm_pod(p, self.clock.now + delay)
 
     def dead(self, p: int) -> None:
@@ -261,14 +276,16 @@ class Reference:
 
     def terminating(self, p: int) -> None:
         self.state[p] = TERMINATING
-        self.arm_pod(p, self.next(self.c.force_delete, f"pod-{p}", "force"))
+        self.occasion("pod", p)
+        self.arm_pod(p, self.next("force_delete", p))
 
     def stop(self, p: int) -> None:
         self.state[p] = STOPPING
-        self.arm_pod(p, self.clock.now + self.draw(self.c.stop, f"pod-{p}", "stop"))
+        self.arm_pod(p, self.next("stop", p))
 
     def gone(self, p: int) -> None:
         self.state[p] = ABSENT
+        self.occasion("pod", p)
         self.node[p] = -1
         self.released[p] = self.clock.now + FORCE_DETACH
         self.backoff[p] = 0
@@ -305,11 +322,11 @@ class Reference:
         if old != n:
             if old >= 0 and self.alive[old]:
                 self.take("volume is detached")
-                delay += self.draw(self.c.detach, f"pod-{p}", "detach")
+                delay += self.draw("detach", p)
             elif old >= 0:
                 self.take("volume is detached by force")
                 delay += max(self.released[p] - self.clock.now, 0)
-            delay += self.draw(self.c.attach, f"pod-{p}", "attach")
+            delay += self.draw("attach", p)
         self.attached[p] = n
         self.start(p, delay)
 
@@ -340,7 +357,9 @@ class Reference:
                 return
         self.take("rollout ends")
         self.rolling = False
-        self.arm(self.rollout, self.next(self.c.rollout_every, "rollout", "every"))
+
+    def arm_rollout(self) -> None:
+        self.arm(self.rollout, next(self.rollouts, NEVER))
 
     # ---- drains ---------------------------------------------------------------------------------------------
 
@@ -348,13 +367,15 @@ class Reference:
         if self.drain[n] == MAINTENANCE:
             self.take("maintenance ends")
             self.drain[n] = IDLE
+            self.occasion("drain", n)
             self.power_changed(n)
-            self.arm(self.first_drain + n, self.next(self.c.drain_every, f"node-{n}", "drain"))
+            self.arm(self.first_drain + n, self.next("drain_every", n))
             return
         if self.drain[n] == IDLE:
             if not self.alive[n]:
                 self.take("drain of a dead node is put off")
-                self.arm(self.first_drain + n, self.next(self.c.drain_every, f"node-{n}", "drain"))
+                self.occasion("drain", n)
+                self.arm(self.first_drain + n, self.next("drain_every", n))
                 return
             self.take("drain begins")
             self.drain[n] = DRAINING
@@ -368,8 +389,9 @@ class Reference:
         self.take("maintenance begins")
         self.figures.drained += 1
         self.drain[n] = MAINTENANCE
+        self.occasion("drain", n)
         self.power_changed(n)
-        self.arm(self.first_drain + n, self.next(self.c.maintenance, f"node-{n}", "maintenance"))
+        self.arm(self.first_drain + n, self.next("maintenance", n))
 
     def evict(self, p: int) -> None:
         spare = self.serving() - (1 if self.state[p] == SERVING else 0)
@@ -390,7 +412,8 @@ class Reference:
 
     def disk_lost(self, p: int) -> None:
         self.take("disk is lost")
-        self.arm(self.first_disk + p, self.next(self.c.disk_life, f"pod-{p}", "disk"))
+        self.occasion("disk", p)
+        self.arm(self.first_disk + p, self.next("disk_life", p))
         self.data[p] = False
         loss = not any(self.data)
         if loss:
@@ -403,8 +426,7 @@ class Reference:
             self.attached[p] = self.pin[p] = -1
             return
         self.state[p] = DISKLESS
-        wait = self.draw(self.c.restore if loss else self.c.replace, f"pod-{p}", "restore" if loss else "replace")
-        self.arm_pod(p, self.clock.now + wait)
+        self.arm_pod(p, self.next("restore" if loss else "replace", p))
 
     # ---- the whole ------------------------------------------------------------------------------------------
 
@@ -417,14 +439,14 @@ class Reference:
             if c.pinning != "none":
                 self.pin[p] = n if c.pinning == "node" else c.node_zone[n]
         for z in range(c.zones):
-            self.arm(z, self.next(c.zone_life, f"zone-{z}", "life"))
+            self.arm(z, self.next("zone_life", z))
         for n in range(len(c.node_zone)):
-            self.arm(self.first_node + n, self.next(c.node_life, f"node-{n}", "life"))
-            self.arm(self.first_drain + n, self.next(c.drain_every, f"node-{n}", "drain"))
+            self.arm(self.first_node + n, self.next("node_life", n))
+            self.arm(self.first_drain + n, self.next("drain_every", n))
         for p in range(c.replicas):
-            self.arm_pod(p, self.next(c.crash, f"pod-{p}", "crash"))
-            self.arm(self.first_disk + p, self.next(c.disk_life, f"pod-{p}", "disk"))
-        self.arm(self.rollout, self.next(c.rollout_every, "rollout", "every"))
+            self.arm_pod(p, self.next("crash", p))
+            self.arm(self.first_disk + p, self.next("disk_life", p))
+        self.arm_rollout()
         self.clock.run(c.horizon_ns)
         self.account()
         if self.down_since != NEVER:

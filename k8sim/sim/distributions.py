@@ -40,6 +40,12 @@ class Distribution(ABC):
     def quantiles(self, u: Float64Array) -> Int64Array:
         """`quantile` of each number."""
 
+    @classmethod
+    def quantiles_of_several(cls, laws: Sequence[Self], counts: Sequence[int], u: Float64Array) -> Int64Array:
+        """`quantiles` of the first count of the numbers by the first law, of the next by the second, and so on."""
+        parts = np.split(u, np.cumsum(counts)[:-1])
+        return np.concatenate([law.quantiles(part) for law, part in zip(laws, parts, strict=True)])
+
     @property
     @abstractmethod
     def mean_s(self) -> float:
@@ -80,6 +86,13 @@ class Uniform(Distribution):
     def quantiles(self, u: Float64Array) -> Int64Array:
         return self.low_ns + (u * float(self.high_ns - self.low_ns)).astype(np.int64)
 
+    @classmethod
+    def quantiles_of_several(cls, laws: Sequence[Self], counts: Sequence[int], u: Float64Array) -> Int64Array:
+        low = np.array([law.low_ns for law in laws]).repeat(counts)
+        width = np.array([float(law.high_ns - law.low_ns) for law in laws]).repeat(counts)
+        quantiles: Int64Array = low + (u * width).astype(np.int64)
+        return quantiles
+
     @property
     def mean_s(self) -> float:
         return (self.low_ns + self.high_ns) / 2 / SECOND
@@ -96,6 +109,10 @@ class Exponential(Distribution):
 
     def quantiles(self, u: Float64Array) -> Int64Array:
         return _to_ns(np.log1p(-u) * -float(self.mean_ns))
+
+    @classmethod
+    def quantiles_of_several(cls, laws: Sequence[Self], counts: Sequence[int], u: Float64Array) -> Int64Array:
+        return _to_ns(np.log1p(-u) * np.array([-float(law.mean_ns) for law in laws]).repeat(counts))
 
     @property
     def mean_s(self) -> float:
@@ -129,6 +146,11 @@ class Lognormal(Distribution):
 
     def quantiles(self, u: Float64Array) -> Int64Array:
         return _exp_ns_array(self._mu + self._sigma * normal_quantiles(u))
+
+    @classmethod
+    def quantiles_of_several(cls, laws: Sequence[Self], counts: Sequence[int], u: Float64Array) -> Int64Array:
+        mu, sigma = np.array([(law._mu, law._sigma) for law in laws]).T.repeat(counts, axis=1)
+        return _exp_ns_array(mu + sigma * normal_quantiles(u))
 
     @property
     def mean_s(self) -> float:
@@ -165,6 +187,11 @@ class Weibull(Distribution):
 
     def quantiles(self, u: Float64Array) -> Int64Array:
         return _exp_ns_array(self._log_scale + np.log(-np.log1p(-u)) / self.shape)
+
+    @classmethod
+    def quantiles_of_several(cls, laws: Sequence[Self], counts: Sequence[int], u: Float64Array) -> Int64Array:
+        scale, shape = np.array([(law._log_scale, law.shape) for law in laws]).T.repeat(counts, axis=1)
+        return _exp_ns_array(scale + np.log(-np.log1p(-u)) / shape)
 
     @property
     def mean_s(self) -> float:

@@ -98,17 +98,16 @@ def normal_quantile(u: float) -> float:
 def normal_quantiles(u: Float64Array) -> Float64Array:
     """`normal_quantile` of each number."""
     q = u - 0.5
-    z = np.empty_like(q)
-    centre = np.abs(q) <= _CENTRE_HALF_WIDTH
-    q_centre = q[centre]
-    z[centre] = q_centre * _ratio(_CENTRE, 0.180625 - q_centre * q_centre)
-    outside = ~centre
-    r = np.sqrt(-np.log(np.minimum(u[outside], 1.0 - u[outside])))
-    far = r > _TAIL_SPLIT
-    z_outside = np.empty_like(r)
-    z_outside[~far] = _ratio(_TAIL, r[~far] - 1.6)
-    z_outside[far] = _ratio(_FAR_TAIL, r[far] - 5.0)
-    z[outside] = np.where(q[outside] < 0.0, -z_outside, z_outside)
+    z = _ratio(_CENTRE, 0.180625 - q * q)  # finite for all; those outside the centre are written anew
+    z *= q
+    outside = np.nonzero(np.abs(q) > _CENTRE_HALF_WIDTH)
+    u_outside = u[outside]
+    r = np.sqrt(-np.log(np.minimum(u_outside, 1.0 - u_outside)))
+    z_outside = _ratio(_TAIL, r - 1.6)
+    far = np.flatnonzero(r > _TAIL_SPLIT)
+    if len(far):
+        z_outside[far] = _ratio(_FAR_TAIL, r[far] - 5.0)
+    z[outside] = np.copysign(z_outside, q[outside])
     return z
 
 
@@ -122,7 +121,9 @@ def _ratio(polynomials: tuple[tuple[float, ...], tuple[float, ...]], r: _Number)
 
 
 def _polynomial(coefficients: tuple[float, ...], r: _Number) -> _Number:
-    value = r * coefficients[0] + coefficients[1]
+    value = r * coefficients[0]
+    value += coefficients[1]
     for coefficient in coefficients[2:]:
-        value = value * r + coefficient
+        value *= r  # in place, if it is an array
+        value += coefficient
     return value

@@ -23,7 +23,7 @@ NORMAL = Campaign(
     maintenance=Uniform(5 * MINUTE, 20 * MINUTE), replace=Exponential(HOUR), restore=Exponential(4 * HOUR),
     node_outage=Lognormal(10 * MINUTE, 5 * HOUR), zone_outage=Exponential(2 * HOUR), node_life=Exponential(30 * DAY),
     zone_life=Exponential(365 * DAY), crash=Weibull.from_mean(20 * DAY, 0.8), disk_life=Exponential(500 * DAY),
-    rollout_every=Uniform(10 * DAY, 20 * DAY), drain_every=Uniform(20 * DAY, 40 * DAY),
+    rollouts_ns=tuple(range(5 * DAY, 60 * DAY, 15 * DAY)), drain_every=Uniform(20 * DAY, 40 * DAY),
     force_delete=Exponential(2 * HOUR),
 )  # fmt: skip
 STRESSED = replace(
@@ -31,16 +31,18 @@ STRESSED = replace(
     stop=Uniform(SECOND, 600 * SECOND), attach=Uniform(SECOND, 100 * SECOND), detach=Uniform(SECOND, 100 * SECOND),
     maintenance=Uniform(5 * MINUTE, 2 * HOUR), node_outage=Lognormal(20 * MINUTE, 5 * HOUR),
     node_life=Exponential(5 * HOUR), zone_life=Exponential(3 * DAY), crash=Exponential(5 * HOUR),
-    disk_life=Exponential(10 * HOUR), rollout_every=Uniform(HOUR, 10 * HOUR), drain_every=Uniform(HOUR, 40 * HOUR),
+    disk_life=Exponential(10 * HOUR), rollouts_ns=tuple(range(HOUR, 10 * DAY, 5 * HOUR)),
+    drain_every=Uniform(HOUR, 40 * HOUR),
 )  # fmt: skip
 BRANCHES = {
-    "rollout begins", "zone returns", "zone fails", "node returns", "node fails", "pod dies with its node",
-    "pod hangs in its termination", "pod starts again on its node", "deleted pod is confirmed by its node",
-    "pod serves", "pod is evicted", "pod is deleted by force", "pod is gone", "disk is replaced", "container crashes",
-    "copy is rebuilt", "pod waits for lower ordinals", "no node takes the pod", "volume is detached",
-    "pod is placed on a node whose death is not known", "volume is detached by force", "pod is updated", "rollout ends",
-    "maintenance ends", "drain of a dead node is put off", "drain begins", "drain waits", "maintenance begins",
-    "drain evicts a pod", "the budget refuses", "disk is lost", "data are lost", "disk of a pod without a node is lost",
+    "rollout begins", "another rollout begins", "zone returns", "zone fails", "node returns", "node fails",
+    "pod dies with its node", "pod hangs in its termination", "pod starts again on its node",
+    "deleted pod is confirmed by its node", "pod serves", "pod is evicted", "pod is deleted by force", "pod is gone",
+    "disk is replaced", "container crashes", "copy is rebuilt", "pod waits for lower ordinals",
+    "no node takes the pod", "volume is detached", "pod is placed on a node whose death is not known",
+    "volume is detached by force", "pod is updated", "rollout ends", "maintenance ends",
+    "drain of a dead node is put off", "drain begins", "drain waits", "maintenance begins", "drain evicts a pod",
+    "the budget refuses", "disk is lost", "data are lost", "disk of a pod without a node is lost",
 }  # fmt: skip
 
 
@@ -90,6 +92,8 @@ def maybe(law: st.SearchStrategy[Distribution]) -> st.SearchStrategy[Distributio
 
 DELAY, OUTAGE, LIFE = laws(SECOND, 5 * MINUTE), laws(MINUTE, 4 * HOUR), laws(HOUR, 3 * DAY)
 
+PLANS = st.sets(st.integers(0, 2 * DAY), max_size=3)
+
 
 @st.composite
 def campaigns(draw: st.DrawFn) -> Campaign:
@@ -102,7 +106,7 @@ def campaigns(draw: st.DrawFn) -> Campaign:
         start=draw(DELAY), catch_up=draw(DELAY), rebuild=draw(OUTAGE), stop=draw(DELAY), attach=draw(DELAY),
         detach=draw(DELAY), maintenance=draw(OUTAGE), replace=draw(OUTAGE), restore=draw(OUTAGE),
         node_outage=draw(OUTAGE), zone_outage=draw(OUTAGE), node_life=draw(maybe(LIFE)), zone_life=draw(maybe(LIFE)),
-        crash=draw(maybe(LIFE)), disk_life=draw(maybe(LIFE)), rollout_every=draw(maybe(LIFE)),
+        crash=draw(maybe(LIFE)), disk_life=draw(maybe(LIFE)), rollouts_ns=tuple(sorted(draw(PLANS))),
         drain_every=draw(maybe(LIFE)), force_delete=draw(maybe(OUTAGE)),
         toleration_ns=draw(st.sampled_from([0, 30 * SECOND, 300 * SECOND, NEVER])),
         pinning=draw(st.sampled_from(["none", "zone", "node"])), ordered=draw(st.booleans()),
@@ -132,9 +136,7 @@ def test_equal_in_tens_of_thousands_of_replicates() -> None:
 
 
 def test_nothing_fails_and_nothing_happens() -> None:
-    calm = replace(
-        NORMAL, node_life=None, zone_life=None, crash=None, disk_life=None, rollout_every=None, drain_every=None
-    )
+    calm = replace(NORMAL, node_life=None, zone_life=None, crash=None, disk_life=None, rollouts_ns=(), drain_every=None)
     assert run_reference(calm, 0, 0).events == 0
     assert run_lockstep(calm, 0, np.arange(5)).figures["short_ns"].tolist() == [0] * 5
 
@@ -143,7 +145,7 @@ def test_availability_of_one_pod_has_its_closed_form() -> None:
     """Node loss with a constant outage shorter than the detection: A = life / (life + outage + start)."""
     alone = replace(
         NORMAL, node_zone=(0,), replicas=1, pinning="none", zone_life=None, crash=None, disk_life=None,
-        rollout_every=None, drain_every=None, node_life=Exponential(DAY), node_outage=Constant(30 * SECOND),
+        rollouts_ns=(), drain_every=None, node_life=Exponential(DAY), node_outage=Constant(30 * SECOND),
         start=Constant(10 * SECOND), catch_up=Constant(0), horizon_ns=365 * DAY,
     )  # fmt: skip
     down = run_lockstep(alone, 7, np.arange(2000)).figures["down_ns"] / alone.horizon_ns

@@ -51,6 +51,15 @@ def test_scalar_and_vector_give_the_same_integers_for_many_draws(distribution):
 
 
 @all_distributions
+def test_several_laws_of_a_kind_give_what_each_gives(distribution):
+    family, others = type(distribution), [Uniform(0, HOUR), Exponential(SECOND), Lognormal(1, 10)]
+    laws = [law for law in [*ALL, *others] if type(law) is family]
+    u = uniforms(42, 0, "pod", "start", np.arange(len(laws) * 100))
+    one_by_one = [law.quantiles(part) for law, part in zip(laws, u.reshape(-1, 100), strict=True)]
+    assert family.quantiles_of_several(laws, [100] * len(laws), u).tolist() == np.concatenate(one_by_one).tolist()
+
+
+@all_distributions
 @given(a=draws, b=draws)
 def test_quantiles_are_durations_that_never_fall(distribution, a, b):
     low, high = distribution.quantile(min(a, b)), distribution.quantile(max(a, b))
