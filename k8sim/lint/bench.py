@@ -24,7 +24,7 @@ from k8sim.api.storage_classes import IS_DEFAULT
 from k8sim.cluster import Cluster
 from k8sim.lint.evidence import ready_pods, rows
 from k8sim.lint.fix import Fix
-from k8sim.lint.workload import Ref, Workload, ref_of
+from k8sim.lint.workload import BARE, Ref, Workload, ref_of
 from k8sim.machines.image import ImageBehaviour, Images, with_tag
 from k8sim.operators.model import Operators
 from k8sim.result import Result
@@ -91,8 +91,9 @@ class Bench:
         return Workload(self._file, self.ref)
 
     def corrected(self, fix: Fix) -> Bench:
-        """Return the bench with the corrected manifests."""
-        return Bench(fix.apply(self._file), self.ref, self._bare)
+        """Return the bench with the corrected manifests; of a workload that is removed with what replaces it."""
+        ref = ref_of(fix.added[0], self._file.namespace) if self.ref in fix.removed else self.ref
+        return Bench(fix.apply(self._file), ref, self._bare)
 
     def beside(self, company: tuple[Ref, ...]) -> Bench:
         """Return the bench with other workloads."""
@@ -239,7 +240,7 @@ def _healthy(image: str, known: tuple[ImageBehaviour, ...]) -> ImageBehaviour:
 def _prepared(manifest: Mapping[str, Any], priorities: Container[str], any_node: bool) -> dict[str, Any]:
     """Return a workload without what its pods would wait for that has nothing to do with the experiment."""
     prepared: dict[str, Any] = deepcopy(dict(manifest))
-    spec = prepared["spec"]["template"]["spec"]
+    spec = prepared["spec"] if prepared["kind"] == BARE else prepared["spec"]["template"]["spec"]
     affinity = spec.get("affinity") or {}
     affinity.pop("podAffinity", None)
     spec.pop("readinessGates", None)

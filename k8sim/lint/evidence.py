@@ -8,7 +8,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Any, Final
 
-from k8sim.lint.workload import Ref
+from k8sim.lint.workload import BARE, Ref
 from k8sim.result import Result
 from k8sim.sim.trace import Row
 from k8sim.sim.units import SECOND, format_duration
@@ -67,7 +67,8 @@ class Shortage:
 def ready_pods(result: Result, of: Ref) -> Iterator[tuple[int, frozenset[str]]]:
     """Yield which pods of a workload are Ready, and from when on, after each change."""
     ready: frozenset[str] = frozenset()
-    its_own = {row.name for row in rows(result, "Belonging", "Pod", kind=of.kind, workload=of.name)}
+    made = {row.name for row in rows(result, "Belonging", "Pod", kind=of.kind, workload=of.name)}
+    its_own = {of.name} if of.kind == BARE else made
     for row in result.log:
         if row.kind == "Pod" and row.event in ("Ready", "NotReady", "Deleted") and row.name in its_own:
             ready = ready | {row.name} if row.event == "Ready" else ready - {row.name}

@@ -1,4 +1,4 @@
-"""A correction of manifests: fields that are set or removed, and objects that are added."""
+"""A correction of manifests: fields that are set or removed, and objects that are added or removed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from k8sim.lint.workload import Path, Ref
+from k8sim.lint.workload import Path, Ref, ref_of
 from k8sim.scenario.model import Scenario
 
 
@@ -34,11 +34,14 @@ class Fix:
 
     edits: tuple[Edit, ...] = ()
     added: tuple[Mapping[str, Any], ...] = ()
+    removed: tuple[Ref, ...] = ()
 
     def apply(self, scenario: Scenario) -> Scenario:
         """Return the scenario with the corrected manifests."""
         objects = []
         for manifest in scenario.objects:
+            if ref_of(manifest, scenario.namespace) in self.removed:
+                continue
             mine = [edit for edit in self.edits if edit.ref.names(manifest, scenario.namespace)]
             corrected = _copy(manifest) if mine else manifest
             for edit in mine:
@@ -48,7 +51,9 @@ class Fix:
 
     def lines(self, scenario: Scenario) -> list[str]:
         """What it does to a scenario's manifests, a line each."""
-        return [*(edit.line(scenario) for edit in self.edits), *(f"add {flow(manifest)}" for manifest in self.added)]
+        removed = [f"remove {ref.kind}/{ref.name}" for ref in self.removed]
+        added = [f"add {flow(manifest)}" for manifest in self.added]
+        return [*(edit.line(scenario) for edit in self.edits), *removed, *added]
 
 
 def flow(value: Any) -> str:

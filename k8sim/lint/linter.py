@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from k8sim.lint.manifests import as_applied
 from k8sim.lint.rule import Assumptions, Level, Rule, Suspect
 from k8sim.lint.rules import RULES
 from k8sim.lint.rules.budgets import separable
-from k8sim.lint.workload import KINDS, Path, Ref, Workload, manifest_of, ref_of, workloads
+from k8sim.lint.workload import KINDS, Path, Ref, Workload, bare_pods, manifest_of, ref_of, workloads
 from k8sim.scenario.loader import Loaded
 from k8sim.scenario.model import Source
 
@@ -81,13 +81,13 @@ def lint(file: Loaded, assumed: Assumptions | None = None, rules: Sequence[Rule]
     """
     file = replace(file, scenario=as_applied(file))
     run = _Run(file, assumed or Assumptions(), rules)
-    refs = workloads(file.scenario)
-    for ref in refs:
+    refs, pods = workloads(file.scenario), bare_pods(file.scenario)
+    for ref in (*refs, *pods):
         run.workload(ref)
     order = {rule.name: number for number, rule in enumerate(rules)}
     findings = sorted(run.findings, key=lambda f: (f.source.file, f.source.line or 0, order[f.rule]))
-    untried = (*run.untried, *_shared_budgets(file, refs), *_other_kinds(file), *_misspelt(file))
-    return Report(tuple(findings), untried, len(refs), run.experiments)
+    untried = (*run.untried, *_shared_budgets(file, refs), *_other_kinds(file, pods), *_misspelt(file))
+    return Report(tuple(findings), untried, len(refs) + len(pods), run.experiments)
 
 
 class _Run:
@@ -104,7 +104,7 @@ class _Run:
         """Apply all rules to one workload."""
         bench = Bench(self._file.scenario, ref, self._file.bare)
         skipped = []
-        for rule in self._rules:
+        for rule in (rule for rule in self._rules if ref.kind in rule.kinds):
             for suspect in rule.suspects(bench, self._assumed):
                 if rule.name in self._ignored(suspect.ref) | self._ignored(ref):
                     continue
@@ -177,11 +177,12 @@ def _shared_budgets(file: Loaded, refs: Iterable[Ref]) -> Iterator[Untried]:
         yield Untried(_place(file, ref), str(ref), "it counts pods of several workloads, which no labels tell apart")
 
 
-def _other_kinds(file: Loaded) -> Iterator[Untried]:
+def _other_kinds(file: Loaded, tried: Collection[Ref]) -> Iterator[Untried]:
     for manifest in file.manifests:
-        if manifest.data["kind"] in _UNTRIED and not manifest.data["metadata"].get("ownerReferences"):
-            ref = ref_of(manifest.data, file.scenario.namespace)
-            yield Untried(manifest.source, str(ref), f"only {' and '.join(f'{k}s' for k in KINDS)} are tried")
+        ref = ref_of(manifest.data, file.scenario.namespace)
+        if ref.kind in _UNTRIED and ref not in tried and not manifest.data["metadata"].get("ownerReferences"):
+            why = f"only {', '.join(f'{kind}s' for kind in KINDS)} and pods that are to run for good are tried"
+            yield Untried(manifest.source, str(ref), why)
 
 
 def _misspelt(file: Loaded) -> Iterator[Untried]:

@@ -16,7 +16,7 @@ from k8sim.api.core import Container
 from k8sim.lint.bench import Bench
 from k8sim.lint.evidence import Harm
 from k8sim.lint.fix import Fix
-from k8sim.lint.workload import Path, Ref
+from k8sim.lint.workload import KINDS, Path, Ref
 from k8sim.sim.distributions import Constant, Distribution
 from k8sim.sim.units import SECOND, format_duration
 
@@ -127,12 +127,15 @@ class Rule(ABC):
         How the command line and reports call it.
     level
         How bad it is.
+    kinds
+        Of the workloads that it is about.
     looks_for, tries, source
         What it distrusts, how it is tried, and where it is told: what `k8sim lint --list` and docs/lint.md say.
     """
 
     name: ClassVar[str]
     level: ClassVar[Level]
+    kinds: ClassVar[tuple[str, ...]] = KINDS
     looks_for: ClassVar[str]
     tries: ClassVar[str]
     source: ClassVar[str]

@@ -1,4 +1,7 @@
-"""A StatefulSet or Deployment of a scenario, with what belongs to it, as the API server would complete it."""
+"""A StatefulSet or Deployment of a scenario, with what belongs to it, as the API server would complete it.
+
+A pod that nobody would make anew is looked at as the Deployment that would make it.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,8 @@ from k8sim.scenario.model import Scenario
 Path = tuple[str | int, ...]
 POD_SPEC: Final[Path] = ("spec", "template", "spec")
 KINDS: Final = ("StatefulSet", "Deployment")
+BARE: Final = "Pod"
+"""The kind of a workload that is a pod without a controller."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,25 @@ def workloads(scenario: Scenario) -> list[Ref]:
     return [ref for ref in refs if Workload(scenario, ref).replicas > 0]
 
 
+def bare_pods(scenario: Scenario) -> list[Ref]:
+    """Return the pods that nobody has made and that are to run for good."""
+    pods = [m for m in scenario.objects if m.get("kind") == BARE and not m["metadata"].get("ownerReferences")]
+    lasting = [m for m in pods if m["spec"].get("restartPolicy", "Always") == "Always"]
+    return [ref_of(m, scenario.namespace) for m in lasting]
+
+
+def as_deployment(pod: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the Deployment that would make a pod."""
+    metadata = pod["metadata"]
+    labels = dict(metadata.get("labels") or {"app": metadata["name"]})
+    template = {"metadata": {**metadata, "labels": labels}, "spec": pod["spec"]}
+    for key in ("name", "namespace"):
+        template["metadata"].pop(key, None)
+    place = {key: metadata[key] for key in ("name", "namespace") if key in metadata}
+    spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": place, "spec": spec}
+
+
 @dataclass(frozen=True)
 class Workload:
     """One workload of a scenario; what is asked of it is looked up in the scenario's manifests."""
@@ -67,7 +91,8 @@ class Workload:
     @cached_property
     def obj(self) -> StatefulSet | Deployment:
         """The object with its defaults."""
-        obj = default_object(decode(manifest_of(self.scenario, self.ref)))
+        manifest = manifest_of(self.scenario, self.ref)
+        obj = default_object(decode(as_deployment(manifest) if self.ref.kind == BARE else manifest))
         assert isinstance(obj, StatefulSet | Deployment)
         return obj
 

@@ -169,10 +169,18 @@ def test_what_a_cluster_printed_is_tried_as_if_applied(lint: Lint) -> None:
     assert not report.untried
 
 
-def test_bare_pods_are_named_as_not_tried(lint: Lint) -> None:
-    bare = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "job"}, "spec": pod(stateful_set())}
-    report = lint(bare)
+def test_a_pod_that_runs_once_is_named_as_not_tried(lint: Lint) -> None:
+    once = {**pod(stateful_set()), "restartPolicy": "Never"}
+    report = lint({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "job"}, "spec": once})
+    assert not report.findings
     assert [u.subject for u in report.untried] == ["Pod job"]
+
+
+def test_a_bare_pod_can_be_left_alone(lint: Lint) -> None:
+    meta = {"name": "cache", "annotations": {"k8sim.dev/lint-ignore": "bare-pod-blocks-drain"}}
+    report = lint({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": pod(stateful_set())})
+    assert not report.findings
+    assert not report.untried
 
 
 def test_a_typical_file_takes_few_seconds(lint: Lint) -> None:
@@ -232,7 +240,7 @@ def test_a_fix_is_something_that_the_api_server_takes(path: Path) -> None:
     [loaded] = load_with_manifests([path])
     for ref in workloads(loaded.scenario):
         bench = Bench(loaded.scenario, ref, loaded.bare)
-        for rule in RULES:
+        for rule in (rule for rule in RULES if ref.kind in rule.kinds):
             for suspect in rule.suspects(bench, Assumptions()):
                 for manifest in suspect.fix.apply(loaded.scenario).objects:
                     kind = built_in_kind(manifest["apiVersion"], manifest["kind"])

@@ -93,6 +93,11 @@ def other_app(replicas: int = 3) -> Manifest:
     return with_pod(made, topologySpreadConstraints=[])
 
 
+def bare_pod(**spec: Any) -> Manifest:
+    made = {**pod(stateful_set()), "topologySpreadConstraints": [], **spec}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "cache"}, "spec": made}
+
+
 EITHER = {"selector": {"matchExpressions": [{"key": "app", "operator": "In", "values": ["db", "api"]}]}}
 DEAF = {"shop/*": {"started": "10m", "ready": "10m", "alive": "10m", "stop": "never"}}
 THREE = [{"name": "node", "count": 3}]
@@ -202,6 +207,16 @@ def check_shared(found: Finding) -> None:
     assert found.fix[-1].startswith("add {apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: api,")
 
 
+def check_bare(found: Finding) -> None:
+    """What kubectl says without --force."""
+    assert found.subject == "Pod cache"
+    assert "cannot delete" in found.as_is.text
+    assert "declare no controller" in found.as_is.text
+    assert found.fix[0] == "remove Pod/cache"
+    assert found.fix[1].startswith("add {apiVersion: apps/v1, kind: Deployment, metadata: {name: cache}, spec:")
+    assert "made anew" in found.fixed.text
+
+
 def check_no_room(found: Finding) -> None:
     """The same, for want of a fourth node."""
     assert 595 <= found.as_is.amount <= 605
@@ -285,6 +300,7 @@ FOUND: dict[str, tuple[list[Manifest], dict[str, str], Callable[[Finding], None]
         {},
         check_shared,
     ),
+    "bare-pod-blocks-drain": ([bare_pod()], {}, check_bare),
     "parallel-update-takes-quorum": (
         [with_spec(stateful_set(), podManagementPolicy="Parallel")],
         {},
@@ -371,6 +387,7 @@ NEAR: dict[str, list[Case]] = {
         ([stateful_set(), other_app(), budget(maxUnavailable=1)], {}),
         ([stateful_set(), other_app(0), budget(maxUnavailable=1, **EITHER)], {}),  # it has no pods
     ],
+    "bare-pod-blocks-drain": [([deployment(1)], {})],
     "parallel-update-takes-quorum": [
         ([stateful_set()], {}),
         ([with_spec(stateful_set(), podManagementPolicy="Parallel", updateStrategy={"type": "OnDelete"})], {}),

@@ -4,6 +4,7 @@ from typing import Final
 
 from k8sim.lint.rule import Rule
 from k8sim.lint.rules.budgets import BudgetAllowsNothing, BudgetGuardsCrashLoop, NoBudget, SharedBudget
+from k8sim.lint.rules.controllers import BarePod
 from k8sim.lint.rules.images import RegistryNeeded
 from k8sim.lint.rules.placement import OneNode, OneZone, SlowFailover
 from k8sim.lint.rules.probes import DependencyKills, KillWaits, NoReadiness, Overload, SlowStart
@@ -15,6 +16,7 @@ RULES: Final[tuple[Rule, ...]] = (
     SlowStart(), DependencyKills(), Overload(), KillWaits(), NoReadiness(),
     GraceTooShort(), HookTakesGrace(), NoPreStop(),
     BudgetAllowsNothing(), NoBudget(), BudgetGuardsCrashLoop(), SharedBudget(),
+    BarePod(),
     ParallelUpdate(), UpdateTakesAll(), VolumeHoldsUpdate(), NoRoomForUpdate(),
     RegistryNeeded(),
     OneNode(), OneZone(), SlowFailover(),
