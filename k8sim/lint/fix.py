@@ -56,9 +56,16 @@ class Fix:
         return [*(edit.line(scenario) for edit in self.edits), *removed, *added]
 
 
+class _Plain(yaml.SafeDumper):
+    """Writes out again what comes again."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 def flow(value: Any) -> str:
     """Return a value as YAML in one line."""
-    text: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000)
+    text: str = yaml.dump(value, Dumper=_Plain, default_flow_style=True, sort_keys=False, width=10_000)
     return text.removesuffix("...\n").strip()
 
 

@@ -210,10 +210,10 @@ def check_shared(found: Finding) -> None:
 def check_bare(found: Finding) -> None:
     """What kubectl says without --force."""
     assert found.subject == "Pod cache"
-    assert "cannot delete" in found.as_is.text
-    assert "declare no controller" in found.as_is.text
+    assert found.as_is.text.endswith("is refused: cannot delete Pods that declare no controller")
     assert found.fix[0] == "remove Pod/cache"
     assert found.fix[1].startswith("add {apiVersion: apps/v1, kind: Deployment, metadata: {name: cache}, spec:")
+    assert "template: {metadata: {labels: {app: cache}}, spec: {" in found.fix[1]
     assert "made anew" in found.fixed.text
 
 

@@ -41,4 +41,5 @@ class BarePod(Rule):
         done = next(rows(result, "Command", "Done"))
         if done.detail["code"] == 0:
             return Harm(0, f"{node} is drained, and the pod is made anew on another one")
-        return Harm(1, f"the drain of {node} is refused: {done.detail['out'].splitlines()[-1].strip()}")
+        why = done.detail["out"].rpartition("error: ")[2].partition(" (use")[0]
+        return Harm(1, f"the drain of {node} is refused: {why}")
