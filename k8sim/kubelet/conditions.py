@@ -38,9 +38,7 @@ def initialized(pod: Pod, info: Info, phase: str) -> Condition:
             incomplete.append(container.name)
     if phase == "Succeeded" and not unknown:
         return Condition(type="Initialized", status="True", reason="PodCompleted")
-    if has_any_regular_container_started(pod, info.values()):
-        return Condition(type="Initialized", status="True")
-    if unknown or incomplete:
+    if (unknown or incomplete) and not has_any_regular_container_started(pod, info.values()):
         return Condition(
             type="Initialized",
             status="False",
@@ -70,9 +68,8 @@ def containers_ready(pod: Pod, info: Info, phase: str) -> Condition:
     return Condition(type="ContainersReady", status="True")
 
 
-def ready(pod: Pod, info: Info, phase: str, conditions: tuple[Condition, ...]) -> Condition:
-    """Return Ready: ContainersReady, and every readiness gate's condition is True."""
-    base = containers_ready(pod, info, phase)
+def ready(pod: Pod, base: Condition, conditions: tuple[Condition, ...]) -> Condition:
+    """Return Ready: ContainersReady (``base``), and every readiness gate's condition is True."""
     if base.status != "True":
         return replace(base, type="Ready")
     missing = []
@@ -103,9 +100,10 @@ def all_containers_restarting(restarting: bool, phase: str) -> Condition:
 def with_transition_times(new: tuple[Condition, ...], old: tuple[Condition, ...], now: Time) -> tuple[Condition, ...]:
     """Give every owned condition the time of its last change of status (updateLastTransitionTime)."""
     result = []
+    earlier = {condition.type: condition for condition in old}
     for condition in new:
         if condition.type in OWNED or condition.type in SHARED:
-            before = condition_of(old, condition.type)
+            before = earlier.get(condition.type)
             since = now
             if before is not None and before.status == condition.status:
                 if before.reason == condition.reason and before.message == condition.message:

@@ -23,7 +23,7 @@ def get_phase(pod: Pod, statuses: Iterable[ContainerStatus], pod_is_terminal: bo
     failed, pending_init = _init_containers(pod, info)
     if failed:
         return "Failed"
-    running, waiting, unknown, pending_sidecar = _sidecars(pod, info)
+    running, waiting, unknown, pending_sidecar = _sidecars(pod, info) if pod.spec.init_containers else (0, 0, 0, 0)
     stopped = succeeded = restartable = 0
     for container in pod.spec.containers:
         status = info.get(container.name)

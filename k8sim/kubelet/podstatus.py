@@ -95,12 +95,13 @@ def _conditions(pod: Pod, runtime: RuntimePodStatus, status: PodStatus, previous
     if all_containers_could_restart(pod.spec):
         begun = bool(runtime.containers) and should_all_containers_restart(pod, runtime, previous)
         restarting = (conditions.all_containers_restarting(begun, status.phase),)
+    containers_ready = conditions.containers_ready(pod, info, status.phase)
     return (
         *foreign,
         *restarting,
         conditions.ready_to_start_containers(has_sandbox),
         conditions.initialized(pod, info, status.phase),
-        conditions.ready(pod, info, status.phase, foreign),
-        conditions.containers_ready(pod, info, status.phase),
+        conditions.ready(pod, containers_ready, foreign),
+        containers_ready,
         Condition(type="PodScheduled", status="True"),
     )

@@ -147,10 +147,8 @@ class StatusManager:
         new_conditions = status.conditions
         if flag == "ready":
             now = Time(self._clock.truncated())
-            for condition in (
-                conditions.ready(pod, info, status.phase, status.conditions),
-                conditions.containers_ready(pod, info, status.phase),
-            ):
+            containers_ready = conditions.containers_ready(pod, info, status.phase)
+            for condition in (conditions.ready(pod, containers_ready, status.conditions), containers_ready):
                 new_conditions = set_condition(new_conditions, replace(condition, last_transition_time=now))
         status = replace(
             status, init_container_statuses=groups[0], container_statuses=groups[1], conditions=new_conditions

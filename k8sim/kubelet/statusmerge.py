@@ -51,7 +51,7 @@ def _not_ready(status: PodStatus, now: Time) -> PodStatus:
 
 def same_for_kubelet(a: PodStatus, b: PodStatus) -> bool:
     """Tell whether two statuses are the same but for conditions of others (isPodStatusByKubeletEqual)."""
-    if a is b:
+    if a is b or a == b:
         return True
     mine_a = {c.type: c for c in a.conditions if c.type in OWNED or c.type in SHARED}
     mine_b = {c.type: c for c in b.conditions if c.type in OWNED or c.type in SHARED}

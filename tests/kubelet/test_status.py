@@ -85,16 +85,17 @@ def test_ready_needs_containers_sidecars_and_gates():
     info = {"a": status("a", RUN, ready=True), "s": status("s", RUN, ready=False, started=True)}
     assert conditions.containers_ready(spec, info, "Running").status == "False"
     info["s"] = status("s", RUN, ready=True, started=True)
-    assert conditions.containers_ready(spec, info, "Running").status == "True"
-    assert conditions.ready(spec, info, "Running", ()).reason == "ReadinessGatesNotReady"
+    containers_ready = conditions.containers_ready(spec, info, "Running")
+    assert containers_ready.status == "True"
+    assert conditions.ready(spec, containers_ready, ()).reason == "ReadinessGatesNotReady"
     gate = Condition(type="g", status="True")
-    assert conditions.ready(spec, info, "Running", (gate,)).status == "True"
+    assert conditions.ready(spec, containers_ready, (gate,)).status == "True"
 
 
 @pytest.mark.parametrize(("phase", "reason"), [("Succeeded", "PodCompleted"), ("Failed", "PodFailed")])
 def test_ended_pods_are_not_ready(phase: str, reason: str):
     info = {"a": status("a", OK, ready=True)}
-    condition = conditions.ready(pod("a"), info, phase, ())
+    condition = conditions.ready(pod("a"), conditions.containers_ready(pod("a"), info, phase), ())
     assert (condition.status, condition.reason) == ("False", reason)
 
 
