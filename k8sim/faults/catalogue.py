@@ -18,6 +18,7 @@ from k8sim.faults.nodes import (
     NodePartition,
     NodeShutdown,
     NodeSlow,
+    RuntimeOutage,
     SpotReclaim,
     ZoneIsolation,
     ZoneOutage,
@@ -28,9 +29,9 @@ from k8sim.faults.storage import DiskLoss, DiskSlow, StorageOutage
 from k8sim.sim.units import format_duration
 
 CLASSES: Final[tuple[type[Fault], ...]] = (
-    NodeCrash, NodePartition, NodeIsolation, KubeletRestart, NodeShutdown, NodeSlow, MemoryPressure, DiskPressure,
-    ContainerExit, Unready, Hang, SlowAnswers, OomKill, NodeOom, SpotReclaim, ZoneOutage, ZonePartition, ZoneIsolation,
-    DiskLoss, DiskSlow, StorageOutage, RegistryOutage, APIServerOutage, ControllerManagerRestart,
+    NodeCrash, NodePartition, NodeIsolation, KubeletRestart, RuntimeOutage, NodeShutdown, NodeSlow, MemoryPressure,
+    DiskPressure, ContainerExit, Unready, Hang, SlowAnswers, OomKill, NodeOom, SpotReclaim, ZoneOutage, ZonePartition,
+    ZoneIsolation, DiskLoss, DiskSlow, StorageOutage, RegistryOutage, APIServerOutage, ControllerManagerRestart,
 )  # fmt: skip
 
 

@@ -87,6 +87,23 @@ class KubeletRestart(Fault):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RuntimeOutage(Fault):
+    """The machine's container runtime does not answer; containers go on, none is started or stopped.
+
+    After 30 s the kubelet says that its node is not ready (node.md 0.2, 5.3).
+    """
+
+    name: ClassVar[str] = "runtime-outage"
+
+    node: str = argument("node", "the machine")
+    for_ns: int | None = argument("duration", "how long; absent: for ever", required=False, name="for")
+
+    def begin(self, world: World) -> None:
+        machine = world.machine(self.node)
+        world.hold("runtime", self.node, machine.stop_runtime, machine.start_runtime, self.for_ns)
+
+
+@dataclass(frozen=True, kw_only=True)
 class NodeSlow(Fault):
     """Whatever the machine's container runtime does takes `factor` times as long."""
 

@@ -206,6 +206,16 @@ class Kubelet:
         self._end_process()
         self._start_again(after_ns)
 
+    def runtime_stopped(self) -> None:
+        """Nothing can be started, stopped or looked at."""
+        if self.process is not None:
+            self.process.runtime_stopped()
+
+    def runtime_started(self) -> None:
+        """It can be again."""
+        if self.process is not None:
+            self.process.runtime_started()
+
     def pressure_changed(self) -> None:
         """Look at the eviction signals."""
         if self.process is not None:

@@ -81,9 +81,13 @@ class NodeStatus:
         """The kubelet's process ends."""
         self._stopped = True
 
+    def says(self, condition: Condition) -> bool:
+        """Tell whether just this is what is reported."""
+        return self._conditions.get(condition.type) == condition
+
     def set_condition(self, condition: Condition, at_once: bool = False) -> None:
         """Change what is reported; the next status says so, on the 10 s grid or at once."""
-        if self._conditions.get(condition.type) != condition:
+        if not self.says(condition):
             self._conditions[condition.type] = condition
             self.report_on_grid(at_once)
 

@@ -50,6 +50,8 @@ class PLEG:
         self._waiting: dict[str, tuple[int, Event]] = {}
         self._due: int | None = None
         self._stopped = False
+        self._blind_from: int | None = None
+        self._blind_until: int | None = None
 
     def get(self, uid: str) -> RuntimePodStatus:
         """Return what is known of a pod."""
@@ -77,6 +79,16 @@ class PLEG:
         """Look at one pod at once."""
         self._clock.call_after(self._relist_ns, self._relist_one, uid, self._clock.now + 1, rank=self._rank)
 
+    def runtime_stopped(self) -> None:
+        """No relist succeeds from now on."""
+        self._blind_from, self._blind_until = self._clock.now, None
+
+    def runtime_started(self) -> None:
+        """Relists succeed again."""
+        self._blind_until = self._clock.now
+        if self._dirty or self._waiting:
+            self._schedule()
+
     def forget(self, uid: str) -> None:
         """Drop a pod that is gone."""
         self._cache.pop(uid, None)
@@ -89,9 +101,21 @@ class PLEG:
 
     # ---- internals ----------------------------------------------------------------------------------------------
 
+    @property
+    def _blind(self) -> bool:
+        return self._blind_from is not None and self._blind_until is None
+
     def _last_relist(self) -> int:
-        """Return when the last relist that is over began."""
-        now = self._clock.now - self._relist_ns
+        """Return when the last relist that is over, and has succeeded, began."""
+        last = self._relist_before(self._clock.now)
+        blind_from, blind_until = self._blind_from, self._blind_until
+        if blind_from is None or last + self._relist_ns <= blind_from or (blind_until or last + 1) <= last:
+            return last
+        return self._relist_before(blind_from)
+
+    def _relist_before(self, now: int) -> int:
+        """Return when the last relist that is over at a moment began."""
+        now -= self._relist_ns
         if now < self._first_ns:
             return -(2**61)
         return now - (now - self._first_ns) % self._period_ns
@@ -99,7 +123,7 @@ class PLEG:
     def _schedule(self) -> None:
         """Make sure that the next relist takes place."""
         due = self._clock.next_on_grid(self._first_ns, self._period_ns, max(self._first_ns, self._clock.now))
-        if self._due != due:
+        if self._due != due and not self._blind:
             self._due = due
             self._clock.call_at(due + self._relist_ns, self._relist, due, rank=self._rank)
 
@@ -108,6 +132,8 @@ class PLEG:
             return
         if self._due == began_ns:
             self._due = None
+        if self._blind:
+            return
         dirty, self._dirty = self._dirty, {}
         waiting, self._waiting = self._waiting, {}
         for uid, (since, event) in waiting.items():
@@ -124,6 +150,9 @@ class PLEG:
 
     def _relist_one(self, uid: str, began_ns: int) -> None:
         if self._stopped:
+            return
+        if self._blind:
+            self._dirty[uid] = None
             return
         self._dirty.pop(uid, None)
         events = self._renew(uid, began_ns)

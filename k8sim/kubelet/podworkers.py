@@ -17,6 +17,7 @@ from k8sim.kubelet.grace import effective_grace_period
 from k8sim.kubelet.phase import TERMINAL
 from k8sim.kubelet.pleg import PLEG
 from k8sim.kubelet.settings import BACK_OFF_PERIOD, JITTER, MAX_BACK_OFF_WAIT, SYNC_TICK, KubeletSettings
+from k8sim.machines.machine import RuntimeDown
 from k8sim.sim.clock import Clock, Event, Steps
 from k8sim.sim.streams import Streams
 from k8sim.sim.trace import NO_CAUSE
@@ -115,6 +116,8 @@ class PodWorkers:
         Where the sync loop's 1 s tick lies: retries are picked up on it.
     spawn
         Starts a process of the kubelet.
+    take
+        Does something when the sync loop's turn for it has come.
     """
 
     def __init__(
@@ -127,6 +130,7 @@ class PodWorkers:
         syncer: PodSyncer,
         tick_phase_ns: int,
         spawn: Callable[[Steps], Event],
+        take: Callable[..., None],
     ) -> None:
         self._clock = clock
         self._rank = rank
@@ -136,6 +140,7 @@ class PodWorkers:
         self._syncer = syncer
         self._tick_phase_ns = tick_phase_ns
         self._spawn = spawn
+        self._take = take
         self._workers: dict[str, PodWorker] = {}
         self._due: dict[str, int] = {}
         self._stopped = False
@@ -250,6 +255,8 @@ class PodWorkers:
                     yield from self._syncer.sync_terminated_pod(worker, update)
             except (SyncError, Cancelled) as failure:
                 error = failure
+            except RuntimeDown as failure:
+                error = SyncError(str(failure))
             worker.last_sync_ns = self._clock.now
             worker.cancel = None
             if isinstance(error, SyncError):
@@ -317,12 +324,12 @@ class PodWorkers:
         """Ask for a sync at the first tick after a delay; it replaces an earlier request."""
         due = self._clock.next_on_grid(self._tick_phase_ns, SYNC_TICK, self._clock.now + delay_ns)
         self._due[uid] = due
-        self._clock.call_at(due, self._tick, uid, due, rank=self._rank)
+        self._clock.call_at(due, self._take, self._tick, uid, due, rank=self._rank)
 
     def sync_at(self, uid: str, when_ns: int) -> None:
         """Ask for a sync at the first tick from a moment on, whatever else is asked for."""
         due = self._clock.next_on_grid(self._tick_phase_ns, SYNC_TICK, max(when_ns, self._clock.now))
-        self._clock.call_at(due, self._sync_now, uid, rank=self._rank)
+        self._clock.call_at(due, self._take, self._sync_now, uid, rank=self._rank)
 
     def _tick(self, uid: str, due: int) -> None:
         if self._due.get(uid) == due:

@@ -386,7 +386,14 @@ class ProbeManager:
             if due is not None:
                 self._clock.call_at(due, self._tick, worker, due, rank=self._rank)
 
+    def runtime_changed(self) -> None:
+        """Note that the runtime does not answer any more, or does again: an exec needs it."""
+        for uid in list(self._workers):
+            self.answers_changed(uid)
+
     def _answers(self, worker: Worker) -> Answers | None:
+        if worker.probe.exec is not None and not self._machine.runtime_up:
+            return None
         container = self._machine.find_container(worker.pod.uid, worker.ticks.container_id)
         if container is not None and container.running:
             return container.answers

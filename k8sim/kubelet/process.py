@@ -32,6 +32,7 @@ from k8sim.kubelet.preemption import MESSAGE, REASON, patience, pods_to_preempt,
 from k8sim.kubelet.prober import ProbeManager, Result
 from k8sim.kubelet.qos import is_critical
 from k8sim.kubelet.runtime import RuntimeManager
+from k8sim.kubelet.runtimestate import CHECK_PERIOD, RuntimeState
 from k8sim.kubelet.settings import (
     HOUSEKEEPING_PERIOD,
     RELIST_PERIOD,
@@ -47,7 +48,7 @@ from k8sim.kubelet.volumespecs import used_volumes
 from k8sim.kubelet.waiting import first_of
 from k8sim.machines.answers import ProbeKind
 from k8sim.machines.disks import Storage
-from k8sim.machines.machine import Machine
+from k8sim.machines.machine import Machine, RuntimeDown
 from k8sim.machines.records import EXITED
 from k8sim.sim.clock import Event, Steps, Task
 from k8sim.sim.simulation import Simulation
@@ -138,13 +139,20 @@ class KubeletProcess:
             self.record, self._pod_finished,
         )  # fmt: skip
         self.workers = PodWorkers(
-            clock, rank, sim.streams, self.pleg, settings, self.syncer, grid("sync tick", SYNC_TICK), self.spawn
-        )
+            clock, rank, sim.streams, self.pleg, settings, self.syncer, grid("sync tick", SYNC_TICK), self.spawn,
+            self._loop.take,
+        )  # fmt: skip
         self.eviction = EvictionManager(
             clock, rank, machine, grid("eviction", EVICTION_PERIOD), self.workers, self.node_status, self.active_pods,
             self.record, sim.streams, settings,
         )  # fmt: skip
         self.shutdown = NodeShutdown(clock, rank, settings, self.workers, self.node_status, self.active_pods)
+        self.runtime_state = RuntimeState(
+            clock, rank, grid("runtime checks", CHECK_PERIOD), self._loop, self.node_status
+        )
+        if begins_now and not machine.runtime_up:
+            self.pleg.runtime_stopped()
+            self.runtime_state.begin_without()
         if machine.pressures.any(clock.now):
             self.eviction.pressure_changed()
 
@@ -154,7 +162,10 @@ class KubeletProcess:
         tasks, self._tasks = self._tasks, {}
         for task in tasks.values():
             task.kill()
-        for part in (self.eviction, self.pleg, self.prober, self.workers, self.status, self.node_status):
+        parts = (
+            self.eviction, self.pleg, self.prober, self.workers, self.status, self.node_status, self.runtime_state,
+        )  # fmt: skip
+        for part in parts:
             part.stop()
         self.client.connected = False
         self.node_status.end_leases()
@@ -279,7 +290,7 @@ class KubeletProcess:
     def _preempt(self, pod: Pod, victims: list[Pod], cause: int) -> Steps:
         """End pods with their whole grace, one after the other; the sync loop waits for them (evictPodsToFreeRequests).
 
-        Pod workers go on meanwhile, and so do their retries.
+        Pod workers go on meanwhile with what they have begun.
         """
         self._loop.hold()
         for victim in victims:
@@ -408,6 +419,19 @@ class KubeletProcess:
     def _could_have_running_containers(self, uid: str) -> bool:
         return uid in self._settled or self.workers.could_have_running_containers(uid)
 
+    def runtime_stopped(self) -> None:
+        """Go on without the runtime for as long as that is possible."""
+        self.pleg.runtime_stopped()
+        self.prober.runtime_changed()
+        self.runtime_state.runtime_stopped()
+
+    def runtime_started(self) -> None:
+        """See what has happened meanwhile."""
+        self.pleg.runtime_started()
+        self.prober.runtime_changed()
+        self.runtime_state.runtime_started()
+        self._clock.call_after(HOUSEKEEPING_PERIOD, self._loop.take, self.kill_orphans, rank=self._rank)
+
     # ---- housekeeping -------------------------------------------------------------------------------------------
 
     def _pod_finished(self, uid: str) -> None:
@@ -439,7 +463,10 @@ class KubeletProcess:
     def _kill_orphan(self, uid: str, key: tuple[str, str]) -> Steps:
         """Stop an orphan: its spec is lost, so there are no hooks, and the grace is 1 s."""
         pod = Pod(metadata=ObjectMeta(namespace=key[0], name=key[1], uid=uid))
-        yield from self.runtime.kill_pod(pod, self.machine.snapshot(uid), 1)
+        try:
+            yield from self.runtime.kill_pod(pod, self.machine.snapshot(uid), 1)
+        except RuntimeDown:
+            return  # it is an orphan still when the runtime is back
         self._forget(uid)
 
 

@@ -22,7 +22,7 @@ from k8sim.kubelet.settings import KubeletSettings
 from k8sim.kubelet.termination import TerminationOrder
 from k8sim.kubelet.waiting import first_of
 from k8sim.machines.container import Container as Process
-from k8sim.machines.machine import Machine
+from k8sim.machines.machine import Machine, RuntimeDown
 from k8sim.machines.records import RUNNING, ContainerRecord, RuntimePodStatus
 from k8sim.sim.clock import Clock, Event, Steps
 from k8sim.sim.distributions import Constant
@@ -117,10 +117,17 @@ class RuntimeManager:
             for record in actions.containers_to_reset:
                 yield from self._reset(pod, record, cause)
         if actions.create_sandbox:
-            yield from self._machine.run_sandbox(pod.metadata.uid, pod.key, actions.attempt)
-            self._sandbox_ready(pod)
+            yield from self._create_sandbox(pod, actions.attempt)
         yield from self._start_containers(pod, status, actions, result, cause)
         return result
+
+    def _create_sandbox(self, pod: Pod, attempt: int) -> Generator[Event, Any, None]:
+        try:
+            yield from self._machine.run_sandbox(pod.metadata.uid, pod.key, attempt)
+        except RuntimeDown as down:
+            self._record(pod, "Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: {down}")
+            raise
+        self._sandbox_ready(pod)
 
     def _reset(self, pod: Pod, record: ContainerRecord, cause: int) -> Generator[Event, Any, None]:
         """Remove a container, alive or not, without hook and grace; its log files keep count of its restarts."""
@@ -159,6 +166,10 @@ class RuntimeManager:
                 message = f"back-off {delay}s restarting failed container={container.name} pod={pod.name}"
                 return StartFailure("CrashLoopBackOff", message, expiry)
             self.backoff.next(key, last.finished_ns, now)
+        if not self._machine.runtime_up:
+            message = f'Failed to inspect image "{container.image}": {RuntimeDown()}'
+            self._record(pod, "Warning", "InspectFailed", message)
+            return StartFailure("ImageInspectError", message)
         failure = yield from self._images.ensure_image_exists(pod, container)
         if failure is not None:
             self._record(pod, "Warning", "Failed", f"Error: {failure.reason}")
@@ -285,10 +296,21 @@ class RuntimeManager:
         if len(kills) == 1:
             yield from kills[0]
         else:
-            for ended in [self._spawn(kill) for kill in kills]:
+            failures: list[RuntimeDown] = []
+            for ended in [self._spawn(_noting(kill, failures)) for kill in kills]:
                 if not ended.processed:
                     yield ended
+            if failures:
+                raise failures[0]
         yield from self._machine.stop_sandbox(pod.metadata.uid)
+
+
+def _noting(kill: Steps, failures: list[RuntimeDown]) -> Steps:
+    """Do something beside others; who waits for all of them learns of a failure afterwards."""
+    try:
+        yield from kill
+    except RuntimeDown as failure:
+        failures.append(failure)
 
 
 def _spec_of(pod: Pod, name: str) -> Container:

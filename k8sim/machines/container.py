@@ -102,6 +102,10 @@ class Container:
     def end(self, code: int, reason: str = "") -> None:
         """Note that the process ends now, and wake who waits for it."""
         self.ended_earlier(self._clock.now, code, reason)
+        self.wake()
+
+    def wake(self) -> None:
+        """Wake who waits for the process' end: it has come, or nobody is there any more who would tell."""
         ended, self._ended = self._ended, None
         if ended is not None:
             self._clock.fire(ended)

@@ -64,6 +64,19 @@ class Agent(Protocol):
     def restarted(self, after_ns: int) -> None:
         """The agent's process ends and begins anew after a time; containers go on."""
 
+    def runtime_stopped(self) -> None:
+        """The container runtime does not answer any more."""
+
+    def runtime_started(self) -> None:
+        """The container runtime answers again."""
+
+
+class RuntimeDown(Exception):
+    """The container runtime does not answer."""
+
+    def __init__(self) -> None:
+        super().__init__("rpc error: code = Unavailable desc = connection error: the container runtime does not answer")
+
 
 class Earlier(msgspec.Struct, frozen=True, gc=False):
     """A container that was there before t = 0; ``finished_ns`` None: it still runs."""
@@ -110,6 +123,7 @@ class Machine:
         self.registry = registry
         self.powered = powered
         self.connected = True
+        self.runtime_up = True
         self.boot = int(powered)
         self.agent: Agent | None = None
         self.pressures = Pressures()
@@ -185,8 +199,16 @@ class Machine:
         return pod is not None and any(c.running and c.record.name == container for c in pod.containers)
 
     def run_sandbox(self, uid: str, key: Key, attempt: int) -> Steps:
-        """Make a sandbox and its network; returns its record."""
+        """Make a sandbox and its network; returns its record.
+
+        Raises
+        ------
+        RuntimeDown
+            Like all requests to the runtime.
+        """
+        self._ask_runtime()
         yield self._clock.sleep(self._delay("runtimeSandboxStart"), self._rank)
+        self._ask_runtime()
         pod = self._pods.get(uid)
         if pod is None:
             pod = self._pods[uid] = PodSandbox(uid, key)
@@ -198,6 +220,7 @@ class Machine:
 
     def start_container(self, uid: str, name: str, image: str, restart_count: int, cause: int = NO_CAUSE) -> Steps:
         """Create and start a container in the pod's newest sandbox; returns the `Container`."""
+        self._ask_runtime()
         pod = self._pods[uid]
         entity = f"{uid}/{name}"
         content = self.images.get(image, image)
@@ -206,6 +229,7 @@ class Machine:
         record = ContainerRecord(self._id(), name, image, CREATED, restart_count, created_ns=now, content=content)
         delay = self._delay("runtimeContainerStart") + lifetime.start_ns
         yield self._clock.sleep(delay, self._rank)
+        self._ask_runtime()
         container = Container(self._clock, entity, record, lifetime)
         pod.containers.append(container)
         self.restart_counts.setdefault(uid, {})[name] = restart_count
@@ -253,10 +277,13 @@ class Machine:
     def stop_container(self, uid: str, container: Container, timeout_s: int, cause: int = NO_CAUSE) -> Steps:
         """Send SIGTERM, then SIGKILL after a timeout; returns when the process has ended (CRI StopContainer)."""
         if container.running:
+            self._ask_runtime()
             pod = self._pods[uid]
             self._signal(pod, container, timeout_s * SECOND, cause)
             if container.running:
                 yield container.ended()
+                if container.running:
+                    raise RuntimeDown
 
     def _signal(self, pod: PodSandbox, container: Container, timeout_ns: int, cause: int) -> None:
         now = self._clock.now
@@ -287,7 +314,9 @@ class Machine:
         pod = self._pods.get(uid)
         if pod is None or not any(s.ready for s in pod.sandboxes):
             return
+        self._ask_runtime()
         yield self._clock.sleep(self._delay("runtimeSandboxStop"), self._rank)
+        self._ask_runtime()
         for container in pod.containers:
             self._end(pod, container, KILLED)
         pod.sandboxes = [replace(s, ready=False) for s in pod.sandboxes]
@@ -392,11 +421,37 @@ class Machine:
             if self.agent is not None:
                 self.agent.link_restored()
 
-    def restart_kubelet(self, after_ns: int = 0) -> None:
-        """End the kubelet's process, and start another one after a time; containers go on."""
+    def stop_runtime(self) -> None:
+        """Let the container runtime not answer any more; containers go on (each has a shim of its own)."""
+        if self.runtime_up:
+            self.runtime_up = False
+            self._drop_stops()
+            for pod in self._pods.values():
+                for container in pod.containers:
+                    container.wake()
+            if self.agent is not None:
+                self.agent.runtime_stopped()
+
+    def start_runtime(self) -> None:
+        """Let the container runtime answer again; it finds its containers as they are by then."""
+        if not self.runtime_up:
+            self.runtime_up = True
+            if self.agent is not None:
+                self.agent.runtime_started()
+
+    def _ask_runtime(self) -> None:
+        if not self.runtime_up:
+            raise RuntimeDown
+
+    def _drop_stops(self) -> None:
+        """Let stops that are under way send no SIGKILL: they die with their caller, or with the runtime."""
         for pod in self._pods.values():
             for container in pod.containers:
-                container.kill_at_ns = FOR_EVER  # the runtime drops a stop whose caller is gone; SIGTERM stays sent
+                container.kill_at_ns = FOR_EVER
+
+    def restart_kubelet(self, after_ns: int = 0) -> None:
+        """End the kubelet's process, and start another one after a time; containers go on."""
+        self._drop_stops()
         if self.powered and self.agent is not None:
             self.agent.restarted(after_ns)
 

@@ -16,6 +16,7 @@ _FAULTS: Final[Mapping[str, str]] = {
     "node-partition": "{node} lost its connection to the API server",
     "node-isolation": "{node} was cut off from the network",
     "kubelet-restart": "the kubelet of {node} restarted",
+    "runtime-outage": "the container runtime of {node} did not answer",
     "container-exit": "a process of {pod} ended",
     "unready": "readiness probes of {pod} failed",
     "hang": "{pod} hung",

@@ -176,7 +176,10 @@ STATEMENTS: dict[str, Statement] = {
     ),
     "2.9.11": S(
         "an exec that cannot be executed counts for nothing",
-        ("kubelet/prober_oracle::test_the_computed_probe_is_the_ticking_one",),
+        (
+            "kubelet/prober_oracle::test_the_computed_probe_is_the_ticking_one",
+            "kubelet/runtime_outage::test_an_exec_probe_counts_for_nothing_and_an_http_probe_as_ever",
+        ),
     ),
     "2.9.12": S(
         "Ready stays while the process answers in its termination",
@@ -554,9 +557,10 @@ STATEMENTS: dict[str, Statement] = {
         ("kubelet/statements::test_11_8_not_ready_of_the_node_controller_is_overwritten",),
     ),
     "11.9": S(
-        "faults of registry, volumes, API server, kubelet",
+        "faults of registry, volumes, API server, kubelet, container runtime",
         (
             "kubelet/start::test_registry_outage_hits_policy_always_only",
+            "kubelet/runtime_outage::test_what_exits_is_seen_and_restarted_afterwards",
             (
                 "kubelet/statements::"
                 "test_11_9_with_the_api_server_away_containers_restart_and_the_latest_status_is_sent_later"

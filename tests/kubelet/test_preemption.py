@@ -108,6 +108,18 @@ def test_a_critical_pod_waits_for_the_whole_grace_of_those_that_go_and_so_does_t
     assert bench.stored("small").status.phase == "Running"
 
 
+def test_retries_wait_with_the_sync_loop():
+    """They are picked up on its tick (node.md 0.2); the restart that is due after 10 to 16 s comes after 20."""
+    bench = Bench(image("crash:*", exit_after=1, exit_code=1), image(stop=None), capacity={"cpu": "4", "pods": "110"})
+    bench.pod("victim", needs("3"), terminationGracePeriodSeconds=20)
+    bench.pod("loop", {"image": "crash:v1"})
+    bench.pod_at(10, "critical", needs("3"), priority=CRITICAL)
+    bench.run(40)
+    starts = [r.t / 1e9 for r in bench.rows("Container", "loop") if r.event == "Started"]
+    assert starts[1] < 5
+    assert starts[2] == pytest.approx(30, abs=0.5)
+
+
 def test_a_critical_pod_for_which_no_room_can_be_made_is_rejected():
     bench = Bench(capacity={"cpu": "4", "pods": "110"})
     bench.pod("other", needs("3"), priority=CRITICAL)

@@ -208,6 +208,7 @@ class World:
     """The prober of a kubelet, with a machine that has one container of our making."""
 
     name = "node"
+    runtime_up = True
 
     def __init__(self, kind: ProbeKind, probe: Probe, restarts: bool) -> None:
         streams = Streams(1)
