@@ -40,6 +40,7 @@ class Mutant(NamedTuple):
 
 STATEFULSET: Final = ("tests/controllers/statefulset",)
 ORACLES: Final = ("tests/oracles",)
+CHECKERS: Final = ("tests/guarantees/test_checkers.py",)
 MUTANTS: Final = (
     Mutant(
         "statefulset", "the update begins at the partition's far side", "controllers/statefulset/control.py",
@@ -259,6 +260,31 @@ MUTANTS: Final = (
         "loss accounting", "what branched off earlier is common", "workload/history.py",
         "a = Content(parent.branch, min(a.offset, parent.offset))", "a = Content(parent.branch, a.offset)",
         ("tests/workload/test_history.py", "tests/workload/test_conservation.py"),
+    ),
+    Mutant(
+        "guarantees", "a stale claim excuses a controller that has looked since", "guarantees/settlement.py",
+        "if gone is None or self.world.stirred(sts) > gone[0] + LAG:", "if gone is None:", CHECKERS,
+    ),
+    Mutant(
+        "guarantees", "a fault excuses what happens on other nodes", "guarantees/world.py",
+        "        return fault.target in (name, node", "        return True or fault.target in (name, node", CHECKERS,
+    ),
+    Mutant(
+        "guarantees", "a fault excuses for ever", "guarantees/circumstances.py",
+        "return self.until is None or now < self.until + longer", "return True", CHECKERS,
+    ),
+    Mutant(
+        "guarantees", "any request by hand is an edit", "guarantees/circumstances.py",
+        "return _shape(old) != _shape(new)", "return True", CHECKERS,
+    ),
+    Mutant(
+        "guarantees", "a former instance's start counts for ever", "guarantees/probes.py",
+        "return since is not None and not asked and self.world.recently(since, period_ns + LAG)",
+        "return since is not None", CHECKERS,
+    ),
+    Mutant(
+        "guarantees", "a pod of the old template excuses itself", "guarantees/settlement.py",
+        "if ordered(sts) and (not is_pod_terminal(pod) or any(o < own for o in unready)):", "if True:", CHECKERS,
     ),
 )  # fmt: skip
 

@@ -16,12 +16,14 @@ from k8sim.guarantees.world import World, deletion_begins
 DEPLOYMENT = "kubernetes.io/docs/concepts/workloads/controllers/deployment"
 
 
-def _up(value: int | str | None, whole: int) -> int:
+def rounded_up(value: int | str | None, whole: int) -> int:
+    """Return a number of pods, or a share of all: maxSurge (by default 25 %)."""
     value = "25%" if value is None else value
     return -(-int(value.rstrip("%")) * whole // 100) if isinstance(value, str) else value
 
 
-def _down(value: int | str | None, whole: int) -> int:
+def rounded_down(value: int | str | None, whole: int) -> int:
+    """Return a number of pods, or a share of all: maxUnavailable (by default 25 %)."""
     value = "25%" if value is None else value
     return int(value.rstrip("%")) * whole // 100 if isinstance(value, str) else value
 
@@ -67,7 +69,7 @@ class MaxSurge(Rollouts):
             return
         self.exercised += 1
         rolling = deployment.spec.strategy.rolling_update
-        surge = _up(rolling.max_surge if rolling is not None else None, deployment.spec.replicas)
+        surge = rounded_up(rolling.max_surge if rolling is not None else None, deployment.spec.replicas)
         total = sum(r.spec.replicas for r in self.sets_of(deployment))
         if total > deployment.spec.replicas + surge:
             self.violated(deployment.name, f"wants {total} pods, more than {deployment.spec.replicas} + {surge}")
@@ -89,12 +91,9 @@ class MaxUnavailable(Rollouts):
         if by > 0 or len(sets) < 2 or rolling is None or deployment.spec.min_ready_seconds:
             return
         self.exercised += 1
-        least = deployment.spec.replicas - _down(rolling.max_unavailable, deployment.spec.replicas)
-        if (
-            _down(rolling.max_unavailable, deployment.spec.replicas) == 0
-            and _up(rolling.max_surge, deployment.spec.replicas) == 0
-        ):
-            least -= 1  # both would resolve to 0: ResolveFenceposts makes it 1
+        wanted = deployment.spec.replicas
+        away, surge = rounded_down(rolling.max_unavailable, wanted), rounded_up(rolling.max_surge, wanted)
+        least = wanted - (away or not surge)  # where both resolve to 0, ResolveFenceposts makes it 1
         ready = sum(self.world.seen_ready(p) for r in sets for p in self.world.pods_of(r))
         own = self.world.pods_of(replica_set)
         unready = sum(not self.world.seen_ready(p) and not p.deleting for p in own)

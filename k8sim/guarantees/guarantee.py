@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 from k8sim.apiserver.watch import Change
 from k8sim.guarantees.circumstances import CONTROLLED
@@ -78,6 +78,15 @@ class Finding:
         why = self.guarantee.not_kept_under.get(self.excuse, "")
         because = f" [{self.excuse}: {why}]" if self.excuse else ""
         return f"{self.t_ns / 1e9:.3f}s {self.guarantee.name}: {self.subject}: {self.problem}{because}"
+
+
+class Due(NamedTuple):
+    """What has to happen: since or until when, to whom, the trace row that made it necessary, and on which node."""
+
+    t: int
+    subject: str
+    row: int
+    node: str = ""
 
 
 class Checker(ABC):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from k8sim.api.core import Pod
 from k8sim.api.pods import is_pod_ready
 from k8sim.apiserver.watch import Change
 from k8sim.guarantees.circumstances import SECOND
-from k8sim.guarantees.guarantee import Checker, Guarantee
+from k8sim.guarantees.guarantee import Checker, Due, Guarantee
 from k8sim.guarantees.pods import Place, container_of
 from k8sim.guarantees.world import LAG, World
 from k8sim.sim.trace import Row
@@ -16,15 +14,6 @@ from k8sim.sim.trace import Row
 PROBES = "kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes"
 INITIAL = {"readiness": False, "liveness": True}
 """Verdicts on a new container before it is asked (pkg/kubelet/prober/worker.go, newWorker)."""
-
-
-class Due(NamedTuple):
-    """What has to happen to a pod on a node: since or until when, and the trace row that made it necessary."""
-
-    t: int
-    pod: str
-    row: int
-    node: str
 
 
 class Verdicts(Checker):
@@ -169,7 +158,7 @@ class FailedProbeTurnsUnready(Verdicts):
         due = self._due.pop(uid, None)
         if due is not None and self.world.now - due.t > LAG:
             problem = f"stayed Ready for {(self.world.now - due.t) / SECOND:.1f} s"
-            self.violated(due.pod, problem, due.row, node=due.node)
+            self.violated(due.subject, problem, due.row, node=due.node)
 
     def end(self) -> None:
         for uid in list(self._due):
@@ -212,7 +201,7 @@ class LivenessKills(Verdicts):
     def _settle(self, place: Place) -> None:
         due = self._due.pop(place, None)
         if due is not None and self.world.now > due.t:
-            self.violated(due.pod, f"{place[1]} went on in spite of its failed probe", due.row, node=due.node)
+            self.violated(due.subject, f"{place[1]} went on in spite of its failed probe", due.row, node=due.node)
 
     def end(self) -> None:
         for place in list(self._due):

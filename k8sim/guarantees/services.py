@@ -8,7 +8,7 @@ from k8sim.api.pods import is_pod_ready, is_pod_terminal
 from k8sim.api.selectors import labels_match
 from k8sim.apiserver.watch import Change
 from k8sim.guarantees.circumstances import SECOND
-from k8sim.guarantees.guarantee import Checker, Guarantee
+from k8sim.guarantees.guarantee import Checker, Due, Guarantee
 from k8sim.guarantees.world import World
 
 SERVICE = "kubernetes.io/service-name"
@@ -36,7 +36,7 @@ class NotReadyOut(Checker):
         super().__init__(world)
         self._ready_in: dict[str, set[tuple[str, str]]] = {}
         self._in: dict[tuple[str, str], set[str]] = {}
-        self._due: dict[str, tuple[int, str, int]] = {}
+        self._due: dict[str, Due] = {}
 
     def change(self, change: Change) -> None:
         obj = change.new
@@ -46,7 +46,7 @@ class NotReadyOut(Checker):
             out = change.type == "DELETED" or obj.deleting or not is_pod_ready(obj)
             if out and self._ready_in.get(obj.uid):
                 self.exercised += obj.uid not in self._due
-                self._due.setdefault(obj.uid, (self.world.now, obj.name, change.row))
+                self._due.setdefault(obj.uid, Due(self.world.now, obj.name, change.row))
             elif not out:
                 self._settle(obj.uid)
 
@@ -66,9 +66,9 @@ class NotReadyOut(Checker):
 
     def _settle(self, uid: str) -> None:
         due = self._due.pop(uid, None)
-        if due is not None and self.world.now - due[0] > LAG:
-            seconds = (self.world.now - due[0]) / SECOND
-            self.violated(due[1], f"stayed a ready endpoint for {seconds:.1f} s after it no longer was", due[2])
+        if due is not None and self.world.now - due.t > LAG:
+            seconds = (self.world.now - due.t) / SECOND
+            self.violated(due.subject, f"stayed a ready endpoint for {seconds:.1f} s after it no longer was", due.row)
 
     def end(self) -> None:
         for uid in list(self._due):

@@ -13,7 +13,7 @@ from k8sim.api.pods import claim_names, is_pod_available, is_pod_ready, is_pod_t
 from k8sim.apiserver.watch import Change
 from k8sim.guarantees.budgets import is_evicted
 from k8sim.guarantees.circumstances import SECOND
-from k8sim.guarantees.guarantee import Checker, Guarantee
+from k8sim.guarantees.guarantee import Checker, Due, Guarantee
 from k8sim.guarantees.statefulsets import CONCEPTS, CONTROLLER, max_unavailable, ordered, range_of, revision
 from k8sim.guarantees.world import LAG, World, deletion_begins, ordinal_of
 from k8sim.sim.trace import NO_CAUSE, Row
@@ -230,23 +230,23 @@ class CommandsEnd(Checker):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self._open: dict[int, tuple[int, str, int]] = {}
+        self._open: dict[int, Due] = {}
 
     def row(self, row: Row, number: int) -> None:
         if row.kind == "Step" and str(row.detail.get("what", "")).startswith("kubectl drain"):
-            self._open[row.detail["step"]] = (row.t, row.detail["what"], number)
+            self._open[row.detail["step"]] = Due(row.t, row.detail["what"], number)
         elif row.kind == "Command":
             self.exercised += self._open.pop(row.detail.get("step", -1), None) is not None
 
     def end(self) -> None:
-        for since, what, number in self._open.values():
-            if self.world.patient_since(since):
+        for drain in self._open.values():
+            if self.world.patient_since(drain.t):
                 self.exercised += 1
                 pods = self.world.all("Pod")
                 silent = any(p.deleting and self.world.node_is_silent(p) for p in pods)
                 blocked = any(b.status.disruptions_allowed == 0 for b in self.world.all("PodDisruptionBudget"))
                 excuse = "budget" if blocked else ("stuck on a dead node" if silent else "")
-                self.violated(what, "has not ended", number, excuse)
+                self.violated(drain.subject, "has not ended", drain.row, excuse)
 
 
 class MajorityStaysReady(Checker):

@@ -12,7 +12,7 @@ from tools.mutants import MUTANTS, ROOT, Mutant, planted
 ROOMS = {
     "statefulset", "deployment", "replicaset", "disruption", "eviction", "persistentvolume", "attachdetach", "probes",
     "pod worker", "restarts", "taint eviction", "scheduler", "endpointslice", "quota", "node lifecycle", "leases",
-    "quorum", "flush", "loss accounting",
+    "quorum", "flush", "loss accounting", "guarantees",
 }  # fmt: skip
 
 
