@@ -45,43 +45,50 @@ def _duration(option: str, value: str | None) -> int | None:
         raise UsageProblem(f"{option}: {problem}", f"{option} 120s") from None
 
 
+Files = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="FILE", show_default=False, help="Kubernetes manifests, scenario files, folders or patterns."
+    ),
+]
+OnlyRule = Annotated[
+    list[str] | None,
+    typer.Option("--rule", metavar="NAME", show_default=False, help="Only this rule. May be given again."),
+]
+Startup = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME", show_default=False,
+        help="How long a start may take until the software answers, with recovery [dim](default: what the "
+        "scenario's images say, else 2m with claims, 15s without)[/dim].",
+    ),
+]  # fmt: skip
+Shutdown = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME", show_default=False,
+        help="How long a process may take from SIGTERM to its end [dim](default: as images say, else 10s)[/dim].",
+    ),
+]  # fmt: skip
+Slow = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME", show_default=False, help="How long an answer may take under load [dim](default: 3s)[/dim]."
+    ),
+]  # fmt: skip
+Format = Annotated[str, typer.Option("--format", metavar="FORMAT", help="text, json, sarif, or github.")]
+ListRules = Annotated[bool, typer.Option("--list", help="List the rules and end.")]
+
+
 def lint(
-    files: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="FILE", show_default=False, help="Kubernetes manifests, scenario files, folders or patterns."
-        ),
-    ] = None,
-    rule: Annotated[
-        list[str] | None,
-        typer.Option("--rule", metavar="NAME", show_default=False, help="Only this rule. May be given again."),
-    ] = None,
-    startup: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME", show_default=False,
-            help="How long a start may take until the software answers, with recovery [dim](default: what the "
-            "scenario's images say, else 2m with claims, 15s without)[/dim].",
-        ),
-    ] = None,
-    shutdown: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME", show_default=False,
-            help="How long a process may take from SIGTERM to its end [dim](default: as images say, else 10s)[/dim].",
-        ),
-    ] = None,
-    slow: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME", show_default=False, help="How long an answer may take under load [dim](default: 3s)[/dim]."
-        ),
-    ] = None,
-    output_format: Annotated[
-        str, typer.Option("--format", metavar="FORMAT", help="text, json, sarif, or github.")
-    ] = "text",
-    list_rules: Annotated[bool, typer.Option("--list", help="List the rules and end.")] = False,
-) -> None:  # fmt: skip
+    files: Files = None,
+    rule: OnlyRule = None,
+    startup: Startup = None,
+    shutdown: Shutdown = None,
+    slow: Slow = None,
+    output_format: Format = "text",
+    list_rules: ListRules = False,
+) -> None:
     """Look for [bold]what experience says is wrong[/bold] with probes, grace, hooks and budgets.
 
     Each suspicion is tried: the simulator does to the workload what its rule is about (a slow start, a drain, a dead

@@ -14,6 +14,7 @@ from k8sim.cli.trace import to_json
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from k8sim.cli.batch import Batches
     from k8sim.result import PublicEvent
     from k8sim.scenario import Scenario
     from k8sim.scenario.sweep import Variant
@@ -49,66 +50,78 @@ def _engine(value: str) -> str:
     return value
 
 
+Files = Annotated[
+    list[str], typer.Argument(metavar="FILE", help="Scenario files, folders or patterns.", show_default=False)
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", metavar="DIR", show_default=False,
+        help="Keep the results in DIR/NAME/: summary.txt, run.json, and trace.json; of several runs trace.R.json "
+        "for the first ten replicates, the figures of all as Parquet files in replicates/, and convergence.svg. "
+        "Without it nothing is written.",
+    ),
+]  # fmt: skip
+Replicates = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", min=1, show_default=False,
+        help="Repeat with other draws under the same seed [dim](default: the file's number, mostly 1)[/dim].",
+    ),
+]  # fmt: skip
+Jobs = Annotated[int, typer.Option("--jobs", "-j", metavar="N", min=1, help="How many processes work on it.")]
+Executor = Annotated[
+    str | None,
+    typer.Option(metavar="dask://HOST:PORT", show_default=False, help="Let the workers of a Dask cluster do it."),
+]
+Engine = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|simpy|lockstep|reference", callback=_engine,
+        help="What many runs run on: the whole cluster (simpy), campaigns in lock-step, thousands at once, or the "
+        "same campaigns one by one on SimPy (reference). auto: lockstep where it can and runs are long.",
+    ),
+]  # fmt: skip
+Until = Annotated[
+    str | None,
+    typer.Option(
+        metavar="METRIC=X", show_default=False,
+        help="Stop when the mean of a metric is known within X either way (95 % confidence), in every variant.",
+    ),
+]  # fmt: skip
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with what an earlier run, killed or interrupted, left in DIR.")
+]
+JUnit = Annotated[
+    Path | None, typer.Option(metavar="FILE", show_default=False, help="Write the verdicts as JUnit XML.")
+]
+Markdown = Annotated[
+    Path | None, typer.Option(metavar="FILE", show_default=False, help="Write figures and verdicts as Markdown.")
+]
+Profile = Annotated[bool, typer.Option("--profile", help="Run one replicate and say where its CPU time went.")]
+Check = Annotated[
+    bool,
+    typer.Option(
+        "--check", help="Check what Kubernetes promises (k8sim guarantees); exit code 1 if a promise was broken."
+    ),
+]
+
+
 def run(
-    files: Annotated[
-        list[str], typer.Argument(metavar="FILE", help="Scenario files, folders or patterns.", show_default=False)
-    ],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", metavar="DIR", show_default=False,
-            help="Keep the results in DIR/NAME/: summary.txt, run.json, and trace.json; of several runs trace.R.json "
-            "for the first ten replicates, the figures of all as Parquet files in replicates/, and convergence.svg. "
-            "Without it nothing is written.",
-        ),
-    ] = None,
+    files: Files,
+    output: Output = None,
     seed: Seed = None,
-    replicates: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", min=1, show_default=False,
-            help="Repeat with other draws under the same seed [dim](default: the file's number, mostly 1)[/dim].",
-        ),
-    ] = None,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", metavar="N", min=1, help="How many processes work on it.")] = 1,
-    executor: Annotated[
-        str | None,
-        typer.Option(metavar="dask://HOST:PORT", show_default=False, help="Let the workers of a Dask cluster do it."),
-    ] = None,
-    engine: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|simpy|lockstep|reference", callback=_engine,
-            help="What many runs run on: the whole cluster (simpy), campaigns in lock-step, thousands at once, or the "
-            "same campaigns one by one on SimPy (reference). auto: lockstep where it can and runs are long.",
-        ),
-    ] = "auto",
-    until: Annotated[
-        str | None,
-        typer.Option(
-            metavar="METRIC=X", show_default=False,
-            help="Stop when the mean of a metric is known within X either way (95 % confidence), in every variant.",
-        ),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with what an earlier run, killed or interrupted, left in DIR.")
-    ] = False,
-    junit: Annotated[
-        Path | None, typer.Option(metavar="FILE", show_default=False, help="Write the verdicts as JUnit XML.")
-    ] = None,
-    markdown: Annotated[
-        Path | None, typer.Option(metavar="FILE", show_default=False, help="Write figures and verdicts as Markdown.")
-    ] = None,
-    profile: Annotated[
-        bool, typer.Option("--profile", help="Run one replicate and say where its CPU time went.")
-    ] = False,
-    check: Annotated[
-        bool,
-        typer.Option(
-            "--check", help="Check what Kubernetes promises (k8sim guarantees); exit code 1 if a promise was broken."
-        ),
-    ] = False,
-) -> None:  # fmt: skip
+    replicates: Replicates = None,
+    jobs: Jobs = 1,
+    executor: Executor = None,
+    engine: Engine = "auto",
+    until: Until = None,
+    resume: Resume = False,
+    junit: JUnit = None,
+    markdown: Markdown = None,
+    profile: Profile = False,
+    check: Check = False,
+) -> None:
     """Simulate scenarios and print [bold]what came of them[/bold].
 
     One run: for each workload, how long which pods were not Ready and why, rollouts, and what the commands of the
@@ -127,26 +140,44 @@ def run(
         if target is not None:
             check_writable(target, folder=False)
     if profile:
-        from k8sim.cli.profile import profile_run
+        _profile(scenarios, folders, seed)
+    elif check:
+        _check(scenarios, seed, replicates)
+    else:
+        several = jobs > 1 or executor is not None or until is not None or resume or engine in ("lockstep", "reference")
+        single = [not several and _is_single(variants, replicates) for variants in scenarios]
+        batches = None
+        if not all(single):
+            from k8sim.cli.batch import Batches
 
-        for variants, folder in zip(scenarios, folders, strict=True):
-            profile_run(variants[0].scenario, seed, folder)
-        return
-    if check:
-        from k8sim.cli.check import NOT_KEPT, check_runs
+            batches = Batches(seed, replicates, jobs, executor, until, resume, TRACES_KEPT, engine)
+        _simulate(scenarios, folders, seed, single, batches)
+        if batches is not None:
+            batches.finish(junit, markdown)
 
-        everything = [variant.scenario for variants in scenarios for variant in variants]
-        kept = [check_runs(scenario, seed, replicates) for scenario in everything]
-        if not all(kept):
-            raise typer.Exit(NOT_KEPT)
-        return
-    several = jobs > 1 or executor is not None or until is not None or resume or engine in ("lockstep", "reference")
-    single = [not several and _is_single(variants, replicates) for variants in scenarios]
-    batches = None
-    if not all(single):
-        from k8sim.cli.batch import Batches
 
-        batches = Batches(seed, replicates, jobs, executor, until, resume, TRACES_KEPT, engine)
+def _profile(scenarios: list[list[Variant]], folders: list[Path | None], seed: int | None) -> None:
+    from k8sim.cli.profile import profile_run
+
+    for variants, folder in zip(scenarios, folders, strict=True):
+        profile_run(variants[0].scenario, seed, folder)
+
+
+def _check(scenarios: list[list[Variant]], seed: int | None, replicates: int | None) -> None:
+    from k8sim.cli.check import NOT_KEPT, check_runs
+
+    kept = [check_runs(variant.scenario, seed, replicates) for variants in scenarios for variant in variants]
+    if not all(kept):
+        raise typer.Exit(NOT_KEPT)
+
+
+def _simulate(
+    scenarios: list[list[Variant]],
+    folders: list[Path | None],
+    seed: int | None,
+    single: list[bool],
+    batches: Batches | None,
+) -> None:
     for number, (variants, folder) in enumerate(zip(scenarios, folders, strict=True)):
         if number:
             typer.echo()
@@ -154,8 +185,6 @@ def run(
             _run(variants[0].scenario, seed, folder)
         else:
             batches.run(variants, folder)
-    if batches is not None:
-        batches.finish(junit, markdown)
 
 
 def _is_single(variants: list[Variant], replicates: int | None) -> bool:
