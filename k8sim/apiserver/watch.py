@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
+
+import msgspec
 
 from k8sim.api.meta import Object
 from k8sim.sim.trace import NO_CAUSE
@@ -10,7 +12,7 @@ from k8sim.sim.trace import NO_CAUSE
 ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
 
 
-class Change(NamedTuple):
+class Change(msgspec.Struct, frozen=True, gc=False):
     """One change of one object.
 
     ``old`` is None for ADDED. For DELETED ``new`` is the last state. ``row`` is the trace row that stands for the
