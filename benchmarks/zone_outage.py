@@ -118,6 +118,9 @@ class Pattern:
             _collect(obj, strings)
         self.uids = [s for s in strings if len(s) == 36 and s.count("-") == 4]
         self.names = [s for s in strings if self.name in s and s not in self.uids]
+        self.shared: dict[int, Any] = {}
+        for obj in self.objects:
+            _share(obj, {*self.uids, *self.names}, self.shared)
 
     def copy(self, number: int, cluster: Cluster, first_slot: int) -> None:
         """Put a copy into a cluster, with its pods on successive nodes."""
@@ -136,7 +139,7 @@ class Pattern:
             words[pod.status.container_statuses[0].container_id] = sandbox.containers[0].record.id
             words[f"{pod.name} node"] = machine.name
             words[f"{pod.name} host"] = machine.host_ip
-        known: dict[int, Any] = {}
+        known = dict(self.shared)
         placed = {words[pod.name]: self._pod(pod, words, known, since) for pod in self.pods}
         for obj in self.objects:
             if isinstance(obj, Pod):
@@ -191,6 +194,22 @@ def _collect(value: Any, into: set[str]) -> None:
     elif isinstance(value, list | tuple):
         for item in value:
             _collect(item, into)
+
+
+def _share(value: Any, own: set[str], shared: dict[int, Any]) -> bool:
+    """Note the parts of a value, by identity, that have no string of the pattern's own; tell whether all of it is so."""
+    if isinstance(value, str):
+        return value not in own
+    if isinstance(value, msgspec.Struct):
+        parts = [getattr(value, field) for field in value.__struct_fields__]
+    elif isinstance(value, dict):
+        parts = [*value.keys(), *value.values()]
+    else:
+        parts = list(value) if isinstance(value, list | tuple) else []
+    is_shared = sum(_share(part, own, shared) for part in parts) == len(parts)  # every part is looked at
+    if is_shared and parts:
+        shared[id(value)] = value
+    return is_shared
 
 
 def _renamed(value: Any, words: dict[str, str], known: dict[int, Any]) -> Any:
