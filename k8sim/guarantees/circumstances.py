@@ -47,9 +47,9 @@ MOMENTARY: Final = frozenset(
 """Faults that are over at once if they are given no duration; all others then last for ever."""
 NODE_FAULTS: Final = frozenset(
     {
-        "node-crash", "node-partition", "node-isolation", "kubelet-restart", "runtime-outage", "node-shutdown",
-        "node-slow", "node-oom", "memory-pressure", "disk-pressure", "spot-reclaim",
-        "zone-outage", "zone-partition", "zone-isolation",
+        "node-crash", "node-partition", "node-isolation", "kubelet-restart", "runtime-outage",
+        "network-plugin-outage", "node-shutdown", "node-slow", "node-oom", "memory-pressure", "disk-pressure",
+        "spot-reclaim", "zone-outage", "zone-partition", "zone-isolation",
     }
 )  # fmt: skip
 """Faults of one node, or of all of a zone."""

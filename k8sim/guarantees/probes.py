@@ -175,6 +175,7 @@ class LivenessKills(Verdicts):
         not_kept_under={
             "kubelet-restart": "a new kubelet asks anew",
             "runtime-outage": "nobody can stop a container",
+            "network-plugin-outage": "pods that need a network are not synced",
         },
     )
 

@@ -251,7 +251,7 @@ class World:
             n.spec.unschedulable or (c := condition_of(n.status.conditions, "Ready")) is None or c.status != "True"
             for n in self.all("Node")
         )
-        return silent or "node deleted" in self.occurred
+        return silent or any(kind == "Node" and self.find(kind, "", name) is None for kind, _, name in self._gone)
 
     def last_row_of(self, pod: Pod) -> int:
         """Return the trace row that said something of a pod last."""

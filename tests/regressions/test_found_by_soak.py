@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from k8sim.api.core import Pod
+from k8sim.api.pods import is_pod_ready
 from k8sim.cluster import Cluster
 from k8sim.guarantees import check
 from k8sim.result import Result
@@ -75,6 +77,15 @@ def test_an_attachment_is_reported_after_an_outage_of_the_api_server(at_s: int) 
     """The attach/detach controller failed for good when it could not write status.volumesAttached."""
     result = run(f"{{at: {at_s}s, fault: apiserver-outage, for: 2m}}")
     assert ready(result) == {"web-0", "web-1"}
+
+
+def test_a_node_that_is_made_again_learns_what_is_attached_to_it() -> None:
+    """The attach/detach controller did not tell a Node of the same name, and its kubelet mounted nothing any more."""
+    result = run(
+        "{at: 40s, kubectl: delete node node-0 --wait=false}\n  - {at: 45s, fault: node-crash, node: node-0, for: 10s}"
+    )
+    pods = {pod.name: is_pod_ready(pod) for pod in result.objects(kind="Pod") if isinstance(pod, Pod)}
+    assert pods == {"web-0": True, "web-1": True}
 
 
 # ---- what Kubernetes does not keep either ---------------------------------------------------------------------------

@@ -202,6 +202,10 @@ class AttachDetachController:
         assert isinstance(node, Node)
         if not self._started:
             return
+        if change.type == "ADDED" and any(attached.reported for _, attached in self.actual.on_node(node.name)):
+            # A Node that was made again knows nothing of its volumes (kubernetes/kubernetes issue 37586).
+            self._stale_nodes[node.name] = None
+            self._reconcile_loop.arm()
         if change.type != "DELETED":  # of a node that is gone the last report stands
             in_use = set(node.status.volumes_in_use)
             for volume, attached in self.actual.on_node(node.metadata.name):
