@@ -197,7 +197,7 @@ def _collect(value: Any, into: set[str]) -> None:
 
 
 def _share(value: Any, own: set[str], shared: dict[int, Any]) -> bool:
-    """Note the parts of a value, by identity, that have no string of the pattern's own; tell whether all of it is so."""
+    """Note the parts of a value, by identity, that have no string of the pattern in them; tell whether all is so."""
     if isinstance(value, str):
         return value not in own
     if isinstance(value, msgspec.Struct):
