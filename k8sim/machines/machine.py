@@ -19,6 +19,7 @@ import msgspec
 from k8sim.api.struct import replace
 from k8sim.machines.answers import FOR_EVER
 from k8sim.machines.container import KILLED, Container, draw_lifetime
+from k8sim.machines.disturbances import Disturbances
 from k8sim.machines.occurrence import Observer, Occurrence, What
 from k8sim.machines.pressure import Pressures
 from k8sim.machines.records import CREATED, EXITED, RUNNING, ContainerRecord, RuntimePodStatus, SandboxRecord
@@ -29,9 +30,6 @@ from k8sim.sim.trace import NO_CAUSE
 from k8sim.sim.units import SECOND
 
 Key = tuple[str, str]
-Window = tuple[int, int]
-NO_WINDOW: Window = (0, 0)
-NOT_SLOW: tuple[Window, int] = (NO_WINDOW, 0)
 
 
 class Agent(Protocol):
@@ -138,10 +136,7 @@ class Machine:
         self._clock = sim.clock
         self._rank = rank("world", name)
         self._pods: dict[str, PodSandbox] = {}
-        self._unready: dict[Key, Window] = {}
-        self._hang: dict[Key, Window] = {}
-        self._slow: dict[Key, tuple[Window, int]] = {}
-        self._window_rows: dict[Key, int] = {}
+        self._disturbances = Disturbances()
 
     @property
     def boot_id(self) -> str:
@@ -177,12 +172,8 @@ class Machine:
         pod = self._pods.get(uid)
         if pod is None:
             return NO_CAUSE
-        now = self._clock.now
-        slow, _ = self._slow.get(pod.key, NOT_SLOW)
-        for begin, end in (self._unready.get(pod.key, NO_WINDOW), self._hang.get(pod.key, NO_WINDOW), slow):
-            if begin <= now < end:
-                return self._window_rows[pod.key]
-        return self.last_row(uid)
+        row = self._disturbances.row_at(pod.key, self._clock.now)
+        return row if row != NO_CAUSE else self.last_row(uid)
 
     def find_container(self, uid: str, container_id: str) -> Container | None:
         """Return an instance of a container by its ID."""
@@ -234,7 +225,7 @@ class Machine:
         pod.containers.append(container)
         self.restart_counts.setdefault(uid, {})[name] = restart_count
         container.begin()
-        self._apply_windows(pod, container)
+        container.answers = self._disturbances.applied(pod.key, container.answers)
         container.row = self._note(pod, "Started", {"container": name, "restart": restart_count}, cause)
         if lifetime.exit_ns is not None:
             end = (pod, container, lifetime.exit_code, None, lifetime.exit_reason)
@@ -472,22 +463,19 @@ class Machine:
 
         It is the name that counts: a pod that takes it meanwhile is unready, too.
         """
-        self._unready[key] = (self._clock.now, FOR_EVER if until_ns is None else until_ns)
-        self._window_rows[key] = self.sim.trace.fault
+        self._disturbances.unready(key, self._window(until_ns), self.sim.trace.fault)
         for pod in self._running(key):
             self._answers_changed(pod)
 
     def set_hang(self, key: Key, until_ns: int | None = None) -> None:
         """Let the liveness and readiness probes of a pod fail from now on, until a moment (None: for ever)."""
-        self._hang[key] = (self._clock.now, FOR_EVER if until_ns is None else until_ns)
-        self._window_rows[key] = self.sim.trace.fault
+        self._disturbances.hang(key, self._window(until_ns), self.sim.trace.fault)
         for pod in self._running(key):
             self._answers_changed(pod)
 
     def set_slow(self, key: Key, takes_ns: int, until_ns: int | None = None) -> None:
         """Let a pod take that long to answer any probe from now on, until a moment (None: for ever)."""
-        self._slow[key] = ((self._clock.now, FOR_EVER if until_ns is None else until_ns), takes_ns)
-        self._window_rows[key] = self.sim.trace.fault
+        self._disturbances.slow(key, self._window(until_ns), takes_ns, self.sim.trace.fault)
         for pod in self._running(key):
             self._answers_changed(pod)
 
@@ -499,15 +487,12 @@ class Machine:
             if pod.key == key:
                 yield pod
 
-    def _apply_windows(self, pod: PodSandbox, container: Container) -> None:
-        unready, hang = self._unready.get(pod.key, NO_WINDOW), self._hang.get(pod.key, NO_WINDOW)
-        slow, takes = self._slow.get(pod.key, NOT_SLOW)
-        if unready[1] or hang[1] or slow[1]:
-            container.answers = replace(container.answers, unready=unready, hang=hang, slow=slow, slow_takes_ns=takes)
+    def _window(self, until_ns: int | None) -> tuple[int, int]:
+        return self._clock.now, FOR_EVER if until_ns is None else until_ns
 
     def _answers_changed(self, pod: PodSandbox) -> None:
         for container in pod.containers:
-            self._apply_windows(pod, container)
+            container.answers = self._disturbances.applied(pod.key, container.answers)
             self._tell("answers", pod, container, container.row)
         if self.agent is not None:
             self.agent.answers_changed(pod.uid)
