@@ -3,7 +3,7 @@
 
     python tools/oracles.py --count 100000 --seed 0 --jobs 2
 
-A disagreement is printed with the state; the same seed finds it again.
+A disagreement is printed with the command that replays it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def compare(decision: str, seed: int, states: int) -> tuple[str, int, str]:
         try:
             CHECKS[decision](choose)
         except AssertionError:
-            return decision, number, f"seed {seed}, state {number}\n{traceback.format_exc()}"
+            replay = f"python tools/oracles.py --decision {decision} --seed {seed} --count {number + 1}"
+            return decision, number, f"replay: {replay}\n{traceback.format_exc()}"
     return decision, states, ""
 
 
@@ -44,7 +45,8 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     options = parser.parse_args()
     names = options.decision or list(CHECKS)
-    tasks = [(n, options.seed + i, BLOCK) for n in names for i in range(-(-options.count // BLOCK))]
+    blocks = [(options.seed + i, min(BLOCK, options.count - i * BLOCK)) for i in range(-(-options.count // BLOCK))]
+    tasks = [(name, seed, states) for name in names for seed, states in blocks]
     agreed: Counter[str] = Counter()
     failures, began = 0, time.perf_counter()
     with ProcessPoolExecutor(options.jobs) as pool:
@@ -52,7 +54,7 @@ def main() -> int:
             agreed[decision] += states
             if disagreement:
                 failures += 1
-                print(f"{decision}: {disagreement}", flush=True)
+                print(disagreement, flush=True)
     print(f"agreed on {', '.join(f'{agreed[n]} states of {n}' for n in names)} in {time.perf_counter() - began:.0f} s")
     return 1 if failures else 0
 
