@@ -173,18 +173,22 @@ def kubectl_commands(nodes: int = 1, kind: str = "statefulset", name: str = NAME
 
 
 def faults(nodes: int = 1, name: str = NAME) -> st.SearchStrategy[tuple[str, Manifest]]:
-    """Faults of nodes, pods and the control plane: (name, arguments)."""
+    """Faults of nodes, pods, what they stand on, and the control plane: (name, arguments)."""
     node = st.integers(0, nodes - 1).map(lambda i: f"node-{i}")
     pod = st.integers(0, MOST_REPLICAS - 1).map(lambda i: f"{name}-{i}")
     lasts = st.sampled_from([5 * SECOND, MINUTE, 8 * MINUTE])
+
+    def lasting(names: list[str], **target: st.SearchStrategy[str]) -> st.SearchStrategy[tuple[str, Manifest]]:
+        return st.tuples(st.sampled_from(names), st.fixed_dictionaries({**target, "for": lasts}))
+
     return st.one_of(
         node.map(lambda n: ("kubelet-restart", {"node": n})),
         pod.map(lambda p: ("container-exit", {"pod": p, "code": 1})),
-        st.builds(lambda p, t: ("unready", {"pod": p, "for": t}), pod, lasts),
-        st.builds(lambda n, t: ("node-partition", {"node": n, "for": t}), node, lasts),
-        st.builds(lambda n, t: ("node-isolation", {"node": n, "for": t}), node, lasts),
-        st.builds(lambda n, t: ("node-crash", {"node": n, "for": t}), node, lasts),
-        lasts.map(lambda t: ("apiserver-outage", {"for": t})),
+        pod.map(lambda p: ("oom-kill", {"pod": p})),
+        lasting(["unready", "hang"], pod=pod),
+        lasting(["node-partition", "node-isolation", "node-crash", "node-shutdown", "node-slow"], node=node),
+        lasting(["memory-pressure", "disk-pressure"], node=node),
+        lasting(["storage-outage", "registry-outage", "disk-slow", "apiserver-outage"]),
         st.just(("controller-manager-restart", {})),
     )
 
