@@ -18,6 +18,7 @@ from k8sim.api.meta import condition_of
 from k8sim.api.scheme import decode
 from k8sim.faults.failures import FailureProcess
 from k8sim.lockstep.campaign import Campaign
+from k8sim.lockstep.rollouts import planned_rollouts
 from k8sim.lockstep.setshape import NOTHING, Notes, SetShape, read_set
 from k8sim.operators.model import NONE, ForceDelete, NodeUpgrade, Operators
 from k8sim.scenario.model import ZONE_LABEL, Scenario
@@ -66,6 +67,7 @@ def campaign_of(scenario: Scenario) -> Translation:
     namespace = the_set.namespace or scenario.namespace
     nodes = [_node(manifest, notes) for manifest in scenario.node_manifests()]
     shape = read_set(scenario, the_set, nodes, notes)
+    rollouts = planned_rollouts(scenario, the_set, notes)
     zones = [node.metadata.labels.get(ZONE_LABEL, "") for node in nodes]
     numbers = {zone: number for number, zone in enumerate(dict.fromkeys(zones))}
     laws = _failures(scenario, [node.name for node in nodes], list(numbers), shape, notes)
@@ -77,7 +79,7 @@ def campaign_of(scenario: Scenario) -> Translation:
     try:
         campaign = Campaign(
             node_zone=tuple(numbers[zone] for zone in zones), horizon_ns=scenario.duration_ns,
-            **shape.settings, **laws, **data, **operations,
+            rollouts_ns=rollouts, **shape.settings, **laws, **data, **operations,
         )  # fmt: skip
     except ValueError as problem:
         return Translation(None, namespace, the_set.name, (str(problem),))
@@ -95,8 +97,6 @@ def _other_things(scenario: Scenario, notes: Notes) -> None:
     notes.unless(not running, f"{len(running)} objects of a running cluster, the first {''.join(running[:1])}")
     notes.unless(not scenario.state, "state: a campaign begins with all pods serving, whatever a cluster had")
     notes.outside += [f"static pods on the nodes {group.name}" for group in scenario.nodes if group.static_pods]
-    steps = scenario.timeline
-    notes.unless(not steps, f"timeline: {len(steps)} steps" + (f", the first at {steps[0].source}" if steps else ""))
     notes.outside += [f"traffic: {stream.name}" for stream in scenario.traffic]
     plain = ClusterSettings()
     for field in fields(ClusterSettings):
@@ -203,7 +203,7 @@ def _upgrades(upgrades: Sequence[NodeUpgrade], nodes: Sequence[Node], notes: Not
     upgrade = upgrades[0]
     what = f"nodeUpgrades: {upgrade.name}"
     notes.unless(len(upgrades) == 1, "nodeUpgrades: more than one")
-    notes.unless(upgrade.every is not None, f"{what} without every: a campaign has no timeline")
+    notes.unless(upgrade.every is not None, f"{what} without every: a campaign has no single upgrades")
     notes.unless(not upgrade.surge, f"{what} with strategy surge")
     notes.unless(all(upgrade.nodes.matches(node) for node in nodes), f"{what} of some nodes only")
     notes.unless(

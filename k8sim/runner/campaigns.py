@@ -34,6 +34,7 @@ _FIGURES: Final[Mapping[str, Callable[[Campaign, Mapping[str, Ints]], Floats | I
     "evictions": lambda c, f: f["evicted"],
     "forced_deletions": lambda c, f: f["forced"],
     "drains": lambda c, f: f["drained"],
+    "updates": lambda c, f: f["updated"],
     "data_losses": lambda c, f: f["losses"],
     "first_loss_s": lambda c, f: np.where(f["first_loss_ns"] == NEVER, np.nan, f["first_loss_ns"] / SECOND),
 }

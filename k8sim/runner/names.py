@@ -40,6 +40,7 @@ CAMPAIGNS: Final = (
     Figure("workload", "evictions", "pods", "evicted from nodes that did not answer"),
     Figure("workload", "forced_deletions", "pods", "that hung and were deleted by force"),
     Figure("workload", "drains", "drains", "of nodes that came to their end, and were followed by maintenance"),
+    Figure("workload", "updates", "pods", "replaced by rollouts that the timeline plans"),
     Figure("workload", "data_losses", "losses", "of the last copy, after each of which a backup is restored"),
     Figure("workload", "first_loss_s", "s", "when the last copy was lost first; not defined where it never was"),
 )

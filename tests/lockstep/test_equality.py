@@ -123,9 +123,10 @@ def test_equal_for_any_campaign(campaign: Campaign, seed: int) -> None:
 @pytest.mark.slow
 @pytest.mark.long
 @settings(max_examples=2_000, deadline=None)
-@given(campaigns(), st.integers(0, 2**32), st.sampled_from([1, 3, 10]))
+@given(campaigns(), st.integers(0, 2**32), st.sampled_from([4, 10]))
 def test_equal_for_thousands_of_campaigns(campaign: Campaign, seed: int, chunk: int) -> None:
-    assert_equal(replace(campaign, horizon_ns=6 * DAY), seed, 6, chunk)
+    """Twenty thousand replicates; a step costs the same for one and for ten, so there are ten of each campaign."""
+    assert_equal(campaign, seed, 10, chunk)
 
 
 @pytest.mark.slow

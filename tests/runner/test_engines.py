@@ -33,9 +33,9 @@ def test_auto_picks_lockstep_for_long_runs_in_its_subset_and_says_so(campaign: S
     assert any("readinessProbe" in note for note in choice.simplified)
     short = choose_engine([replace(campaign, duration_ns=DAY)], "auto")
     assert (short.engine, short.why) == ("simpy", "runs of less than 30d are simulated in full")
-    web = choose_engine([load(SCENARIOS / "web-rolling-update.yaml")], "auto")
-    assert web.engine == "simpy"
-    assert "timeline: 1 steps" in web.why
+    crash = choose_engine([load(SCENARIOS / "db-node-loss.yaml")], "auto")
+    assert crash.engine == "simpy"
+    assert "timeline: 2 steps" in crash.why
 
 
 def test_what_is_asked_for_counts(campaign: Scenario) -> None:
