@@ -13,6 +13,7 @@ from k8sim.faults.nodes import (
     DiskPressure,
     KubeletRestart,
     MemoryPressure,
+    NetworkPluginOutage,
     NodeCrash,
     NodeIsolation,
     NodePartition,
@@ -29,9 +30,10 @@ from k8sim.faults.storage import DiskLoss, DiskSlow, StorageOutage
 from k8sim.sim.units import format_duration
 
 CLASSES: Final[tuple[type[Fault], ...]] = (
-    NodeCrash, NodePartition, NodeIsolation, KubeletRestart, RuntimeOutage, NodeShutdown, NodeSlow, MemoryPressure,
-    DiskPressure, ContainerExit, Unready, Hang, SlowAnswers, OomKill, NodeOom, SpotReclaim, ZoneOutage, ZonePartition,
-    ZoneIsolation, DiskLoss, DiskSlow, StorageOutage, RegistryOutage, APIServerOutage, ControllerManagerRestart,
+    NodeCrash, NodePartition, NodeIsolation, KubeletRestart, RuntimeOutage, NetworkPluginOutage, NodeShutdown,
+    NodeSlow, MemoryPressure, DiskPressure, ContainerExit, Unready, Hang, SlowAnswers, OomKill, NodeOom, SpotReclaim,
+    ZoneOutage, ZonePartition, ZoneIsolation, DiskLoss, DiskSlow, StorageOutage, RegistryOutage, APIServerOutage,
+    ControllerManagerRestart,
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from k8sim.api.core import Node
@@ -101,6 +102,23 @@ class RuntimeOutage(Fault):
     def begin(self, world: World) -> None:
         machine = world.machine(self.node)
         world.hold("runtime", self.node, machine.stop_runtime, machine.start_runtime, self.for_ns)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkPluginOutage(Fault):
+    """The machine's network plug-in (CNI) does not work: pods keep the network they have, none gets or loses one.
+
+    With its next check of the runtime the kubelet says that its node is not ready (node.md 1.4, 6.4.10).
+    """
+
+    name: ClassVar[str] = "network-plugin-outage"
+
+    node: str = argument("node", "the machine")
+    for_ns: int | None = argument("duration", "how long; absent: for ever", required=False, name="for")
+
+    def begin(self, world: World) -> None:
+        plugin = world.machine(self.node).set_network_plugin
+        world.hold("network plug-in", self.node, partial(plugin, False), partial(plugin, True), self.for_ns)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -216,6 +216,11 @@ class Kubelet:
         if self.process is not None:
             self.process.runtime_started()
 
+    def network_plugin_changed(self) -> None:
+        """Let the next check of the runtime see it."""
+        if self.process is not None:
+            self.process.runtime_state.network_changed()
+
     def pressure_changed(self) -> None:
         """Look at the eviction signals."""
         if self.process is not None:

@@ -21,6 +21,7 @@ from k8sim.kubelet.podworkers import Cancelled, PodWorker, StatusFunction, SyncE
 from k8sim.kubelet.prober import ProbeManager
 from k8sim.kubelet.restart import should_all_containers_restart
 from k8sim.kubelet.runtime import RuntimeManager, SyncResult
+from k8sim.kubelet.runtimestate import RuntimeState
 from k8sim.kubelet.staticpods import Mirrors
 from k8sim.kubelet.status import StatusManager
 from k8sim.kubelet.volumes import AttachLimitExceeded, VolumeManager, VolumesUnusable, VolumeTimeout
@@ -37,6 +38,8 @@ class PodSync:
     ----------
     mirrors
         The mirrors of static pods.
+    runtime_state
+        Knows whether there is a network for pods.
     record
         Records an Event.
     on_finished
@@ -53,6 +56,7 @@ class PodSync:
         volumes: VolumeManager,
         status: StatusManager,
         mirrors: Mirrors,
+        runtime_state: RuntimeState,
         record: Callable[[Pod, str, str, str], None],
         on_finished: Callable[[str], None],
     ) -> None:
@@ -64,6 +68,7 @@ class PodSync:
         self._volumes = volumes
         self._status = status
         self._mirrors = mirrors
+        self._runtime_state = runtime_state
         self._record = record
         self._on_finished = on_finished
         self._start_errors: dict[str, dict[str, StartError]] = {}
@@ -76,6 +81,10 @@ class PodSync:
         if status.phase in TERMINAL:
             return True
         assert cancel is not None
+        network_error = self._runtime_state.network_error
+        if network_error and not pod.spec.host_network:
+            self._record(pod, "Warning", "NetworkNotReady", f"network is not ready: {network_error}")
+            raise SyncError("network is not ready", transient=True)
         if is_static_pod(pod):
             yield from self._mirrors.reconcile(pod)
         try:

@@ -16,8 +16,15 @@ from k8sim.api.core import Pod, PodStatus
 from k8sim.kubelet.grace import effective_grace_period
 from k8sim.kubelet.phase import TERMINAL
 from k8sim.kubelet.pleg import PLEG
-from k8sim.kubelet.settings import BACK_OFF_PERIOD, JITTER, MAX_BACK_OFF_WAIT, SYNC_TICK, KubeletSettings
-from k8sim.machines.machine import RuntimeDown
+from k8sim.kubelet.settings import (
+    BACK_OFF_PERIOD,
+    JITTER,
+    MAX_BACK_OFF_WAIT,
+    SYNC_TICK,
+    TRANSIENT_BACK_OFF_PERIOD,
+    KubeletSettings,
+)
+from k8sim.machines.agent import RuntimeFailure
 from k8sim.sim.clock import Clock, Event, Steps
 from k8sim.sim.streams import Streams
 from k8sim.sim.trace import NO_CAUSE
@@ -29,11 +36,15 @@ LONG_AGO = -(2**60)
 
 
 class SyncError(Exception):
-    """A sync has failed and is tried again; ``expiry_ns`` says when a back-off ends that was the only reason."""
+    """A sync has failed and is tried again.
 
-    def __init__(self, message: str, expiry_ns: int | None = None) -> None:
+    ``expiry_ns`` says when a back-off ends that was the only reason; ``transient``: it may well work in a second.
+    """
+
+    def __init__(self, message: str, expiry_ns: int | None = None, transient: bool = False) -> None:
         super().__init__(message)
         self.expiry_ns = expiry_ns
+        self.transient = transient
 
 
 class Cancelled(Exception):
@@ -255,7 +266,7 @@ class PodWorkers:
                     yield from self._syncer.sync_terminated_pod(worker, update)
             except (SyncError, Cancelled) as failure:
                 error = failure
-            except RuntimeDown as failure:
+            except RuntimeFailure as failure:
                 error = SyncError(str(failure))
             worker.last_sync_ns = self._clock.now
             worker.cancel = None
@@ -310,7 +321,7 @@ class PodWorkers:
 
     def _retry(self, worker: PodWorker, error: SyncError) -> None:
         """Queue another try: at the end of a back-off if that was the reason, else in 10 to 15 s (completeWork)."""
-        wait = BACK_OFF_PERIOD
+        wait = TRANSIENT_BACK_OFF_PERIOD if error.transient else BACK_OFF_PERIOD
         if error.expiry_ns is not None:
             wait = min(max(error.expiry_ns - self._clock.now, 0), MAX_BACK_OFF_WAIT)
         self._enqueue(worker.uid, self._jitter(worker.uid, "retry", wait))

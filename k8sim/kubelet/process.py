@@ -46,9 +46,10 @@ from k8sim.kubelet.syncloop import SyncLoop
 from k8sim.kubelet.volumes import VolumeManager
 from k8sim.kubelet.volumespecs import used_volumes
 from k8sim.kubelet.waiting import first_of
+from k8sim.machines.agent import RuntimeFailure
 from k8sim.machines.answers import ProbeKind
 from k8sim.machines.disks import Storage
-from k8sim.machines.machine import Machine, RuntimeDown
+from k8sim.machines.machine import Machine
 from k8sim.machines.records import EXITED
 from k8sim.sim.clock import Event, Steps, Task
 from k8sim.sim.simulation import Simulation
@@ -124,6 +125,9 @@ class KubeletProcess:
             grid("node status", settings.node_status_update_frequency_ns),
         )  # fmt: skip
         self.mirrors = Mirrors(self.client, self._seen_node)
+        self.runtime_state = RuntimeState(
+            clock, rank, machine, grid("runtime checks", CHECK_PERIOD), self._loop, self.node_status, begins_now
+        )
         self.volumes = VolumeManager(
             sim, self.client, rank, name, mounts, storage, self.spawn, self.record, self.node_status.report_on_grid,
             self._volume_exceeds_limit,
@@ -136,7 +140,7 @@ class KubeletProcess:
         )  # fmt: skip
         self.syncer = PodSync(
             clock, machine, self.pleg, self.prober, self.runtime, self.volumes, self.status, self.mirrors,
-            self.record, self._pod_finished,
+            self.runtime_state, self.record, self._pod_finished,
         )  # fmt: skip
         self.workers = PodWorkers(
             clock, rank, sim.streams, self.pleg, settings, self.syncer, grid("sync tick", SYNC_TICK), self.spawn,
@@ -147,12 +151,8 @@ class KubeletProcess:
             self.record, sim.streams, settings,
         )  # fmt: skip
         self.shutdown = NodeShutdown(clock, rank, settings, self.workers, self.node_status, self.active_pods)
-        self.runtime_state = RuntimeState(
-            clock, rank, grid("runtime checks", CHECK_PERIOD), self._loop, self.node_status
-        )
         if begins_now and not machine.runtime_up:
             self.pleg.runtime_stopped()
-            self.runtime_state.begin_without()
         if machine.pressures.any(clock.now):
             self.eviction.pressure_changed()
 
@@ -465,7 +465,7 @@ class KubeletProcess:
         pod = Pod(metadata=ObjectMeta(namespace=key[0], name=key[1], uid=uid))
         try:
             yield from self.runtime.kill_pod(pod, self.machine.snapshot(uid), 1)
-        except RuntimeDown:
+        except RuntimeFailure:
             return  # it is an orphan still when the runtime is back
         self._forget(uid)
 

@@ -21,8 +21,9 @@ from k8sim.kubelet.prober import ProbeManager
 from k8sim.kubelet.settings import KubeletSettings
 from k8sim.kubelet.termination import TerminationOrder
 from k8sim.kubelet.waiting import first_of
+from k8sim.machines.agent import RuntimeDown, RuntimeFailure
 from k8sim.machines.container import Container as Process
-from k8sim.machines.machine import Machine, RuntimeDown
+from k8sim.machines.machine import Machine
 from k8sim.machines.records import RUNNING, ContainerRecord, RuntimePodStatus
 from k8sim.sim.clock import Clock, Event, Steps
 from k8sim.sim.distributions import Constant
@@ -123,9 +124,9 @@ class RuntimeManager:
 
     def _create_sandbox(self, pod: Pod, attempt: int) -> Generator[Event, Any, None]:
         try:
-            yield from self._machine.run_sandbox(pod.metadata.uid, pod.key, attempt)
-        except RuntimeDown as down:
-            self._record(pod, "Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: {down}")
+            yield from self._machine.run_sandbox(pod.metadata.uid, pod.key, attempt, pod.spec.host_network)
+        except RuntimeFailure as failure:
+            self._record(pod, "Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: {failure}")
             raise
         self._sandbox_ready(pod)
 
@@ -296,20 +297,24 @@ class RuntimeManager:
         if len(kills) == 1:
             yield from kills[0]
         else:
-            failures: list[RuntimeDown] = []
+            failures: list[RuntimeFailure] = []
             for ended in [self._spawn(_noting(kill, failures)) for kill in kills]:
                 if not ended.processed:
                     yield ended
             if failures:
                 raise failures[0]
-        yield from self._machine.stop_sandbox(pod.metadata.uid)
+        try:
+            yield from self._machine.stop_sandbox(pod.metadata.uid, pod.spec.host_network)
+        except RuntimeFailure as failure:
+            self._record(pod, "Warning", "FailedKillPod", f"error killing pod: {failure}")
+            raise
 
 
-def _noting(kill: Steps, failures: list[RuntimeDown]) -> Steps:
+def _noting(kill: Steps, failures: list[RuntimeFailure]) -> Steps:
     """Do something beside others; who waits for all of them learns of a failure afterwards."""
     try:
         yield from kill
-    except RuntimeDown as failure:
+    except RuntimeFailure as failure:
         failures.append(failure)
 
 

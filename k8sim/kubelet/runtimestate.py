@@ -1,9 +1,11 @@
-"""Whether a kubelet takes its container runtime for alive; while it does not, it takes in nothing and starts nothing.
+"""Whether a kubelet takes its container runtime, and the runtime's network plug-in, for alive.
 
 The runtime is asked every 5 s. If the last answer is 30 s old, the node is NotReady, and the sync loop pauses until the
-runtime answers again: it looks after 100 ms, then after twice as long each time, and after 5 s at most.
+runtime answers again: it looks after 100 ms, then after twice as long each time, and after 5 s at most. What it says
+of the network counts at once: while that is not ready the node is not either, and only pods of the host network are
+synced.
 
-Source: pkg/kubelet/kubelet.go (updateRuntimeUp, syncLoop), pkg/kubelet/runtime.go; node.md 0.2.
+Source: pkg/kubelet/kubelet.go (updateRuntimeUp, syncLoop, SyncPod), pkg/kubelet/runtime.go; node.md 0.2, 1.4.
 """
 
 from __future__ import annotations
@@ -11,8 +13,10 @@ from __future__ import annotations
 from typing import Final
 
 from k8sim.api.meta import Condition
+from k8sim.api.struct import replace
 from k8sim.kubelet.nodestatus import READY, NodeStatus
 from k8sim.kubelet.syncloop import SyncLoop
+from k8sim.machines.machine import Machine
 from k8sim.sim.clock import Clock
 from k8sim.sim.units import MILLISECOND, SECOND
 
@@ -20,7 +24,12 @@ CHECK_PERIOD: Final = 5 * SECOND
 DOWN_AFTER: Final = 30 * SECOND
 FIRST_PAUSE: Final = 100 * MILLISECOND
 LONGEST_PAUSE: Final = 5 * SECOND
-DOWN: Final = Condition(type="Ready", status="False", reason="KubeletNotReady", message="container runtime is down")
+NOT_READY: Final = Condition(type="Ready", status="False", reason="KubeletNotReady")
+RUNTIME_DOWN: Final = "container runtime is down"
+NO_NETWORK: Final = (
+    "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady "
+    "message:Network plugin returns error: cni plugin not initialized"
+)
 
 
 def end_of_pauses(began_ns: int, until_ns: int) -> int:
@@ -39,44 +48,66 @@ class RuntimeState:
     ----------
     phase_ns
         Where the checks lie.
+    first_check
+        The first check is now; else there have been checks for long.
     """
 
-    def __init__(self, clock: Clock, rank: int, phase_ns: int, loop: SyncLoop, node_status: NodeStatus) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        rank: int,
+        machine: Machine,
+        phase_ns: int,
+        loop: SyncLoop,
+        node_status: NodeStatus,
+        first_check: bool,
+    ) -> None:
         self._clock = clock
         self._rank = rank
+        self._machine = machine
         self._phase_ns = phase_ns
         self._loop = loop
         self._node_status = node_status
         self._turn = 0
         self._down_since: int | None = None
-
-    def begin_without(self) -> None:
-        """Begin while there is no runtime: the first check finds none."""
-        self._down(self._turn)
+        self._stopped = False
+        self._reported = READY
+        self.network_error = ""
+        if first_check:
+            if not machine.runtime_up:
+                self._down(self._turn)
+            self._look_at_network()
 
     def runtime_stopped(self) -> None:
         """No check succeeds from now on."""
         self._turn += 1
-        last = self._clock.next_on_grid(self._phase_ns, CHECK_PERIOD, self._clock.now + 1) - CHECK_PERIOD
         if self._down_since is None:
+            last = self._next_check(self._clock.now + 1) - CHECK_PERIOD
             self._clock.call_at(last + DOWN_AFTER, self._down, self._turn, rank=self._rank)
 
     def runtime_started(self) -> None:
         """The next check succeeds."""
         self._turn += 1
         if self._down_since is not None:
-            check = self._clock.next_on_grid(self._phase_ns, CHECK_PERIOD, self._clock.now)
-            self._clock.call_at(check, self._up, self._turn, rank=self._rank)
+            self._clock.call_at(self._next_check(self._clock.now), self._up, self._turn, rank=self._rank)
+
+    def network_changed(self) -> None:
+        """The next check says otherwise of the network."""
+        self._clock.call_at(self._next_check(self._clock.now), self._look_at_network, rank=self._rank)
 
     def stop(self) -> None:
         """The kubelet's process ends."""
         self._turn += 1
+        self._stopped = True
+
+    def _next_check(self, from_ns: int) -> int:
+        return self._clock.next_on_grid(self._phase_ns, CHECK_PERIOD, from_ns)
 
     def _down(self, turn: int) -> None:
         if turn == self._turn:
             self._down_since = self._clock.now
             self._loop.hold()
-            self._node_status.set_condition(DOWN)
+            self._report()
 
     def _up(self, turn: int) -> None:
         if turn != self._turn or self._down_since is None:
@@ -84,5 +115,18 @@ class RuntimeState:
         looks = end_of_pauses(self._down_since, self._clock.now)
         self._down_since = None
         self._clock.call_at(looks, self._loop.go_on, rank=self._rank)
-        if self._node_status.says(DOWN):
-            self._node_status.set_condition(READY)
+        self._report()
+
+    def _look_at_network(self) -> None:
+        if not self._stopped:
+            self.network_error = "" if self._machine.network_plugin_up else NO_NETWORK
+            self._report()
+
+    def _report(self) -> None:
+        """Say whether the node is ready, unless something else is being said (a shutdown)."""
+        errors = [RUNTIME_DOWN] if self._down_since is not None else []
+        errors += [self.network_error] if self.network_error else []
+        condition = replace(NOT_READY, message=", ".join(errors)) if errors else READY
+        if self._node_status.says(self._reported):
+            self._node_status.set_condition(condition)
+            self._reported = condition

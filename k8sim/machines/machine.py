@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import msgspec
 
 from k8sim.api.struct import replace
+from k8sim.machines.agent import Agent, NetworkPluginDown, RuntimeDown
 from k8sim.machines.answers import FOR_EVER
 from k8sim.machines.container import KILLED, Container, draw_lifetime
 from k8sim.machines.disturbances import Disturbances
@@ -30,50 +30,6 @@ from k8sim.sim.trace import NO_CAUSE
 from k8sim.sim.units import SECOND
 
 Key = tuple[str, str]
-
-
-class Agent(Protocol):
-    """What runs on the machine and reacts to it: the kubelet."""
-
-    def runtime_changed(self, uid: str) -> None:
-        """Something in the runtime has changed for a pod."""
-
-    def answers_changed(self, uid: str) -> None:
-        """A container of the pod answers probes differently from now on."""
-
-    def power_lost(self) -> None:
-        """The machine is off."""
-
-    def booted(self) -> None:
-        """The machine is on again; its runtime is empty."""
-
-    def pressure_changed(self) -> None:
-        """The machine runs short of something, or no longer does."""
-
-    def shutdown_requested(self, power_off: Callable[[], None]) -> bool:
-        """The machine is to be shut down: False to let it, True to call ``power_off`` later."""
-
-    def link_lost(self) -> None:
-        """The API server cannot be reached any more."""
-
-    def link_restored(self) -> None:
-        """The API server can be reached again."""
-
-    def restarted(self, after_ns: int) -> None:
-        """The agent's process ends and begins anew after a time; containers go on."""
-
-    def runtime_stopped(self) -> None:
-        """The container runtime does not answer any more."""
-
-    def runtime_started(self) -> None:
-        """The container runtime answers again."""
-
-
-class RuntimeDown(Exception):
-    """The container runtime does not answer."""
-
-    def __init__(self) -> None:
-        super().__init__("rpc error: code = Unavailable desc = connection error: the container runtime does not answer")
 
 
 class Earlier(msgspec.Struct, frozen=True, gc=False):
@@ -122,6 +78,7 @@ class Machine:
         self.powered = powered
         self.connected = True
         self.runtime_up = True
+        self.network_plugin_up = True
         self.boot = int(powered)
         self.agent: Agent | None = None
         self.pressures = Pressures()
@@ -189,17 +146,20 @@ class Machine:
         pod = self._pods.get(uid)
         return pod is not None and any(c.running and c.record.name == container for c in pod.containers)
 
-    def run_sandbox(self, uid: str, key: Key, attempt: int) -> Steps:
+    def run_sandbox(self, uid: str, key: Key, attempt: int, host_network: bool = False) -> Steps:
         """Make a sandbox and its network; returns its record.
 
         Raises
         ------
         RuntimeDown
             Like all requests to the runtime.
+        NetworkPluginDown
+            Unless it is to be in the host's network.
         """
         self._ask_runtime()
         yield self._clock.sleep(self._delay("runtimeSandboxStart"), self._rank)
         self._ask_runtime()
+        self._ask_network_plugin(host_network)
         pod = self._pods.get(uid)
         if pod is None:
             pod = self._pods[uid] = PodSandbox(uid, key)
@@ -300,7 +260,7 @@ class Machine:
         if container.kill_at_ns <= deadline:
             self._end(pod, container, KILLED, cause)
 
-    def stop_sandbox(self, uid: str) -> Steps:
+    def stop_sandbox(self, uid: str, host_network: bool = False) -> Steps:
         """Stop a pod's sandboxes and take down their network; what is left in them is killed."""
         pod = self._pods.get(uid)
         if pod is None or not any(s.ready for s in pod.sandboxes):
@@ -308,6 +268,7 @@ class Machine:
         self._ask_runtime()
         yield self._clock.sleep(self._delay("runtimeSandboxStop"), self._rank)
         self._ask_runtime()
+        self._ask_network_plugin(host_network)
         for container in pod.containers:
             self._end(pod, container, KILLED)
         pod.sandboxes = [replace(s, ready=False) for s in pod.sandboxes]
@@ -433,6 +394,17 @@ class Machine:
     def _ask_runtime(self) -> None:
         if not self.runtime_up:
             raise RuntimeDown
+
+    def _ask_network_plugin(self, host_network: bool) -> None:
+        if not self.network_plugin_up and not host_network:
+            raise NetworkPluginDown
+
+    def set_network_plugin(self, up: bool) -> None:
+        """Let the network plug-in (CNI) work or not; pods that have a network keep it."""
+        if self.network_plugin_up is not up:
+            self.network_plugin_up = up
+            if self.agent is not None:
+                self.agent.network_plugin_changed()
 
     def _drop_stops(self) -> None:
         """Let stops that are under way send no SIGKILL: they die with their caller, or with the runtime."""

@@ -17,6 +17,7 @@ _FAULTS: Final[Mapping[str, str]] = {
     "node-isolation": "{node} was cut off from the network",
     "kubelet-restart": "the kubelet of {node} restarted",
     "runtime-outage": "the container runtime of {node} did not answer",
+    "network-plugin-outage": "the network plug-in of {node} did not work",
     "container-exit": "a process of {pod} ended",
     "unready": "readiness probes of {pod} failed",
     "hang": "{pod} hung",

@@ -457,7 +457,10 @@ STATEMENTS: dict[str, Statement] = {
         "volumes are mounted in parallel",
         ("kubelet/statements::test_6_4_9_three_volumes_take_as_long_as_the_slowest",),
     ),
-    "6.4.10": S("a CNI plug-in that is down holds pods back", left_out="the node's network plug-in is not simulated"),
+    "6.4.10": S(
+        "a CNI plug-in that is down holds pods back",
+        ("kubelet/network_plugin_outage::test_6_4_10_pods_wait_for_the_network_and_try_every_second",),
+    ),
     # ---- 8 --------------------------------------------------------------------------------------------------------
     "8.1": S("an init container without limits makes a pod Burstable", ("api/resources::test_qos_class",)),
     "8.2": S("the largest init container counts", ("api/resources::test_effective_request",)),
