@@ -33,7 +33,6 @@ _REFUSES: Final = Answers(started_from=NEVER, ready_from=NEVER, hang_from=0)
 
 _NO_VIEW: Final = View()
 Result = bool | None
-Statuses = tuple[ContainerStatus, ...]
 OnResult = Callable[[str, ProbeKind, str, Result], None]
 """(pod UID, kind, container ID, result): a result has changed."""
 OnUnhealthy = Callable[[str, Container, ProbeKind], None]
@@ -190,21 +189,16 @@ class ProbeManager:
         """Fill in started and ready (UpdatePodStatus); also return the readiness workers to run at once."""
         triggers: list[tuple[str, ProbeKind]] = []
         old = {s.name: s for s in (*previous.init_container_statuses, *previous.container_statuses)}
-        spec = pod.spec
-
-        def filled(containers: tuple[Container, ...], statuses: tuple[ContainerStatus, ...], init: bool) -> Statuses:
-            return tuple(
-                self._init_status(s)
-                if init and not is_sidecar(c.restart_policy)
-                else self._status(c, s, old.get(s.name), triggers)
-                for c, s in zip(containers, statuses, strict=True)
-            )
-
-        return replace(
-            status,
-            container_statuses=filled(spec.containers, status.container_statuses, False),
-            init_container_statuses=filled(spec.init_containers, status.init_container_statuses, True),
-        ), triggers
+        regular = [
+            self._status(c, s, old.get(s.name), triggers)
+            for c, s in zip(pod.spec.containers, status.container_statuses, strict=True)
+        ]
+        inits = [
+            self._status(c, s, old.get(s.name), triggers) if is_sidecar(c.restart_policy) else self._init_status(s)
+            for c, s in zip(pod.spec.init_containers, status.init_container_statuses, strict=True)
+        ]
+        status = replace(status, container_statuses=tuple(regular), init_container_statuses=tuple(inits))
+        return status, triggers
 
     def _init_status(self, status: ContainerStatus) -> ContainerStatus:
         ended = status.state.terminated

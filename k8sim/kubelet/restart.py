@@ -54,8 +54,11 @@ def should_container_be_restarted(container: Container, pod: Pod, runtime: Runti
 
 def all_containers_could_restart(spec: PodSpec) -> bool:
     """Tell whether some container has a rule that restarts them all (AllContainersCouldRestart)."""
-    containers = (*spec.init_containers, *spec.containers)
-    return any(r.action == "RestartAllContainers" for c in containers for r in c.restart_policy_rules)
+    for container in (*spec.init_containers, *spec.containers):
+        for rule in container.restart_policy_rules:
+            if rule.action == "RestartAllContainers":
+                return True
+    return False
 
 
 def should_all_containers_restart(pod: Pod, runtime: RuntimePodStatus | None, status: PodStatus) -> bool:
