@@ -96,7 +96,8 @@ def _headline(workload: Workload) -> Text:
     if workload.kind == BARE:
         return Text.assemble(("Pods without a controller", "bold"), f" in namespace {workload.namespace}")
     place = "" if workload.namespace == "default" else f" in namespace {workload.namespace}"
-    text = Text.assemble((f"{workload.kind} {workload.name}", "bold"), place, ": ")
+    kind = "Static pods of" if workload.kind == "Node" else workload.kind
+    text = Text.assemble((f"{kind} {workload.name}", "bold"), place, ": ")
     if not workload.sized:
         return text.append(f"{_times(workload.ready, 'pod')} Ready at the end")
     if workload.deleted:

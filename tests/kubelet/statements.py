@@ -490,7 +490,8 @@ STATEMENTS: dict[str, Statement] = {
         ("kubelet/pressure::test_memory_rank_is_excess_then_priority_then_size",),
     ),
     "8.10": S(
-        "a restart changes neither requests nor class", left_out="neither can change: in-place resize is not simulated"
+        "a restart changes neither requests nor class",
+        ("kubelet/statements::test_8_10_a_restart_changes_neither_requests_nor_class",),
     ),
     "8.11": S("the BestEffort process dies first", ("kubelet/pressure::test_best_effort_dies_first",)),
     # ---- 10 -------------------------------------------------------------------------------------------------------

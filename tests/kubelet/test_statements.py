@@ -311,6 +311,20 @@ def test_6_4_9_three_volumes_take_as_long_as_the_slowest():
     assert when(bench, "Started") == pytest.approx([15.6], abs=0.4)
 
 
+def test_8_10_a_restart_changes_neither_requests_nor_class():
+    bench = Bench(image(stop=1))
+    resources = {"requests": {"cpu": "1"}, "limits": {"cpu": "2"}}
+    bench.pod("app", {"name": "app", "resources": resources})
+    bench.run(5)
+    before = bench.stored()
+    bench.exit_at(10)
+    bench.run(20)
+    after = bench.stored()
+    assert after.status.container_statuses[0].restart_count == 1
+    assert (after.spec, after.status.qos_class) == (before.spec, before.status.qos_class)
+    assert after.status.qos_class == "Burstable"
+
+
 def test_11_8_not_ready_of_the_node_controller_is_overwritten():
     bench = Bench()
     bench.pod()

@@ -10,6 +10,7 @@ from rich.console import Console
 
 import k8sim
 from k8sim.report.summary import duration, first_line, summary
+from k8sim.scenario import loads
 from k8sim.sim.units import HOUR, MILLISECOND, MINUTE, SECOND
 
 SCENARIOS = Path(__file__).parent.parent.parent / "scenarios"
@@ -74,3 +75,21 @@ def test_durations_are_rounded_for_reading(ns: int, shown: str) -> None:
 def test_only_the_first_line_of_an_output() -> None:
     assert first_line("a\nb") == "a …"
     assert first_line("a\n") == "a"
+
+
+def test_static_pods_are_those_of_their_node() -> None:
+    static = """
+apiVersion: k8sim.dev/v1alpha1
+kind: Scenario
+metadata: {name: static}
+spec:
+  duration: 1m
+  nodes:
+    - name: node
+      staticPods:
+        - {apiVersion: v1, kind: Pod, metadata: {name: etcd}, spec: {containers: [{name: etcd, image: "etcd:3"}]}}
+"""
+    console = Console(file=io.StringIO(), width=200)
+    with console.capture() as capture:
+        console.print(summary(k8sim.run(loads(static))))
+    assert "Static pods of node-0: 1 pod Ready at the end" in capture.get()
