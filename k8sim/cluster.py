@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from k8sim.api.core import Namespace, Node, Pod
-from k8sim.api.meta import Condition, ObjectMeta
+from k8sim.api.meta import ObjectMeta
 from k8sim.api.scheme import decode
-from k8sim.api.struct import Time, replace
 from k8sim.apiserver.admission import default_admission
 from k8sim.apiserver.informer import SharedInformers
 from k8sim.apiserver.recorder import Recorder
@@ -32,6 +29,7 @@ from k8sim.machines.machine import Machine
 from k8sim.machines.registry import Registry
 from k8sim.result import Result
 from k8sim.scenario.model import Scenario
+from k8sim.scenario.readynodes import OLD
 from k8sim.scenario.steps import run_timeline
 from k8sim.scheduler.scheduler import Scheduler
 from k8sim.sim.clock import Clock
@@ -41,30 +39,6 @@ from k8sim.sim.streams import Streams
 from k8sim.sim.trace import Trace
 from k8sim.sim.units import SECOND
 from k8sim.workload.workload import Workload
-
-NODE_CONDITIONS = {"MemoryPressure": "False", "DiskPressure": "False", "PIDPressure": "False", "Ready": "True"}
-OLD = Time(-3600 * SECOND)
-"""When the nodes and namespaces that are there at t = 0 were made."""
-
-
-def ready_node(manifest: Any) -> Node:
-    """Return the Node of a manifest as it is once its kubelet has registered it and it has become Ready."""
-    node = decode(manifest)
-    assert isinstance(node, Node)
-    conditions = tuple(
-        Condition(type=t, status=s, last_transition_time=OLD, reason="KubeletReady" if t == "Ready" else "")
-        for t, s in NODE_CONDITIONS.items()
-    )
-    capacity = node.status.capacity
-    return replace(
-        node,
-        metadata=replace(
-            node.metadata,
-            labels={"kubernetes.io/hostname": node.name, **node.metadata.labels},
-            creation_timestamp=OLD,
-        ),
-        status=replace(node.status, allocatable=node.status.allocatable or capacity, conditions=conditions),
-    )
 
 
 def _simulation(scenario: Scenario, seed: int, replicate: int, tie_salt: int) -> Simulation:
@@ -115,8 +89,8 @@ class Cluster:
         self.initial_state = read(scenario.state, self.sim.clock.truncated(0))
         self._static_pods = static_pods(self.initial_state)
         dumped = {node.name: node for node in self.initial_state.nodes}
-        for manifest in scenario.node_manifests():
-            self.server.preload(dumped.get(manifest["metadata"]["name"]) or ready_node(manifest))
+        for node in scenario.ready_nodes:
+            self.server.preload(dumped.get(node.name) or node)
         self._registry = Registry(self.sim, Images(scenario.images))
         self.machines = Fleet()
         self.identities = Identities(self.sim, self.machines)

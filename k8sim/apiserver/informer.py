@@ -8,7 +8,7 @@ Source: client-go/tools/cache/shared_informer.go; workloads.md 0.1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 from k8sim.api.meta import Object, controller_of
@@ -185,8 +185,11 @@ class Informer(Generic[T]):
             self._relist()
 
     def _relist(self) -> None:
-        fresh: dict[Key, T] = {o.key: o for o in self._listed()}
         self.resource_version = self._server.resource_version
+        listed = self._listed()
+        if not listed and not self._objects:
+            return
+        fresh: dict[Key, T] = {o.key: o for o in listed}
         for key, old in list(self._objects.items()):
             new = fresh.get(key)
             if new is None or new.uid != old.uid:
@@ -198,7 +201,7 @@ class Informer(Generic[T]):
             elif known.metadata.resource_version < obj.metadata.resource_version:
                 self._apply(Change("MODIFIED", known, obj))
 
-    def _listed(self) -> Iterable[T]:
+    def _listed(self) -> Sequence[T]:
         if self._node is None:
             return self._server.list(self.cls)
         return self._server.pods_of_node(self._node)  # type: ignore[return-value]

@@ -8,7 +8,7 @@ import shlex
 import typing
 from collections.abc import Sequence
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import yaml
@@ -44,6 +44,7 @@ _KEY = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?/)?[A-Za-z0-9]([-A-Z
 _NAME = re.compile(r"[A-Za-z0-9:]([-A-Za-z0-9.:_]*[A-Za-z0-9])?")
 
 
+@lru_cache(maxsize=1024)  # the replicates of a scenario have the same commands
 def parse(text: str) -> Command:
     """Return the command that a text says; a leading word ``kubectl`` is allowed.
 

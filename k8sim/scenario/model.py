@@ -18,13 +18,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final, Literal
 
+from k8sim.api.core import Node
 from k8sim.faults.failures import FailureProcess
 from k8sim.machines.image import ImageBehaviour
 from k8sim.network.settings import NetworkSettings
 from k8sim.operators.model import NodeUpgrade, Operators
 from k8sim.scenario.objectives import Objective
+from k8sim.scenario.readynodes import ready_node
 from k8sim.scenario.settings import ClusterSettings
 from k8sim.sim.units import HOUR
 from k8sim.workload.model import Application, Traffic
@@ -223,9 +226,14 @@ class Scenario:
 
     def static_pods(self, node: str) -> tuple[Mapping[str, Any], ...]:
         """Manifests of pods that lie on the machine of a node."""
-        return next((group.static_pods for group in self.nodes if group.has(node)), ())
+        return next((group.static_pods for group in self.nodes if group.static_pods and group.has(node)), ())
 
     def node_manifests(self) -> list[Mapping[str, Any]]:
         """All Node objects: those of the groups, then those among the manifests."""
         made = [manifest for group in self.nodes for manifest in group.manifests()]
         return [*made, *(manifest for manifest in self.manifests if manifest.get("kind") == "Node")]
+
+    @cached_property
+    def ready_nodes(self) -> tuple[Node, ...]:
+        """All Node objects as they are when the simulation begins; made once for all replicates."""
+        return tuple(ready_node(manifest) for manifest in self.node_manifests())
