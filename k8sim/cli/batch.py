@@ -101,6 +101,14 @@ class Batches:
 
         write_whole(folder / "convergence.svg", convergence_svg(batch, asked or available))
 
+    def check_targets(self, *targets: Path | None) -> None:
+        """See that verdicts can be written, before anything runs."""
+        from k8sim.cli.files import check_writable
+
+        for target in targets:
+            if target is not None:
+                check_writable(target, folder=False)
+
     def finish(self, junit: Path | None, markdown: Path | None) -> None:
         """Write the verdicts, and end with the exit code that they mean."""
         from k8sim.cli.files import write_whole

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from k8sim.cli.failures import UsageProblem
-from k8sim.cli.options import Replicate, Seed
+from k8sim.cli.options import At, Replicate, Seed, moment_of
 
 MOST_NAMED: Final = 12
 
@@ -37,10 +37,7 @@ def explain(
             metavar="[OBJECT]", show_default=False, help="NAME or KIND/NAME: pod, workload, node, claim ..."
         ),
     ] = "",
-    at: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="As of when: 90s, 1m30s [dim](default: the end)[/dim].", show_default=False),
-    ] = None,
+    at: At = None,
     seed: Seed = None,
     replicate: Replicate = 0,
 ) -> None:
@@ -50,15 +47,9 @@ def explain(
     from k8sim.report.explain import NoSuchObject
     from k8sim.report.explain import explain as explanation
     from k8sim.scenario import load
-    from k8sim.sim.units import parse_duration
 
     scenario = load(file)
-    if at is not None:
-        try:
-            moment = parse_duration(at)
-        except ValueError as problem:
-            raise UsageProblem(f"--at: {problem}") from None
-        scenario = replace(scenario, duration_ns=moment)  # the same run, as far as it then was
+    scenario = replace(scenario, duration_ns=moment_of(at, scenario))  # the same run, as far as it then was
     result = simulate(scenario, seed, replicate)
     try:
         view = explanation(result, what)

@@ -31,6 +31,20 @@ def scenario_files(arguments: Iterable[str]) -> list[Path]:
     return _files(arguments, _SCENARIO, "scenario file", "a scenario file has a document of kind: Scenario")
 
 
+def only_scenario(argument: Path) -> Path:
+    """Return the one scenario file that an argument names.
+
+    Raises
+    ------
+    UsageProblem
+        None, or several.
+    """
+    paths = scenario_files([str(argument)])
+    if len(paths) > 1:
+        raise UsageProblem(f"{argument}: {len(paths)} scenario files", "name one of them")
+    return paths[0]
+
+
 def manifest_files(arguments: Iterable[str]) -> list[Path]:
     """Return the files with Kubernetes objects or scenarios that arguments name, as `scenario_files` does.
 
@@ -65,6 +79,21 @@ def _holds(path: Path, wanted: re.Pattern[str]) -> bool:
         return bool(wanted.search(path.read_text("utf-8", errors="replace")))
     except OSError:
         return True  # loading it will say what is wrong
+
+
+def check_stems(paths: Iterable[Path], becomes: str) -> None:
+    """See that no two files would have their results at the same place, which has their names without suffix.
+
+    Raises
+    ------
+    UsageProblem
+        Two would.
+    """
+    seen: dict[str, Path] = {}
+    for path in paths:
+        if path.stem in seen:
+            raise UsageProblem(f"{seen[path.stem]} and {path} would both become {path.stem}{becomes}")
+        seen[path.stem] = path
 
 
 def check_writable(target: Path, *, folder: bool) -> None:

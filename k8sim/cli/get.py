@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from k8sim.cli.failures import UsageProblem
-from k8sim.cli.options import Replicate, Seed
+from k8sim.cli.options import At, Replicate, Seed, moment_of
 
 if TYPE_CHECKING:
     from k8sim.api.meta import Object
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from k8sim.scenario import Scenario
 
 EVENTS = ("events", "event", "ev")
+OF_THE_CLUSTER = "default"
+"""Where events are of what has no namespace (client-go tools/record, makeEvent)."""
 
 EPILOG = """
 [bold]Examples[/bold]
@@ -45,10 +47,7 @@ def get(
             help="As kubectl takes it: pods, sts, pvc, pv, nodes, all, events, pod/web-0, pods,pvc ...",
         ),
     ],
-    at: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="When: 90s, 1m30s [dim](default: at the end)[/dim].", show_default=False),
-    ] = None,
+    at: At = None,
     namespace: Annotated[
         str | None,
         typer.Option("--namespace", "-n", metavar="NS", help="Default: the scenario's.", show_default=False),
@@ -78,11 +77,17 @@ def get(
     words += ["--show-labels"] if show_labels else []
     words += ["--no-headers"] if no_headers else []
     events = what[0] in EVENTS
+    if events and (len(what) > 1 or selector or output or show_labels):
+        raise UsageProblem("events are listed as they are", "with --namespace, --all-namespaces, --no-headers and --at")
     command = None if events else _parsed(words)
     scenario = load(file)
-    moment_ns = _moment(at, scenario)
+    moment_ns = moment_of(at, scenario)
     result = _run_until(scenario, moment_ns, seed, replicate)
-    lines = _events(result, moment_ns) if command is None else _objects(command, result, moment_ns)
+    home = None if all_namespaces else namespace or scenario.namespace
+    if command is not None:
+        lines = _objects(command, result, moment_ns)
+    else:
+        lines = _events(result, moment_ns, home)[no_headers:]
     for line in lines:
         typer.echo(line)
 
@@ -96,21 +101,6 @@ def _parsed(words: list[str]) -> Command:
         raise UsageProblem(problem.problem, problem.hint) from None
 
 
-def _moment(at: str | None, scenario: Scenario) -> int:
-    from k8sim.sim.units import format_duration, parse_duration
-
-    if at is None:
-        return scenario.duration_ns
-    try:
-        moment_ns = parse_duration(at)
-    except ValueError as problem:
-        raise UsageProblem(f"--at: {problem}") from None
-    if moment_ns > scenario.duration_ns:
-        end = format_duration(scenario.duration_ns)
-        raise UsageProblem(f"--at {at} is after the end of the scenario", f"spec.duration is {end}")
-    return moment_ns
-
-
 def _run_until(scenario: Scenario, moment_ns: int, seed: int | None, replicate: int) -> Result:
     """Run only as far as needed: what happens later changes nothing that was."""
     from dataclasses import replace
@@ -121,10 +111,19 @@ def _run_until(scenario: Scenario, moment_ns: int, seed: int | None, replicate: 
     return simulate(shorter, seed, replicate)
 
 
-def _events(result: Result, moment_ns: int) -> list[str]:
+def _events(result: Result, moment_ns: int, namespace: str | None) -> list[str]:
     from k8sim.kubectl.printers import events_table
 
-    return events_table(result.log, moment_ns)
+    rows = (row for row in result.log if namespace in (None, row.namespace or OF_THE_CLUSTER))
+    table = events_table(rows, moment_ns)
+    if len(table) == 1:
+        _say_none(namespace)
+        return []
+    return table
+
+
+def _say_none(namespace: str | None) -> None:
+    typer.echo(f"No resources found in {namespace} namespace." if namespace else "No resources found", err=True)
 
 
 def _objects(command: Command, result: Result, moment_ns: int) -> list[str]:
@@ -134,8 +133,7 @@ def _objects(command: Command, result: Result, moment_ns: int) -> list[str]:
     found = _found(command, result)
     if not found:
         anywhere = options.all_namespaces or not any(_namespaced(kind) for kind in command.kinds)
-        namespace = options.namespace or result.scenario.namespace
-        typer.echo("No resources found" if anywhere else f"No resources found in {namespace} namespace.", err=True)
+        _say_none(None if anywhere else options.namespace or result.scenario.namespace)
         return []
     return print_objects(
         found, moment_ns, options.output,

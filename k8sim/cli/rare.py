@@ -50,7 +50,7 @@ def rare(
     P(OWNER.data_losses > 0) of the scenario is judged by it: exit code 1 if it fails.
     """
     from k8sim.cli.failures import UsageProblem
-    from k8sim.cli.files import scenario_files
+    from k8sim.cli.files import only_scenario
     from k8sim.lockstep.copiesof import copy_group_of
     from k8sim.runner.names import check_objectives
     from k8sim.runner.rare import Untrustworthy, loss_probability
@@ -58,14 +58,10 @@ def rare(
     from k8sim.scenario.loader import load_variants
     from k8sim.sim.units import SECOND, format_duration
 
-    paths = scenario_files([str(file)])
-    if len(paths) > 1:
-        raise UsageProblem(f"{file}: {len(paths)} scenario files", "name one of them")
-    variants = load_variants(paths[0])
+    path = only_scenario(file)
+    variants = load_variants(path)
     if len(variants) > 1:
-        raise UsageProblem(
-            f"{paths[0]}: a sweep of {len(variants)} variants", "this estimates one: leave out the sweep"
-        )
+        raise UsageProblem(f"{path}: a sweep of {len(variants)} variants", "this estimates one: leave out the sweep")
     scenario = variants[0].scenario
     check_objectives(scenario)
     found = copy_group_of(scenario)

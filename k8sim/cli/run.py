@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from k8sim.cli.failures import UsageProblem
 from k8sim.cli.options import Seed
 from k8sim.cli.trace import to_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import RenderableType
 
     from k8sim.cli.batch import Batches
@@ -128,32 +131,53 @@ def run(
     timeline answered. Several (replicates, a sweep): figures with confidence intervals, differences between variants,
     and verdicts on the scenario's objectives. What of the manifests has no effect is listed, never silently dropped.
     """
-    from k8sim.cli.files import check_writable, scenario_files
+    from k8sim.cli.files import scenario_files
     from k8sim.scenario.loader import load_variants
 
     scenarios = [load_variants(path) for path in scenario_files(files)]
-    folders = [None if output is None else output / Path(v[0].scenario.path or "").stem for v in scenarios]
-    for folder in folders:
-        if folder is not None:
-            check_writable(folder, folder=True)
-    for target in (junit, markdown):
-        if target is not None:
-            check_writable(target, folder=False)
+    folders = _folders(scenarios, output)
+    of_batches = {
+        "--jobs": jobs > 1, "--executor": executor, "--until": until, "--resume": resume, "--junit": junit,
+        "--markdown": markdown, "--engine": engine in ("lockstep", "reference"),
+    }  # fmt: skip
     if profile:
+        _refuse("--profile", {**of_batches, "--replicates": replicates, "--check": check})
         _profile(scenarios, folders, seed)
     elif check:
+        _refuse("--check", {**of_batches, "--output": output})
         _check(scenarios, seed, replicates)
     else:
-        several = jobs > 1 or executor is not None or until is not None or resume or engine in ("lockstep", "reference")
-        single = [not several and _is_single(variants, replicates) for variants in scenarios]
+        single = [not any(of_batches.values()) and _is_single(variants, replicates) for variants in scenarios]
         batches = None
         if not all(single):
             from k8sim.cli.batch import Batches
 
             batches = Batches(seed, replicates, jobs, executor, until, resume, TRACES_KEPT, engine)
+            batches.check_targets(junit, markdown)
         _simulate(scenarios, folders, seed, single, batches)
         if batches is not None:
             batches.finish(junit, markdown)
+
+
+def _folders(scenarios: list[list[Variant]], output: Path | None) -> list[Path | None]:
+    """Return where the results of each scenario are kept."""
+    from k8sim.cli.files import check_stems, check_writable
+
+    if output is None:
+        return [None for _ in scenarios]
+    paths = [Path(variants[0].scenario.path or "") for variants in scenarios]
+    check_stems(paths, "/")
+    folders = [output / path.stem for path in paths]
+    for folder in folders:
+        check_writable(folder, folder=True)
+    return [*folders]
+
+
+def _refuse(mode: str, options: Mapping[str, object]) -> None:
+    """Refuse options that would have no effect."""
+    idle = [name for name, given in options.items() if given]
+    if idle:
+        raise UsageProblem(f"{', '.join(idle)} would have no effect with {mode}")
 
 
 def _profile(scenarios: list[list[Variant]], folders: list[Path | None], seed: int | None) -> None:

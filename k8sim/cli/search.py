@@ -48,13 +48,13 @@ def search(
     network between them. What is found is made as small as it gets. Exit code 1 if something was found, 0 if not.
     """
     from k8sim.cli.failures import UsageProblem
-    from k8sim.cli.files import check_writable, scenario_files
+    from k8sim.cli.files import check_writable, only_scenario
     from k8sim.guarantees import GUARANTEES
     from k8sim.scenario import load
     from k8sim.search import search as look
 
-    paths = scenario_files([str(file)])
-    scenario = load(paths[0])
+    path = only_scenario(file)
+    scenario = load(path)
     wanted = guarantee or []
     for name in wanted:
         if name.partition(":")[0] not in GUARANTEES and name not in [o.text for o in scenario.objectives]:
@@ -63,7 +63,7 @@ def search(
         check_writable(output, folder=True)
     report = look(scenario, budget, seed, wanted, _progress(budget))
     for example in report.counterexamples:
-        _show(example, paths[0], why, output)
+        _show(example, path, why, output)
     typer.echo(_tried(report))
     if report.counterexamples:
         raise typer.Exit(FOUND)
@@ -96,7 +96,7 @@ def _show(example: Counterexample, file: Path, explain: bool, output: Path | Non
         for line in why(example):
             typer.echo(f"    {line}")
     if output is not None:
-        path = write(example, file.read_text(), output)
+        path = write(example, file.read_text("utf-8"), output)
         typer.echo(f"  replay: k8sim run {shlex.quote(str(path))} --check")
     typer.echo()
 

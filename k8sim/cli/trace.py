@@ -74,25 +74,17 @@ def trace(
 def _write(
     scenarios: list[tuple[Path, Scenario]], seeds: Iterable[int | None], replicate: int, output: Path, *, several: bool
 ) -> None:
-    from k8sim.cli.files import check_writable, write_whole
+    from k8sim.cli.files import check_stems, check_writable, write_whole
     from k8sim.cli.simulate import simulate
 
     check_writable(output, folder=several)
     if several:
-        _check_stems([path for path, _ in scenarios])
+        check_stems([path for path, _ in scenarios], ".SEED.json")
     for path, scenario in scenarios:
         for number in seeds:
             result = simulate(scenario, number, replicate, keep_history=False, label=_label(scenario, number))
             name = f"{path.stem}.{result.seed}.json"
             write_whole(output / name if several else output, to_json(result.public_trace()))
-
-
-def _check_stems(paths: list[Path]) -> None:
-    seen: dict[str, Path] = {}
-    for path in paths:
-        if path.stem in seen:
-            raise UsageProblem(f"{seen[path.stem]} and {path} would both become {path.stem}.SEED.json")
-        seen[path.stem] = path
 
 
 def _show(

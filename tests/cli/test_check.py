@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import SCENARIO, Run
 
 
@@ -49,3 +51,12 @@ def test_a_search_that_finds_nothing_says_how_much_it_tried(k8sim: Run) -> None:
     done = k8sim("search", case, "--budget", 2, "-g", "single-attach")
     assert done.exit_code == 0, done.output
     assert "nothing found in 2 runs of 2 histories, made of 2" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["search", "rare"])
+def test_of_a_folder_with_several_scenarios_one_has_to_be_named(k8sim: Run, tmp_path: Path, command: str) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.yaml").write_text("kind: Scenario\n")
+    done = k8sim(command, tmp_path)
+    assert done.exit_code == 2
+    assert f"{tmp_path}: 2 scenario files" in done.stderr.replace("\n", "")

@@ -34,3 +34,9 @@ def test_an_unknown_object_and_a_wrong_time_are_mistakes_of_the_input(k8sim: Run
     assert "no object nobody" in result.stderr
     assert "pod/web-0" in result.stderr
     assert k8sim("explain", scenario, "--at", "soon").exit_code == 2
+
+
+def test_after_the_end_there_is_nothing_to_explain(k8sim: Run, scenario: Path) -> None:
+    done = k8sim("explain", scenario, "--at", "10h")
+    assert done.exit_code == 2
+    assert "--at 10h is after the end of the scenario" in done.stderr

@@ -54,3 +54,19 @@ def test_mistakes(k8sim: Run, scenario: Path, words: list[str], message: str) ->
     assert result.exit_code == 2
     assert message in result.stderr
     assert result.stdout == ""
+
+
+def test_events_are_those_of_a_namespace(k8sim: Run, scenario: Path) -> None:
+    ours, all_of_them = (k8sim("get", scenario, "events", *more).stdout for more in ((), ("-A",)))
+    assert "pod/web-0" in ours
+    assert len(all_of_them.splitlines()) >= len(ours.splitlines())
+    assert k8sim("get", scenario, "events", "--no-headers").stdout == ours.partition("\n")[2]
+    other = k8sim("get", scenario, "events", "-n", "other")
+    assert (other.stdout, other.stderr) == ("", "No resources found in other namespace.\n")
+
+
+@pytest.mark.parametrize("more", [("web-0",), ("-o", "json"), ("-l", "app=web"), ("--show-labels",)])
+def test_what_has_no_effect_on_events_is_refused(k8sim: Run, scenario: Path, more: tuple[str, ...]) -> None:
+    done = k8sim("get", scenario, "events", *more)
+    assert done.exit_code == 2
+    assert "events are listed as they are" in done.stderr

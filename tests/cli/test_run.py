@@ -135,3 +135,38 @@ def test_how_figures_settled_is_drawn(k8sim: Run, scenario: Path, tmp_path: Path
     drawn = (tmp_path / "small" / "convergence.svg").read_text()
     assert "web.short_s" in drawn
     assert drawn.startswith("<?xml")
+
+
+def test_two_files_of_one_name_would_be_kept_in_one_folder(k8sim: Run, scenario: Path) -> None:
+    other = scenario.parent / "other" / scenario.name
+    other.parent.mkdir()
+    other.write_text(scenario.read_text())
+    done = k8sim("run", scenario, other, "-o", scenario.parent / "results")
+    assert done.exit_code == 2
+    assert f"would both become {scenario.stem}/" in done.stderr
+    assert not (scenario.parent / "results").exists()
+
+
+def test_verdicts_are_written_even_if_there_are_none(k8sim: Run, scenario: Path) -> None:
+    junit, markdown = scenario.parent / "junit.xml", scenario.parent / "verdicts.md"
+    assert k8sim("run", scenario, "--junit", junit, "--markdown", markdown).exit_code == 0
+    suites = ET.parse(junit).getroot()
+    assert [suite.get("tests") for suite in suites] == ["0"]
+    assert "web.availability" in markdown.read_text()
+
+
+@pytest.mark.parametrize(
+    ("mode", "option"),
+    [
+        ("--check", ("-o", "results")),
+        ("--check", ("--jobs", 2)),
+        ("--profile", ("--replicates", 2)),
+        ("--profile", ("--check",)),
+    ],
+)
+def test_options_that_would_have_no_effect_are_refused(
+    k8sim: Run, scenario: Path, mode: str, option: tuple[object, ...]
+) -> None:
+    done = k8sim("run", scenario, mode, *option)
+    assert done.exit_code == 2
+    assert f"would have no effect with {mode}" in done.stderr
