@@ -165,7 +165,8 @@ class TolerationHonoured(Checker):
             due = (taint.time_added or 0) + max(0, min(limits, default=0)) * SECOND
             if self.world.now >= due - SECOND:  # times are truncated to seconds
                 return
-        self.violated(pod.name, "was evicted although it tolerates all taints of its node at that time")
+        problem = "was evicted although it tolerates all taints of its node at that time"
+        self.violated(pod.name, problem, node=node.name)
 
 
 class QuotaHonoured(Checker):

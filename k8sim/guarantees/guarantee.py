@@ -94,7 +94,7 @@ class Checker(ABC):
 
     ``kinds`` are the kinds of objects whose changes `change` gets, ``rows`` the kinds of trace rows that `row` gets.
     The world shows the state after the change. ``edits`` are the kinds of objects whose change by hand is the "manual
-    edit" under which Kubernetes does not keep the guarantee.
+    edit" (or "finalizers removed") under which Kubernetes does not keep the guarantee.
     """
 
     about: ClassVar[Guarantee]
@@ -140,6 +140,7 @@ class Checker(ABC):
         self.findings.append(Finding(self.about, self.world.now, subject, problem, number, excuse))
 
     def _has_occurred(self, word: str, node: str) -> bool:
-        if word == "manual edit":
-            return any(kind in self.world.edited for kind in self.edits)
+        if word in ("manual edit", "finalizers removed"):
+            by_hand = self.world.edited if word == "manual edit" else self.world.unprotected
+            return any(kind in by_hand for kind in self.edits)
         return self.world.excuses(word, node)

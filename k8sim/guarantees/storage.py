@@ -314,16 +314,26 @@ class OneWriter(Checker):
             self.exercised += 1
         if row.event != "SecondWriter" or len(row.detail.get("nodes", ())) < 2:
             return
-        volume = self.world.find("PersistentVolume", "", row.name)
-        if volume is None:
-            by_handle = (
-                v for v in self.world.all("PersistentVolume") if v.spec.csi and v.spec.csi.volume_handle == row.name
-            )
-            volume = next(by_handle, None)
-        if volume is not None and SHARED & set(volume.spec.access_modes):
-            return
-        excuse = "not attachable" if volume is None or volume.spec.csi is None else None
-        self.violated(row.name, f"is mounted on {' and '.join(row.detail['nodes'])}", number, excuse)
+        volume = self._volume(row.name)
+        if volume is None or not SHARED & set(volume.spec.access_modes):
+            problem = f"is mounted on {' and '.join(row.detail['nodes'])}"
+            self.violated(row.name, problem, number, self._why(row.name, volume))
+
+    def _volume(self, name: str) -> PersistentVolume | None:
+        """Return a volume by its name, or by that of its disk."""
+        found = self.world.find("PersistentVolume", "", name)
+        if isinstance(found, PersistentVolume):
+            return found
+        volumes = self.world.all("PersistentVolume")
+        return next((v for v in volumes if v.spec.csi and v.spec.csi.volume_handle == name), None)
+
+    def _why(self, name: str, volume: PersistentVolume | None) -> str:
+        if volume is None or volume.spec.csi is None:
+            return "not attachable"
+        ref = volume.spec.claim_ref
+        places = [("", name), ("", volume.name), *([(ref.namespace, ref.name)] if ref is not None else [])]
+        ways = (self.world.let_go.get(place, "") for place in places)
+        return next((how for how in ways if how in self.about.not_kept_under), "")
 
 
 class VolumeReachable(Checker):

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from k8sim.api.apps import ControllerRevision, StatefulSet
 from k8sim.api.core import Node, Pod
 from k8sim.api.meta import Object, condition_of, controller_of
-from k8sim.api.pods import is_pod_ready, is_pod_terminal
+from k8sim.api.pods import claim_names, is_pod_ready, is_pod_terminal
 from k8sim.apiserver.watch import Change
 from k8sim.guarantees.circumstances import (
     CIRCUMSTANCES,
@@ -51,6 +51,10 @@ class World:
         Those that have begun, with where and how long.
     edited
         Kinds of which somebody has changed an object by hand, with the time of the last.
+    unprotected
+        Kinds of which somebody has taken the finalizers from an object by hand, with the time of the last.
+    let_go
+        Claims whose pod was removed while it might still run, and how; volumes that were taken from a node by force.
     removed
         UIDs of pods whose object was removed while it might still run, and how.
     """
@@ -65,6 +69,8 @@ class World:
         self.occurred: dict[str, int] = {}
         self.faults: list[Fault] = []
         self.edited: dict[str, int] = {}
+        self.unprotected: dict[str, int] = {}
+        self.let_go: dict[tuple[str, str], str] = {}
         self.removed: dict[str, str] = {}
         self.last_action = 0
         self._unready_since: dict[str, int] = {}
@@ -103,7 +109,7 @@ class World:
         if is_edited(old, new):
             self.edited[new.kind] = t
         if set(old.metadata.finalizers) - set(new.metadata.finalizers):
-            self.occurred["finalizers removed"] = t
+            self.unprotected[new.kind] = t
 
     def _pod(self, t: int, change: Change, pod: Pod) -> None:
         ready = is_pod_ready(pod)
@@ -127,6 +133,7 @@ class World:
                 how = "forced deletion on a silent node"
             if pod.spec.node_name:  # its kubelet may also be about to start it
                 self.removed[pod.uid] = how
+                self.let_go.update({(pod.namespace, claim): how for claim in claim_names(pod)})
             self.occurred[how] = t
 
     def see(self, row: Row, number: int) -> None:
@@ -139,7 +146,7 @@ class World:
         elif row.kind == "Command":
             self.last_action = max(self.last_action, row.t)
         elif row.kind == "Volume" and row.event == "PulledAway":
-            self.occurred["forced detach"] = row.t
+            self.let_go["", row.name] = "forced detach"
 
     def _begins(self, row: Row) -> None:
         lasts = row.detail.get("for")
@@ -233,6 +240,8 @@ class World:
 
     def excuses(self, word: str, node: str = "") -> bool:
         """Tell whether a circumstance has occurred; a fault: one that has not been over for long, and hit the node."""
+        if word == "node deleted" and node:
+            return self.gone("Node", "", node) is not None
         if word in CIRCUMSTANCES:
             return word in self.occurred
         return any(f.name == word and f.lasts(self.now, self._patience) and self._hits(f, node) for f in self.faults)

@@ -755,3 +755,55 @@ def test_a_budget_does_not_know_yet_of_a_delete_but_of_an_eviction(evicted: bool
     story.put(pod("web-1", ready=True, deleting=True, evicted=evicted)).wait(ago)
     story.put(pod("web-0", ready=True, deleting=True, evicted=True))
     assert story.found().get("budget-honoured", "") == verdict
+
+
+MADE: dict[str, Any] = {
+    "csi": {"driver": "d", "volumeHandle": "v"},
+    "claimRef": {"namespace": "default", "name": "a", "uid": "uid-a"},
+}
+
+
+def written_twice(deleted: str = "", pulled: str = "") -> Story:
+    """A volume is written on two nodes, after a pod was deleted by force or a volume taken from its node."""
+    story = Story().put(node()).put(volume("v", **MADE)).put(volume("w", **MADE))
+    if deleted:
+        claimed = {"volumes": [{"name": "d", "persistentVolumeClaim": {"claimName": deleted}}]}
+        story.put(pod("p", owner=False, spec=claimed)).wait(SECOND).drop("Pod", "p", "kubectl").wait(SECOND)
+    if pulled:
+        story.row("Volume", pulled, "PulledAway", node="n").wait(SECOND)
+    return story.row("Volume", "v", "SecondWriter", nodes=["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("story", "verdict"),
+    [
+        (written_twice(), "violated"),
+        (written_twice(deleted="a"), "forced deletion"),
+        (written_twice(deleted="b"), "violated"),
+        (written_twice(pulled="v"), "forced detach"),
+        (written_twice(pulled="w"), "violated"),
+    ],
+    ids=["nothing happened", "its pod was deleted", "another pod was", "it was taken away", "another volume was"],
+)
+def test_a_second_writer_is_explained_by_what_happened_to_its_own_volume(story: Story, verdict: str) -> None:
+    assert story.found()["one-writer"] == verdict
+
+
+@pytest.mark.parametrize(("kind", "verdict"), [("PersistentVolume", "finalizers removed"), ("Pod", "violated")])
+def test_finalizers_that_were_removed_excuse_only_their_kind(kind: str, verdict: str) -> None:
+    about = {"namespace": "default", "name": "a", "uid": "uid-a"}
+    bound = volume("v", phase="Bound", claimRef=about)
+    other = pod("p", owner=False)
+    for made in (bound, other):
+        made["metadata"]["finalizers"] = ["x"]
+    story = Story().put(claim("a", "v", "Bound")).put(bound).put(other)
+    chosen = bound if kind == "PersistentVolume" else other
+    story.put({**chosen, "metadata": {**chosen["metadata"], "finalizers": []}}, "kubectl")
+    assert story.drop("PersistentVolume", "v", "kubectl").found()["volume-in-use-protection"] == verdict
+
+
+@pytest.mark.parametrize(("deleted", "verdict"), [("n", "node deleted"), ("other", "violated")])
+def test_a_countdown_outlives_its_own_node_only(deleted: str, verdict: str) -> None:
+    story = Story().put(node("other")).put(node()).put(pod("p", owner=False)).wait(MINUTE)
+    story.drop("Node", deleted).put(node(deleted)).wait(MINUTE)
+    assert story.put(pod("p", owner=False, deleting=True), "tainteviction").found()["toleration-honoured"] == verdict
