@@ -292,7 +292,9 @@ class VolumeManager:
             self._clock.fire(volumes.done, None, self._rank)
 
     def _resolve(self, pod: Pod) -> tuple[list[ClaimVolume], str | None]:
-        if not self._client.connected or not self._client.server.available:
+        """Look up the pod's claims; without any the API server is not asked, so that static pods need none."""
+        has_claims = any(claim_of(pod, volume) is not None for volume in pod.spec.volumes)
+        if has_claims and (not self._client.connected or not self._client.server.available):
             return [], "the API server cannot be reached"
         find = self._client.server.find
         return resolve_claims(

@@ -193,7 +193,9 @@ def test_a_new_kubelet_takes_them_over_before_it_has_an_answer():
 
 
 def test_a_machine_that_boots_into_a_partition_runs_them_and_nothing_else():
-    b = bench()
+    mounts = [{"name": "data", "mountPath": "/data"}, {"name": "scratch", "mountPath": "/scratch"}]
+    volumes = [{"name": "data", "hostPath": {"path": "/var/lib/etcd"}}, {"name": "scratch", "emptyDir": {}}]
+    b = bench(etcd(container={"volumeMounts": mounts}, volumes=volumes))
     b.pod("app")
     uid = b.stored("app").uid
     b.at(20, b.machine.crash)
@@ -202,7 +204,7 @@ def test_a_machine_that_boots_into_a_partition_runs_them_and_nothing_else():
     b.run(80)
     assert len(starts(b)) == 2
     assert 40 < starts(b)[1] < 42
-    assert not b.machine.runs(uid, "c0")
+    assert not b.machine.runs(uid, "app")
     b.at(90, b.machine.heal)
     b.run(105)
     assert b.stored(MIRROR).status.container_statuses[0].restart_count == 1
