@@ -253,7 +253,7 @@ class Informer(Generic[T]):
             self._objects[key] = change.new  # type: ignore[assignment]
         if change.old is not cached or change.type != type_:
             change = Change(type_, cached, change.new, change.row, change.actor)
-        if change.type != "MODIFIED" or not _alike_but_for_status(cached, change.new):
+        if self._indexers and (change.type != "MODIFIED" or not _alike_but_for_status(cached, change.new)):
             for name, function in self._indexers.items():
                 self._refile(self._indexes[name], function, key, cached, change)
         for handler in self._handlers:

@@ -236,7 +236,7 @@ class PersistentVolumeController:
     def _on_pod(self, change: Change) -> None:
         pod = change.new
         assert isinstance(pod, Pod)
-        if pod.key in self._pod_ends and (change.type == "DELETED" or is_pod_terminal(pod)):
+        if self._pod_ends and pod.key in self._pod_ends and (change.type == "DELETED" or is_pod_terminal(pod)):
             self.clock.fire(self._pod_ends.pop(pod.key), pod if is_pod_terminal(pod) else None)
 
     # ---- claims -----------------------------------------------------------------------------------------------------

@@ -76,7 +76,7 @@ class PodGCController(Controller):
         node = pod.spec.node_name
         if not gone and not node and pod.deleting:
             self._unscheduled[pod.key] = None
-        else:
+        elif self._unscheduled:
             self._unscheduled.pop(pod.key, None)
         if not gone and node and self._nodes.get("", node) is None:
             self._missing.setdefault(node, change.row)
