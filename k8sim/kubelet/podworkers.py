@@ -255,8 +255,7 @@ class PodWorkers:
                 yield renewed
                 worker.taken_ns = None
             update, stage = worker.active, worker.active_stage
-            error: Exception | None = None
-            terminal = False
+            succeeded = terminal = False
             try:
                 if stage == "syncing":
                     terminal = yield from self._syncer.sync_pod(worker, update)
@@ -264,15 +263,16 @@ class PodWorkers:
                     yield from self._syncer.sync_terminating_pod(worker, update)
                 else:
                     yield from self._syncer.sync_terminated_pod(worker, update)
-            except (SyncError, Cancelled) as failure:
-                error = failure
+                succeeded = True
+            except Cancelled:
+                pass
+            except SyncError as error:  # used up here: kept in a variable it would refer to itself, by way of its frame
+                self._retry(worker, error)
             except RuntimeFailure as failure:
-                error = SyncError(str(failure))
+                self._retry(worker, SyncError(str(failure)))
             worker.last_sync_ns = self._clock.now
             worker.cancel = None
-            if isinstance(error, SyncError):
-                self._retry(worker, error)
-            elif error is None:
+            if succeeded:
                 self._complete(worker, stage, terminal)
         worker.busy = False
 

@@ -1,5 +1,6 @@
 """Restarts and back-off (node.md 1.11, 1.13, 2.9)."""
 
+import gc
 import itertools
 
 import pytest
@@ -26,6 +27,20 @@ def test_intervals_of_a_crash_loop(code: int, seed: int):
     for gap, low in zip(gaps[1:], (10, 20, 40, 80, 160, 300), strict=False):
         high = low * 1.5 + 1.1 if low <= 40 else low + 31.1
         assert low <= gap <= high, (low, gaps)
+
+
+def test_a_crash_loop_leaves_nothing_that_only_the_garbage_collector_would_find():
+    """The collector all but sleeps during runs, and a container may crash for months."""
+    bench = Bench(image(exit_after=1, exit_code=1))
+    bench.pod()
+    bench.run(60)
+    gc.collect()
+    gc.disable()
+    try:
+        bench.run(3600)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 def test_phase_stays_running_in_a_crash_loop():
