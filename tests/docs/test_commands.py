@@ -21,7 +21,8 @@ SHOWN = sorted({
 })  # fmt: skip
 STANDS_FOR = {
     "FILE": "small.yaml", "POD": "web-0", "BEFORE": "small.yaml", "A.yaml": "small.yaml", "AFTER": "other.yaml",
-    "B.yaml": "other.yaml", "EVENTS.json": "events.json", "1000": "2", "200": "2",
+    "B.yaml": "other.yaml", "EVENTS.json": "events.json", "NAME": "unique-identity", "1000": "2",
+    "200": "2",
 }  # fmt: skip
 SCENARIO = """
 apiVersion: k8sim.dev/v1alpha1
