@@ -36,15 +36,18 @@ class DelaysOf:
             kind: np.concatenate([starts(seed, replicates, f"{kind}-{i}") for i in numbers])
             for kind, numbers in rows.items()
         }
+        self._occasions: dict[str, list[Ints]] = {}
 
     def occasion(self, kind: str, at: Ints) -> None:
-        """Begin a new occasion for some entities."""
-        states = self._states.get(kind)
-        if states is not None:
-            states[at] += np.uint64(GOLDEN)
+        """Let some entities have a new occasion by the next draw."""
+        if kind in self._states:
+            self._occasions.setdefault(kind, []).append(at)
 
     def draw(self, wanted: Sequence[tuple[str, Ints]]) -> list[Ints | int]:
         """Return the delays by some laws of some entities, at the occasions that these have."""
+        for kind, parts in self._occasions.items():
+            self._states[kind][np.concatenate(parts)] += np.uint64(GOLDEN)
+        self._occasions = {}
         delays: list[Ints | int] = [self._constant.get(name, 0) for name, _ in wanted]
         families: dict[type[Distribution], list[int]] = {}
         for place, (name, at) in enumerate(wanted):
