@@ -21,6 +21,7 @@ from k8sim.faults.nodes import (
     NodeSlow,
     RuntimeOutage,
     SpotReclaim,
+    StaticPodChange,
     ZoneIsolation,
     ZoneOutage,
     ZonePartition,
@@ -33,7 +34,7 @@ CLASSES: Final[tuple[type[Fault], ...]] = (
     NodeCrash, NodePartition, NodeIsolation, KubeletRestart, RuntimeOutage, NetworkPluginOutage, NodeShutdown,
     NodeSlow, MemoryPressure, DiskPressure, ContainerExit, Unready, Hang, SlowAnswers, OomKill, NodeOom, SpotReclaim,
     ZoneOutage, ZonePartition, ZoneIsolation, DiskLoss, DiskSlow, StorageOutage, RegistryOutage, APIServerOutage,
-    ControllerManagerRestart,
+    ControllerManagerRestart, StaticPodChange,
 )  # fmt: skip
 
 

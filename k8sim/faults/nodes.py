@@ -122,6 +122,26 @@ class NetworkPluginOutage(Fault):
 
 
 @dataclass(frozen=True, kw_only=True)
+class StaticPodChange(Fault):
+    """The manifest of a static pod on the machine names another image, as after an upgrade, or is taken away.
+
+    Its kubelet ends the pod, and starts the new one when the old one has ended (node.md 1.2).
+    """
+
+    name: ClassVar[str] = "static-pod-change"
+    transient: ClassVar[bool] = True
+
+    node: str = argument("node", "the machine")
+    manifest: str | None = argument("name", "the pod's name in its manifest; absent: every one", required=False)
+    image: str | None = argument("name", "the new image; absent: the manifest is taken away", required=False)
+
+    def begin(self, world: World) -> None:
+        agent = world.machine(self.node).agent
+        if agent is None or not agent.manifest_changed(self.manifest, self.image):
+            raise FaultFailed(f"there is no manifest of {self.manifest or 'a static pod'} on {self.node}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class NodeSlow(Fault):
     """Whatever the machine's container runtime does takes `factor` times as long."""
 

@@ -42,14 +42,14 @@ ZONE_LABEL: Final = "topology.kubernetes.io/zone"
 CUTS: Final = frozenset({"node-partition", "node-isolation", "zone-partition", "zone-isolation", "apiserver-outage"})
 """Faults that keep kubelets from hearing of changes."""
 MOMENTARY: Final = frozenset(
-    {"kubelet-restart", "controller-manager-restart", "container-exit", "oom-kill", "node-oom"}
+    {"kubelet-restart", "controller-manager-restart", "container-exit", "oom-kill", "node-oom", "static-pod-change"}
 )
 """Faults that are over at once if they are given no duration; all others then last for ever."""
 NODE_FAULTS: Final = frozenset(
     {
         "node-crash", "node-partition", "node-isolation", "kubelet-restart", "runtime-outage",
         "network-plugin-outage", "node-shutdown", "node-slow", "node-oom", "memory-pressure", "disk-pressure",
-        "spot-reclaim", "zone-outage", "zone-partition", "zone-isolation",
+        "spot-reclaim", "static-pod-change", "zone-outage", "zone-partition", "zone-isolation",
     }
 )  # fmt: skip
 """Faults of one node, or of all of a zone."""

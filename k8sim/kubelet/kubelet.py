@@ -17,6 +17,7 @@ from k8sim.kubelet.devices import Mounts
 from k8sim.kubelet.nodestatus import begin_leases
 from k8sim.kubelet.process import KubeletProcess
 from k8sim.kubelet.settings import HOUSEKEEPING_PERIOD, KubeletSettings
+from k8sim.kubelet.staticpods import with_image
 from k8sim.machines.disks import Storage
 from k8sim.machines.machine import Machine
 from k8sim.sim.clock import rank
@@ -220,6 +221,17 @@ class Kubelet:
         """Let the next check of the runtime see it."""
         if self.process is not None:
             self.process.runtime_state.network_changed()
+
+    def manifest_changed(self, name: str | None, image: str | None) -> bool:
+        """Somebody lets manifests of static pods name another image, or takes them away."""
+        full_name = None if name is None else f"{name}-{self.name.lower()}"
+        changed = [pod for pod in self._static_pods if full_name in (None, pod.name)]
+        kept = [pod for pod in self._static_pods if pod not in changed]
+        new = [] if image is None else [with_image(pod, image) for pod in changed]
+        self._static_pods = (*kept, *new)
+        if self.process is not None:
+            self.process.static_pods_changed(self._static_pods)
+        return bool(changed)
 
     def pressure_changed(self) -> None:
         """Look at the eviction signals."""

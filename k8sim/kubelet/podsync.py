@@ -76,6 +76,8 @@ class PodSync:
     def sync_pod(self, worker: PodWorker, update: Update) -> Generator[Event, Any, bool]:
         """Publish the pod's status, then bring the runtime closer to its spec; True if the pod is over."""
         pod, cause, cancel = update.pod, update.cause, worker.cancel
+        if is_static_pod(pod) and not self._mirrors.may_start(pod):
+            raise SyncError("an earlier version of the static pod has not ended yet")
         runtime = self._pleg.get(pod.metadata.uid)
         status = self._publish(pod, runtime, False, cause)
         if status.phase in TERMINAL:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from k8sim.api.core import ConfigMap, Container, Node, Pod, Secret
 from k8sim.api.meta import ObjectMeta
-from k8sim.api.pods import is_mirror_pod, is_pod_ready, is_pod_terminal
+from k8sim.api.pods import is_mirror_pod, is_pod_terminal
 from k8sim.api.struct import replace
 from k8sim.apiserver.client import Client
 from k8sim.apiserver.server import APIServer
@@ -26,6 +26,7 @@ from k8sim.kubelet.images import ImageManager
 from k8sim.kubelet.nodeshutdown import NodeShutdown
 from k8sim.kubelet.nodestatus import NodeStatus
 from k8sim.kubelet.pleg import PLEG, EventType
+from k8sim.kubelet.podchanges import differs, is_settled, readiness_gates_changed
 from k8sim.kubelet.podsync import PodSync
 from k8sim.kubelet.podworkers import PodWorkers, Update
 from k8sim.kubelet.preemption import MESSAGE, REASON, patience, pods_to_preempt, preempted
@@ -44,7 +45,6 @@ from k8sim.kubelet.staticpods import Mirrors
 from k8sim.kubelet.status import StatusManager
 from k8sim.kubelet.syncloop import SyncLoop
 from k8sim.kubelet.volumes import VolumeManager
-from k8sim.kubelet.volumespecs import used_volumes
 from k8sim.kubelet.waiting import first_of
 from k8sim.machines.agent import RuntimeFailure
 from k8sim.machines.answers import ProbeKind
@@ -198,7 +198,7 @@ class KubeletProcess:
     def take_over(self, pods: Iterable[Pod]) -> None:
         """Go on with pods that have been there all along. One that is settled waits until something happens to it."""
         for pod in pods:
-            if is_settled(pod) and not is_mirror_pod(pod):
+            if is_settled(pod):
                 self.pods[pod.uid] = self._settled[pod.uid] = pod
             else:
                 self.pleg.know(pod.uid)
@@ -218,6 +218,15 @@ class KubeletProcess:
         for pod in pods:
             self.mirrors.add_static(pod)
             self.on_pod(Change("ADDED", None, pod))
+
+    def static_pods_changed(self, pods: Iterable[Pod]) -> None:
+        """End the pods whose manifests are gone, and take in those of new ones."""
+        manifests = {pod.uid: pod for pod in pods}
+        for pod in self.mirrors.static():
+            if pod.uid not in manifests:
+                self.mirrors.remove_static(pod)
+                self._loop.take(self._pod_removed, pod, NO_CAUSE)
+        self.run_static_pods(pod for uid, pod in manifests.items() if uid not in self.pods)
 
     def show_static_pods(self) -> None:
         """Make the mirrors that are missing, now that the API server can be asked (fastStaticPodsRegistration)."""
@@ -243,11 +252,11 @@ class KubeletProcess:
         self.pods[pod.metadata.uid] = pod
         if known is None:
             self._pod_added(pod, change.row)
-        elif _differs(known, pod):
+        elif differs(known, pod):
             self.workers.update_pod(Update("update", pod, change.row))
         else:
             self.status.pod_seen(pod)
-            if _readiness_gates_changed(known, pod):
+            if readiness_gates_changed(known, pod):
                 self.sync(pod.uid, change.row)
 
     def _handle_mirror(self, mirror: Pod, change: Change) -> None:
@@ -261,7 +270,7 @@ class KubeletProcess:
         static = self.mirrors.static_of(mirror)
         if static is None:
             self._clock.call_after(HOUSEKEEPING_PERIOD, self._delete_orphaned_mirror, mirror, rank=self._rank)
-        elif before is None or before.uid != mirror.uid or _differs(before, mirror):
+        elif before is None or before.uid != mirror.uid or differs(before, mirror):
             self.sync(static.uid, change.row)
 
     def _delete_orphaned_mirror(self, mirror: Pod) -> None:
@@ -437,6 +446,9 @@ class KubeletProcess:
     def _pod_finished(self, uid: str) -> None:
         if uid in self._removed:
             self._forget(uid)
+            mirror = self.mirrors.ended(uid)
+            if mirror is not None:
+                self._clock.call_after(HOUSEKEEPING_PERIOD, self._delete_orphaned_mirror, mirror, rank=self._rank)
 
     def _forget(self, uid: str) -> None:
         """Drop everything about a pod that has ended and whose object is gone."""
@@ -468,32 +480,3 @@ class KubeletProcess:
         except RuntimeFailure:
             return  # it is an orphan still when the runtime is back
         self._forget(uid)
-
-
-def is_settled(pod: Pod) -> bool:
-    """Tell whether a kubelet that has run as long as a pod has nothing to do for it, now or of its own accord later."""
-    waits = pod.spec.active_deadline_seconds is None and not used_volumes(pod) and not is_mirror_pod(pod)
-    return waits and is_pod_ready(pod) and not pod.deleting
-
-
-def _differs(old: Pod, new: Pod) -> bool:
-    """Tell whether a change is more than one of status (podsDifferSemantically)."""
-    a, b = old.metadata, new.metadata
-    return (
-        old.spec != new.spec
-        or a.labels != b.labels
-        or a.annotations != b.annotations
-        or a.deletion_timestamp != b.deletion_timestamp
-        or a.deletion_grace_period_seconds != b.deletion_grace_period_seconds
-    )
-
-
-def _readiness_gates_changed(old: Pod, new: Pod) -> bool:
-    gates = [g.condition_type for g in new.spec.readiness_gates]
-    if not gates:
-        return False
-
-    def values(pod: Pod) -> list[str]:
-        return [c.status for g in gates for c in pod.status.conditions if c.type == g]
-
-    return values(old) != values(new)

@@ -53,6 +53,14 @@ def static_pod(manifest: Pod, node: str) -> Pod:
     return default_object(pod)
 
 
+def with_image(pod: Pod, image: str) -> Pod:
+    """Return the static pod that a changed manifest makes of one: its first container has another image."""
+    uid = hashlib.md5(f"{pod.uid} {image}".encode(), usedforsecurity=False).hexdigest()
+    first, *others = pod.spec.containers
+    spec = replace(pod.spec, containers=(replace(first, image=image), *others))
+    return replace(with_meta(pod, uid=uid, annotations={**pod.metadata.annotations, CONFIG_HASH: uid}), spec=spec)
+
+
 def mirror_of(pod: Pod, node: Node) -> Pod:
     """Return the object that shows a static pod: its node owns it (CreateMirrorPod)."""
     owner = OwnerReference(api_version="v1", kind="Node", name=node.name, uid=node.uid, controller=True)
@@ -80,10 +88,27 @@ class Mirrors:
         self._get_node = get_node
         self._static: dict[Key, Pod] = {}
         self._mirrors: dict[Key, Pod] = {}
+        self._started: dict[Key, str] = {}
 
     def add_static(self, pod: Pod) -> None:
         """Take in a static pod."""
         self._static[pod.key] = pod
+
+    def remove_static(self, pod: Pod) -> None:
+        """Note that a static pod's manifest is gone."""
+        self._static.pop(pod.key, None)
+
+    def may_start(self, pod: Pod) -> bool:
+        """Tell whether no earlier version of a static pod is still there (allowStaticPodStart)."""
+        return self._started.setdefault(pod.key, pod.uid) == pod.uid
+
+    def ended(self, uid: str) -> Pod | None:
+        """Note that a pod has come to its end; return its mirror, if that shows nothing any more."""
+        key = next((key for key, started in self._started.items() if started == uid), None)
+        if key is None:
+            return None
+        del self._started[key]
+        return self._mirrors.get(key) if key not in self._static else None
 
     def static(self) -> list[Pod]:
         """Return all static pods."""

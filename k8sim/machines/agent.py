@@ -39,6 +39,9 @@ class Agent(Protocol):
     def booted(self) -> None:
         """The machine is on again; its runtime is empty."""
 
+    def manifest_changed(self, name: str | None, image: str | None) -> bool:
+        """Manifests of static pods (None: all) name another image now, or (None) are gone; False: there are none."""
+
     def pressure_changed(self) -> None:
         """The machine runs short of something, or no longer does."""
 

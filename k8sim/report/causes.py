@@ -18,6 +18,7 @@ _FAULTS: Final[Mapping[str, str]] = {
     "kubelet-restart": "the kubelet of {node} restarted",
     "runtime-outage": "the container runtime of {node} did not answer",
     "network-plugin-outage": "the network plug-in of {node} did not work",
+    "static-pod-change": "a manifest on {node} changed",
     "container-exit": "a process of {pod} ended",
     "unready": "readiness probes of {pod} failed",
     "hang": "{pod} hung",

@@ -19,7 +19,7 @@ SECTIONS = {
     "8": ("quality of service and resources", "pkg/kubelet/{qos,eviction}, pkg/apis/core/v1/helper/qos/qos.go", 11),
     "10": ("timelines from end to end", "sections 1 to 9 together", 7),
     "11": ("the three views, and what cannot be interrupted", "sections 1 to 9 together", 10),
-    "static": ("static pods and their mirrors", "pkg/kubelet/config/common.go, pkg/kubelet/pod/mirror_client.go", 11),
+    "static": ("static pods and their mirrors", "pkg/kubelet/config/common.go, pkg/kubelet/pod/mirror_client.go", 12),
 }
 """Of each section: its subject, the source in the Kubernetes tree, and how many statements it has."""
 
@@ -641,5 +641,12 @@ STATEMENTS: dict[str, Statement] = {
     "static.11": S(
         "readiness does not survive a kubelet restart: the manifest has no status",
         ("kubelet/static_pods::test_after_a_kubelet_restart_their_readiness_has_to_be_seen_anew",),
+    ),
+    "static.12": S(
+        "versions of one name follow each other; housekeeping removes the mirror of what has ended",
+        (
+            "kubelet/static_pods::test_a_changed_manifest_starts_when_the_former_pod_has_ended",
+            "kubelet/static_pods::test_a_manifest_that_is_taken_away_takes_pod_and_mirror_along",
+        ),
     ),
 }

@@ -241,3 +241,47 @@ def test_a_graceful_shutdown_ends_them_last_and_the_boot_starts_them_again():
     assert len(starts(b)) == 2
     assert b.stored(MIRROR).status.phase == "Running"
     assert b.stored("app").status.phase == "Failed"
+
+
+# ---- manifests that change ----------------------------------------------------------------------------------------
+
+
+def test_a_changed_manifest_starts_when_the_former_pod_has_ended():
+    """Versions of one name are serialised (node.md 1.2): the new one looks again every 10 to 15 s."""
+    b = bench(etcd(terminationGracePeriodSeconds=20), stop=5)
+    b.run(20)
+    before = b.stored(MIRROR)
+    b.at(20, lambda: b.kubelet.manifest_changed("etcd", "etcd:4"))
+    b.run(60)
+    (exited,) = [r.t / 1e9 for r in b.rows("Container", MIRROR) if r.event == "Exited"]
+    assert 25 <= exited <= 26.5  # as gracefully as any pod
+    assert len(starts(b)) == 2
+    assert exited < starts(b)[1] <= 37
+    mirror = b.stored(MIRROR)
+    assert mirror.uid != before.uid
+    assert mirror.metadata.annotations[CONFIG_HASH] != before.metadata.annotations[CONFIG_HASH]
+    assert mirror.status.container_statuses[0].image == "etcd:4"
+    assert mirror.status.container_statuses[0].restart_count == 0
+
+
+def test_a_manifest_that_is_taken_away_takes_pod_and_mirror_along():
+    b = bench(stop=5)
+    b.at(20, lambda: b.kubelet.manifest_changed(None, None))
+    b.run(24)
+    assert b.get(MIRROR) is not None
+    b.run(35)
+    assert b.get(MIRROR) is None
+    assert ends(b) == ["SIGTERM", "Exited"]
+    b.at(36, b.machine.restart_kubelet)
+    b.run(60)
+    assert len(starts(b)) == 1
+
+
+def test_a_manifest_may_change_while_the_machine_is_off():
+    b = bench()
+    b.at(20, b.machine.crash)
+    b.at(30, lambda: b.kubelet.manifest_changed("etcd", "etcd:4"))
+    b.at(40, b.machine.boot_up)
+    b.run(70)
+    assert b.stored(MIRROR).status.container_statuses[0].image == "etcd:4"
+    assert len(starts(b)) == 2

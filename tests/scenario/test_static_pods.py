@@ -104,3 +104,16 @@ def test_a_mirror_of_a_dump_has_its_static_pod() -> None:
     (is_now,), (was,) = after.status.container_statuses, before.status.container_statuses
     assert (is_now.container_id, is_now.ready) == (was.container_id, True)
     assert not [r for r in cluster.sim.trace if r.kind == "Container" and r.name == "kube-proxy-ip-3"]
+
+
+def test_a_manifest_is_changed_by_a_step_of_the_timeline() -> None:
+    timeline = """
+  - {at: 30s, fault: static-pod-change, node: node-0, manifest: etcd, image: "etcd:4"}
+  - {at: 30s, fault: static-pod-change, node: node-1}
+  - {at: 30s, fault: static-pod-change, node: other-0, manifest: etcd}"""
+    cluster = Cluster(scenario(timeline=timeline), seed=1)
+    result = cluster.run()
+    (pod,) = cluster.server.list(Pod)
+    assert (pod.name, pod.status.container_statuses[0].image) == ("etcd-node-0", "etcd:4")
+    codes = {r.detail["step"]: r.detail["code"] for r in result.log if (r.kind, r.event) == ("Command", "Done")}
+    assert codes == {0: 0, 1: 0, 2: 1}
