@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Final
 
 from k8sim.api.apps import StatefulSet
-from k8sim.api.core import ContainerStatus, Pod
+from k8sim.api.core import ContainerStateTerminated, ContainerStatus, Pod
 from k8sim.api.pods import is_pod_ready, pod_condition
 from k8sim.apiserver.watch import Change
 from k8sim.sim.units import SECOND, format_duration
@@ -39,6 +39,8 @@ def why_not_ready(change: Change, pod: Pod) -> str:
     """Return why a pod that stays has lost its Ready condition."""
     if not change.actor.startswith("kubelet"):
         return f"node {pod.spec.node_name} not Ready"
+    if pod.status.phase == "Failed" and pod.status.reason:  # the kubelet gave it up: pressure, shutdown, deadline
+        return f"{pod.status.reason}: {pod.status.message.rstrip('.')}".rstrip(": ")
     old = change.old
     before = {s.name: s for s in _statuses(old)} if isinstance(old, Pod) else {}
     for status in _statuses(pod):
@@ -47,8 +49,14 @@ def why_not_ready(change: Change, pod: Pod) -> str:
             ended = state.terminated
             if ended is None or (was is not None and ended in (was.state.terminated, was.last_state.terminated)):
                 continue
-            return f"{status.name} exited with code {ended.exit_code}"
+            return how_it_ended(status.name, ended)
     return "readiness probe failed"
+
+
+def how_it_ended(container: str, ended: ContainerStateTerminated) -> str:
+    """Return how a container ended, with the reason if it says more than the code does."""
+    text = f"{container} exited with code {ended.exit_code}"
+    return text if ended.reason in ("", "Completed", "Error") else f"{text} ({ended.reason})"
 
 
 def pod_state(pod: Pod, now_ns: int, lost_nodes: Collection[str]) -> str:
@@ -77,7 +85,7 @@ def pod_state(pod: Pod, now_ns: int, lost_nodes: Collection[str]) -> str:
         if status.state.waiting is not None and status.state.waiting.reason not in ("", "PodInitializing"):
             return f"{status.name}: {status.state.waiting.reason}"
         if status.state.terminated is not None and status in pod.status.container_statuses:
-            return f"{status.name} exited with code {status.state.terminated.exit_code}"
+            return how_it_ended(status.name, status.state.terminated)
     return "running, not Ready" if pod.status.phase == "Running" else "Pending"
 
 

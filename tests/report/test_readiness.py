@@ -116,6 +116,29 @@ def test_why_a_pod_lost_its_ready_condition() -> None:
     assert h.identity("web-0").absences[0].end_ns is None
 
 
+def test_a_kill_for_want_of_memory_is_told_as_such() -> None:
+    h = started()
+    end = ContainerState(terminated=ContainerStateTerminated(exit_code=137, reason="OOMKilled"))
+    h.ready(10, "web-0", yes=False, container_statuses=(ContainerStatus(name="app", state=end),))
+    assert h.identity("web-0").absences[0].why == "app exited with code 137 (OOMKilled)"
+
+
+def test_a_pod_that_its_kubelet_gave_up_says_why() -> None:
+    """Not how the processes ended that were stopped for it."""
+    h = started()
+    message = "The node was low on resource: ephemeral-storage."
+    end = ContainerState(terminated=ContainerStateTerminated(exit_code=0, reason="Completed"))
+    failed = {"reason": "Evicted", "message": message, "container_statuses": (ContainerStatus(name="app", state=end),)}
+    status = PodStatus(phase="Failed", conditions=(UNREADY,), **failed)
+    h.change(10, "Pod", "web-0", "kubelet/node-0", status=status)
+    h.remove(11, "Pod", "web-0", "statefulset-controller")
+    h.pod(12, 0)
+    h.ready(13, "web-0")
+    [absence] = h.identity("web-0").absences
+    assert absence.why == "Evicted: The node was low on resource: ephemeral-storage"
+    assert (absence.start_ns, absence.end_ns) == (10 * SECOND, 13 * SECOND)
+
+
 def test_short_of_pods_counts_losses_and_not_growth() -> None:
     h = started()
     h.stateful_set(10, 3)
