@@ -43,7 +43,7 @@ class Backend:
     """The storage system of one driver, as its sidecars call it.
 
     A call that takes longer than its caller waits goes on; the next call of that name and object finds it at work, or
-    gets its result.
+    gets its result, unless another call has changed the object since.
     """
 
     def __init__(self, driver: Driver, storage: Storage) -> None:
@@ -51,7 +51,7 @@ class Backend:
         self.storage = storage
         self.clock = storage.sim.clock
         self._rank = rank("world", driver.name)
-        self._calls: dict[tuple[str, str], _Call[Any]] = {}
+        self._calls: dict[str, dict[str, _Call[Any]]] = {}
 
     def call(self, name: str, target: str, effect: Callable[[], T], timeout_ns: int) -> Generator[Event, Any, T]:
         """Make a call: ``effect`` happens when it ends, and may raise RpcError.
@@ -63,35 +63,42 @@ class Backend:
         target
             What it is about; calls with the same name and target are one call.
         """
-        key = (name, target)
-        call: _Call[T] | None = self._calls.get(key)
+        call: _Call[T] | None = self._calls.get(target, {}).get(name)
         if call is None:
             duration = self.storage.draw(self.driver.name, name, f"{self.driver.name}/{target}")
-            call = self._calls[key] = _Call(self.clock.now + duration)
-            self.clock.call_at(call.ends_ns, self._end, key, call, effect, rank=self._rank)
+            call = self._calls.setdefault(target, {})[name] = _Call(self.clock.now + duration)
+            self.clock.call_at(call.ends_ns, self._end, name, target, call, effect, rank=self._rank)
         remaining = call.ends_ns - self.clock.now
         if remaining > timeout_ns:
             yield self.clock.sleep(timeout_ns, self._rank)
             raise RpcError("DeadlineExceeded", "context deadline exceeded")
         if remaining >= 0:
             yield self.clock.sleep(remaining, self._rank | 1)
-        self._end(key, call, effect)  # the caller may wake before the call's own end, at the same instant
-        self._calls.pop(key, None)
+        self._end(name, target, call, effect)  # the caller may wake before the call's own end, at the same instant
+        self._forget(target, name)
         if call.error is not None:
             raise call.error
         return call.result  # type: ignore[return-value]
 
-    def _end(self, key: tuple[str, str], call: _Call[T], effect: Callable[[], T]) -> None:
+    def _end(self, name: str, target: str, call: _Call[T], effect: Callable[[], T]) -> None:
         if call.over:
             return
+        for other in [other for other, abandoned in self._calls.get(target, {}).items() if abandoned.over]:
+            self._forget(target, other)  # what it has to tell is no longer so
         call.over = True
-        failure = self.storage.failure_of(self.driver.name, key[0])
+        failure = self.storage.failure_of(self.driver.name, name)
         try:
             if failure:
                 raise RpcError(failure, "the storage system does not answer")
             call.result = effect()
         except RpcError as error:
             call.error = error
+
+    def _forget(self, target: str, name: str) -> None:
+        calls = self._calls.get(target, {})
+        calls.pop(name, None)
+        if not calls:
+            self._calls.pop(target, None)
 
 
 CREATE_TIMEOUT_NS: Final = 10 * SECOND
