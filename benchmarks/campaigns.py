@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
+from multiprocessing import Process
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,10 @@ from k8sim.sim.units import DAY, HOUR, SECOND
 
 SCENARIO = Path(__file__).with_name("campaign.yaml")
 YEAR = 365 * DAY
-WORK = 8_000
+WORK = 80_000
 """Replicates of 30 days that one and two workers share."""
+SPINS = 30_000_000
+"""Turns of an empty loop that one and two processes share."""
 
 
 def campaign(scenario: Scenario) -> Campaign:
@@ -138,10 +141,27 @@ def timed(function: Callable[[Any], Any], item: Any) -> tuple[Any, float]:
     return done, time.process_time() - start
 
 
+def spin(turns: int) -> None:
+    """Keep a processor busy."""
+    for _ in range(turns):
+        pass
+
+
+def bare(jobs: int) -> float:
+    """Return how long some processes are busy with the same empty loops: what the machine gives, here and now."""
+    processes = [Process(target=spin, args=(SPINS // jobs,)) for _ in range(jobs)]
+    start = time.perf_counter()
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    return time.perf_counter() - start
+
+
 def workers(scenario: Scenario, rounds: int) -> None:
-    """Compare one worker process with two: by the wall clock, and by CPU, which depends less on who else is there."""
+    """Compare one worker process with two: by the wall clock, beside bare loops, and by CPU, as on two free cores."""
     month = replace(scenario, duration_ns=30 * DAY)
-    walls, ideals = [], []
+    walls, ideals, loops = [], [], []
     for _ in range(rounds):
         wall, ideal = [], []
         for jobs in (1, 2):
@@ -149,11 +169,17 @@ def workers(scenario: Scenario, rounds: int) -> None:
             start, own = time.perf_counter(), time.process_time()
             experiment(month, WORK, executor=pool, engine="lockstep")
             wall.append(time.perf_counter() - start)
-            ideal.append(max(pool.seconds / jobs, time.process_time() - own))
+            own = time.process_time() - own
+            ideal.append(max(pool.seconds / jobs, (pool.seconds + own) / 2))
         walls.append(wall[0] / wall[1])
         ideals.append(ideal[0] / ideal[1])
-    print(f"two workers: {statistics.median(walls):.2f} x the throughput of one by the wall clock, here and now;")
-    print(f"{statistics.median(ideals):.2f} x by the CPU time of the busiest process, as on two free cores")
+        loops.append(bare(1) / bare(2))
+        print(
+            f"round: {walls[-1]:.2f} x by the wall clock, {loops[-1]:.2f} x bare; CPU {pool.seconds:.1f} + {own:.1f} s"
+        )
+    print(f"two workers: {statistics.median(walls):.2f} x the throughput of one by the wall clock, here and now, where")
+    print(f"two bare loops have {statistics.median(loops):.2f} x that of one;")
+    print(f"{statistics.median(ideals):.2f} x by CPU time, as on two free cores that the coordinator shares")
 
 
 def rare() -> None:

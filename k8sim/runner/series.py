@@ -19,6 +19,8 @@ from k8sim.sim.normal import normal_quantile
 
 EXACT: Final = 50_000
 BIN: Final = 0.01
+_SIGN: Final = 32
+"""Numbers of bins have fewer bits than this."""
 
 Event = Callable[[Values], npt.NDArray[np.bool_]]
 
@@ -38,9 +40,11 @@ class LogHistogram:
         signs = np.sign(x).astype(np.int64)
         with np.errstate(divide="ignore"):
             bins = np.where(signs != 0, np.floor(np.log(np.abs(x)) / self._log), 0).astype(np.int64)
-        pairs, counts = np.unique(np.stack([signs, bins]), axis=1, return_counts=True)
-        for sign, index, count in zip(*pairs.tolist(), counts.tolist(), strict=True):
-            self._counts[sign, index] = self._counts.get((sign, index), 0) + count
+        keys, counts = np.unique((signs << _SIGN) + bins, return_counts=True)  # one number sorts faster than two
+        for key, count in zip(keys.tolist(), counts.tolist(), strict=True):
+            sign = (key + (1 << _SIGN - 1)) >> _SIGN
+            pair = sign, key - (sign << _SIGN)
+            self._counts[pair] = self._counts.get(pair, 0) + count
         self.n += len(x)
 
     def bins(self) -> list[tuple[float, float, int]]:
