@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -27,6 +28,8 @@ FAMILY_STYLE: Final[dict[Family, str]] = {
 }  # fmt: skip
 BRIEF_SHARE: Final = 0.005
 """Phases shorter than this share of an outage are left out of its sentence."""
+FOLDED: Final = 8
+"""So many of them one after the other, or more, are told as one: a pod that is rejected and made anew, say."""
 SHOWN_WATERFALLS: Final = 3
 SHOWN_ROWS: Final = 12
 _QUIET: Final = ("Event", "Step", "Fault", "Proxy", "DNS", "Traffic")
@@ -61,19 +64,53 @@ def headline(episode: Episode, end_ns: int) -> str:
     return f"{episode.name} was away for {took}, from {since} to {duration(episode.end_ns)}{fate}: {why}"
 
 
-def phase_words(phase: Phase, end_ns: int) -> str:
+def phase_words(phase: Phase | Flurry, end_ns: int) -> str:
     """Return one phase as a clause: how long, for what, and what ended it."""
-    until = f", until {phase.until}" if phase.until else ""
     took = duration(phase.length_ns(end_ns))
+    if isinstance(phase, Flurry):
+        return f"{took} of {phase.text}"
+    until = f", until {phase.until}" if phase.until else ""
     if phase.text.startswith("for "):
         return f"{took} {phase.text}{until}"
     return f"{took}: {phase.text}{until}"
 
 
+class Flurry(NamedTuple):
+    """Many brief phases, one after the other."""
+
+    phases: tuple[Phase, ...]
+
+    @property
+    def start_ns(self) -> int:
+        """When the first began."""
+        return self.phases[0].start_ns
+
+    def length_ns(self, run_end_ns: int) -> int:
+        """Return how long all were."""
+        return sum(phase.length_ns(run_end_ns) for phase in self.phases)
+
+    @property
+    def text(self) -> str:
+        """Say which there were, and how many."""
+        kinds = ", ".join(dict.fromkeys(PHASES[phase.name].label for phase in self.phases))
+        return f"{len(self.phases)} brief phases: {kinds}"
+
+
+def folded(episode: Episode, end_ns: int) -> Iterator[Phase | Flurry]:
+    """Yield the phases of an episode, many brief ones as one."""
+    least = episode.length_ns(end_ns) * BRIEF_SHARE
+    for brief, together in groupby(episode.phases, lambda phase: phase.length_ns(end_ns) <= least):
+        phases = tuple(together)
+        if brief and len(phases) >= FOLDED:
+            yield Flurry(phases)
+        else:
+            yield from phases
+
+
 def sentence(episode: Episode, end_ns: int) -> str:
     """Return the whole story of an episode; phases too short to matter are left out."""
     least = episode.length_ns(end_ns) * BRIEF_SHARE
-    told = [p for p in episode.phases if p.length_ns(end_ns) > least]
+    told = [p for p in folded(episode, end_ns) if p.length_ns(end_ns) > least]
     return f"{headline(episode, end_ns)}; " + "; ".join(phase_words(p, end_ns) for p in told) + "."
 
 
@@ -98,18 +135,18 @@ class Waterfall:
         if wide:
             table.add_column(no_wrap=True)
         table.add_column(overflow="fold")
-        for phase in self._episode.phases:
-            kind = PHASES[phase.name]
-            style = FAMILY_STYLE[kind.family]
+        for phase in folded(self._episode, self._end_ns):
+            first = phase.phases[0] if isinstance(phase, Flurry) else phase
+            style = FAMILY_STYLE[PHASES[first.name].family]
             cells: list[RenderableType] = [duration(phase.start_ns), duration(phase.length_ns(self._end_ns))]
             if roomy:
                 cells.append(Text(self._bar(phase, bar, ascii_only=options.ascii_only), style))
-            label = Text(kind.label, style)
+            label = Text(label_of(phase), style)
             cells += [label, what_words(phase)] if wide else [Text.assemble(label, "  ", what_words(phase))]
             table.add_row(*cells)
         yield table
 
-    def _bar(self, phase: Phase, width: int, *, ascii_only: bool) -> str:
+    def _bar(self, phase: Phase | Flurry, width: int, *, ascii_only: bool) -> str:
         total = max(self._episode.length_ns(self._end_ns), 1)
         left = (phase.start_ns - self._episode.start_ns) * width // total
         length = max(1, round(phase.length_ns(self._end_ns) * width / total))
@@ -117,8 +154,15 @@ class Waterfall:
         return " " * left + ("#" if ascii_only else "█") * min(length, width - left)
 
 
-def what_words(phase: Phase) -> str:
+def label_of(phase: Phase | Flurry) -> str:
+    """Return what a phase is called."""
+    return "again and again" if isinstance(phase, Flurry) else PHASES[phase.name].label
+
+
+def what_words(phase: Phase | Flurry) -> str:
     """Return what a phase waited for and what ended it, to stand beside its label."""
+    if isinstance(phase, Flurry):
+        return phase.text
     text = phase.text.removeprefix(f"{PHASES[phase.name].label}, ")
     return text + (f", until {phase.until}" if phase.until else "")
 

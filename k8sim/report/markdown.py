@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from k8sim.report.explain import what_words
-from k8sim.report.phases import PHASES, Episode
+from k8sim.report.explain import folded, label_of, what_words
+from k8sim.report.phases import Episode
 from k8sim.report.story import Sheet, story
 from k8sim.report.summary import duration
 
@@ -43,7 +43,7 @@ def markdown(result: Result, batch: Batch | None = None) -> str:
 def _waterfall(episode: Episode, end_ns: int) -> list[str]:
     total = max(episode.length_ns(end_ns), 1)
     rows = []
-    for p in episode.phases:
+    for p in folded(episode, end_ns):
         length = max(1, round(BAR * p.length_ns(end_ns) / total))
         left = min(BAR * (p.start_ns - episode.start_ns) // total, BAR - 1)
         bar = "·" * left + "█" * min(length, BAR - left)
@@ -52,7 +52,7 @@ def _waterfall(episode: Episode, end_ns: int) -> list[str]:
                 duration(p.start_ns),
                 duration(p.length_ns(end_ns)),
                 f"`{bar:·<{BAR}}`",
-                PHASES[p.name].label,
+                label_of(p),
                 what_words(p),
             )
         )

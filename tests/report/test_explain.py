@@ -9,9 +9,11 @@ import pytest
 from rich.console import Console
 
 import k8sim
-from k8sim.report.explain import NoSuchObject, Waterfall, chain_lines, explain, sentence, still_open
+from k8sim.report.explain import NoSuchObject, Waterfall, chain_lines, explain, folded, sentence, still_open
 from k8sim.report.outages import episodes
+from k8sim.report.phases import Episode, Phase
 from k8sim.result import Result
+from k8sim.sim.units import MILLISECOND as MS
 from k8sim.sim.units import SECOND
 
 SCENARIO = k8sim.load(Path(__file__).parents[2] / "scenarios" / "db-node-loss.yaml")
@@ -99,3 +101,18 @@ def test_a_waterfall_fits_the_terminal(whole: Result, width: int) -> None:
     lines = text(Waterfall(outage, whole.scenario.duration_ns), width).splitlines()
     assert max(map(len, lines)) <= width
     assert ("█" in "".join(lines)) == (width >= 76)
+
+
+def test_many_brief_phases_are_told_as_one() -> None:
+    """A pod that is rejected and made anew, a hundred times in three seconds."""
+    names = ("failed", "gone", "unscheduled") * 100
+    steps = [Phase(name, i * 10 * MS, (i + 1) * 10 * MS, f"for {name}", "", -1) for i, name in enumerate(names)]
+    pull = Phase("pulling", 3000 * MS, 5000 * MS, "for its image to be pulled", "", -1)
+    outage = Episode("outage", "default", "db-0", 0, 5000 * MS, "disk-pressure", (*steps, pull), -1)
+    assert sentence(outage, 5000 * MS).endswith(
+        "disk-pressure; 3s of 300 brief phases: failed, no pod, scheduling; 2s for its image to be pulled."
+    )
+    lines = text(Waterfall(outage, 5000 * MS), 120).splitlines()
+    assert ["again and again" in line for line in lines] == [True, False]
+    few = replace(outage, phases=(*steps[:6], pull))
+    assert len(list(folded(few, 5000 * MS))) == 7
