@@ -54,12 +54,12 @@ STORIES: Final = (
     Story("a rollback gets stuck", "database", "rollback-rolls-back:order", 300, 2, 1, 1),
     Story(
         "two pods with one identity after a forced delete under a partition", "database",
-        "unique-identity:forced deletion on a silent node", 100, 2, 1, 3,
+        "unique-identity:forced deletion on a silent node", 150, 2, 3, 3,
     ),
     Story(
         "a parallel set loses its quorum to updates", "parallel", "majority-stays-ready:a rolling update", 100, 2, 3, 1
     ),
-    Story("spread and zonal volumes deadlock", "zonal-spread", "settles:unschedulable", 150, 1, 5, 3),
+    Story("spread and zonal volumes deadlock", "zonal-spread", "settles:unschedulable", 250, 1, 5, 3),
     Story("a cold start deadlocks", "cold-start", "settles:never ready", 1, 0, 3, 1),
     Story("unflushed writes are lost", "single-writer", "acknowledged-writes-kept:unflushed", 60, 1, 1, 1),
     Story("two leaders while the network is split", "sentinel", "one-leader:split brain", 100, 1, 3, 3),

@@ -25,6 +25,10 @@ BROKEN_IMAGES: Final = (
 GAPS: Final = (500_000_000, 3 * SECOND, 20 * SECOND, 90 * SECOND, 7 * MINUTE)
 DURATIONS: Final = (20 * SECOND, 2 * MINUTE, 10 * MINUTE, None)
 
+NODE_TROUBLES: Final = (
+    "node-shutdown", "node-slow", "memory-pressure", "disk-pressure", "runtime-outage", "network-plugin-outage",
+)  # fmt: skip
+"""What may go wrong with a node for a while."""
 PASSING: Final = (20 * SECOND, 3 * MINUTE)
 """How long what a cluster stands on may be out of order."""
 NOTICES: Final = (30 * SECOND, 2 * MINUTE)
@@ -173,6 +177,7 @@ class Space:
             self.kinds["delete claim"] = claim
         self.kinds["unready"] = on_pod("unready")
         self.kinds["hang"] = on_pod("hang")
+        self.kinds["slow-answers"] = on_pod("slow-answers")
         self.kinds["oom-kill"] = lambda c: _fault("oom-kill", {"pod": c.of(self.pods)})
         self.kinds["container-exit"] = lambda c: _container_exit(c, self.targets)
 
@@ -185,8 +190,9 @@ class Space:
         for name in ("registry-outage", "storage-outage", "disk-slow"):
             self.kinds[name] = passing(name)
         if self.nodes:
-            for name in ("node-shutdown", "node-slow", "memory-pressure", "disk-pressure"):
+            for name in NODE_TROUBLES:
                 self.kinds[name] = passing(name, node=self.nodes)
+            self.kinds["node-oom"] = lambda c: _fault("node-oom", {"node": c.of(self.nodes)})
             self.kinds["spot-reclaim"] = lambda c: _fault(
                 "spot-reclaim", {"node": c.of(self.nodes), "notice": c.of(NOTICES)}
             )
