@@ -28,6 +28,7 @@ CIRCUMSTANCES: Final[Mapping[str, str]] = {
     "order": "the controller waits for another pod, or for a pod of the old template",
     "max unavailable": "as many pods are unavailable as the update allows",
     "budget": "a disruption budget allows no eviction",
+    "uncounted pods": "pods were there before their quota was counted, by a controller that did not know of them yet",
     "quota": "a pod was refused because of a quota",
     "unschedulable": "no node fits a pod, although all are there",
     "nodes missing": "no node fits a pod, and some are cordoned, silent or deleted",

@@ -807,3 +807,25 @@ def test_a_countdown_outlives_its_own_node_only(deleted: str, verdict: str) -> N
     story = Story().put(node("other")).put(node()).put(pod("p", owner=False)).wait(MINUTE)
     story.drop("Node", deleted).put(node(deleted)).wait(MINUTE)
     assert story.put(pod("p", owner=False, deleting=True), "tainteviction").found()["toleration-honoured"] == verdict
+
+
+def quota(counted: bool = True) -> dict[str, Any]:
+    made = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": meta("q"), "spec": {"hard": {"pods": "1"}}}
+    return {**made, "status": {"hard": {"pods": "1"}}} if counted else made
+
+
+@pytest.mark.parametrize(
+    ("early", "after", "verdict"), [(1, MINUTE, "uncounted pods"), (1, 6 * MINUTE, "violated"), (0, MINUTE, "violated")]
+)
+def test_a_quota_may_not_know_of_pods_that_were_there_before_it_was_counted(
+    early: int, after: int, verdict: str
+) -> None:
+    story = Story().put(quota(counted=False))
+    if early:
+        story.put(pod("early", owner=False))  # its creationTimestamp is long ago
+    story.put(quota()).wait(after)
+    for name in ("a", "b")[early:]:
+        late = pod(name, owner=False)
+        late["metadata"]["creationTimestamp"] = format_time(story.now)
+        story.put(late)
+    assert story.found()["quota-honoured"] == verdict
