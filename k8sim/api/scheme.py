@@ -242,12 +242,22 @@ def _written(cls: type[Struct]) -> tuple[_Field, ...]:
     )
 
 
+@cache
+def _item_hint(hint: Any, position: int) -> Any:
+    """Return what the items of a tuple (position 0) or the values of a mapping (1) are."""
+    arguments = typing.get_args(hint)
+    return arguments[position] if len(arguments) > position else Any
+
+
 def _encode(value: Any, hint: Any, time: Callable[[int], Any]) -> Any:
     if isinstance(value, Struct):
         out: dict[str, Any] = {}
         for field in _written(type(value)):
             v = getattr(value, field.attribute)
             if not v and (v is None or isinstance(v, tuple | dict) or (field.is_text and v == "")):
+                continue
+            if isinstance(v, str):
+                out[field.wire] = v
                 continue
             encoded = _encode(v, field.hint, time)
             if encoded or encoded != {} or field.is_optional or not isinstance(v, Struct):
@@ -257,11 +267,11 @@ def _encode(value: Any, hint: Any, time: Callable[[int], Any]) -> Any:
     if isinstance(value, str):
         return value
     if isinstance(value, tuple | list):
-        item = next(iter(typing.get_args(hint)), Any)
+        item = _item_hint(hint, 0)
         return [_encode(v, item, time) for v in value]
     if isinstance(value, dict):
-        item = (typing.get_args(hint) or (str, Any))[-1]
-        return {k: _encode(v, item, time) for k, v in value.items()}
+        item = _item_hint(hint, 1)
+        return {k: v if isinstance(v, str) else _encode(v, item, time) for k, v in value.items()}
     if hint is Time or (isinstance(value, int) and Time in typing.get_args(hint)):
         return time(value)
     return value
