@@ -94,14 +94,16 @@ class Columns:
     # ---- draws and timers -----------------------------------------------------------------------------------
 
     def arm(self, timers: Ints, when: Ints, *delays: Delay) -> None:
-        """Set timers to a time and some delays after it, all of which are drawn together at the end of the step."""
+        """Set timers to a time and some delays after it, all of which are drawn together at the end of the step.
+
+        The array of times is overwritten then.
+        """
         self.armed.append((timers, when, delays))
 
     def set_timers(self) -> None:
         """Set the timers that were armed in this step."""
         drawn = iter(self.delays.draw([(law, at) for *_, delays in self.armed for law, at, _ in delays]))
-        for timers, start, delays in self.armed:
-            when = start.copy()
+        for timers, when, delays in self.armed:
             for *_, some in delays:
                 if some is None:
                     when += next(drawn)

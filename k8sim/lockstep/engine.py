@@ -390,19 +390,19 @@ class Lockstep(Columns):
             self.take_place(q, k, n)
             self.state[q], self.attached[q] = SERVING, n
             if c.crash is not None:
-                self.arm(self.pod_timer(q), self.now, ("crash", q, None))
+                self.arm(self.pod_timer(q), self.now.copy(), ("crash", q, None))
             if c.disk_life is not None:
-                self.arm(q + self.first_disk * self.width, self.now, ("disk_life", q, None))
+                self.arm(q + self.first_disk * self.width, self.now.copy(), ("disk_life", q, None))
         self.serving[:] = c.replicas
         for z in range(c.zones if c.zone_life is not None else 0):
             at = z * self.width + k
-            self.arm(at, self.now, ("zone_life", at, None))
+            self.arm(at, self.now.copy(), ("zone_life", at, None))
         for number in range(len(c.node_zone)):
             a = number * self.width + k
             if c.node_life is not None:
-                self.arm(a + self.first_node * self.width, self.now, ("node_life", a, None))
+                self.arm(a + self.first_node * self.width, self.now.copy(), ("node_life", a, None))
             if c.drain_every is not None:
-                self.arm(self.drain_timer(a), self.now, ("drain_every", a, None))
+                self.arm(self.drain_timer(a), self.now.copy(), ("drain_every", a, None))
         if c.rollouts_ns:
             self.timers[k + self.rollout * self.width] = c.rollouts_ns[0]
         self.set_timers()

@@ -105,6 +105,16 @@ def test_outages_agree(minutes: int) -> None:
     assert abs(np.std(full) - np.std(campaign)) < 5
 
 
+def test_a_planned_rollout_agrees() -> None:
+    """Each pod is away for what its container takes; the kubelet, mounting and the probe add a few seconds to that."""
+    crash = "fault: node-crash, node: node-0, for: MINUTESm"
+    scenario = loads(SCENARIO.replace(crash, "kubectl: rollout restart statefulset/db"))
+    full, campaign = (experiment(scenario, 4, engine=engine).frame for engine in ("simpy", "lockstep"))
+    for metric, value in (("db.pods", 6), ("db.outages", 0)):
+        assert full[metric].tolist() == campaign[metric].tolist() == [value] * 4
+    assert np.all((full["db.short_s"] - campaign["db.short_s"]).between(0, 3 * 5))
+
+
 @pytest.mark.slow
 def test_means_agree() -> None:
     """The whole cluster's 99 % intervals of what six hours of node crashes do hold the campaign's means."""
