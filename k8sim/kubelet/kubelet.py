@@ -16,7 +16,7 @@ from k8sim.apiserver.watch import Change
 from k8sim.kubelet.devices import Mounts
 from k8sim.kubelet.nodestatus import begin_leases
 from k8sim.kubelet.process import KubeletProcess
-from k8sim.kubelet.settings import HOUSEKEEPING_PERIOD, KubeletSettings
+from k8sim.kubelet.settings import KubeletSettings
 from k8sim.kubelet.staticpods import with_image
 from k8sim.machines.disks import Storage
 from k8sim.machines.machine import Machine
@@ -155,7 +155,7 @@ class Kubelet:
         process.sources_ready = True
         self._list_pods()
         process.show_static_pods()
-        self._clock.call_after(HOUSEKEEPING_PERIOD, process.kill_orphans, rank=self._rank)
+        process.kill_orphans_soon()
 
     def _on_pod(self, change: Change) -> None:
         if self.process is not None:

@@ -439,7 +439,7 @@ class KubeletProcess:
         self.pleg.runtime_started()
         self.prober.runtime_changed()
         self.runtime_state.runtime_started()
-        self._clock.call_after(HOUSEKEEPING_PERIOD, self._loop.take, self.kill_orphans, rank=self._rank)
+        self.kill_orphans_soon()
 
     # ---- housekeeping -------------------------------------------------------------------------------------------
 
@@ -464,7 +464,11 @@ class KubeletProcess:
         self.machine.remove_pod(uid)
         self.pleg.forget(uid)
 
-    def kill_orphans(self) -> None:
+    def kill_orphans_soon(self) -> None:
+        """Look for orphans with the next housekeeping, which waits like everything else while the sync loop pauses."""
+        self._clock.call_after(HOUSEKEEPING_PERIOD, self._loop.take, self._kill_orphans, rank=self._rank)
+
+    def _kill_orphans(self) -> None:
         """Kill what runs and belongs to no pod, as a kubelet finds it after its start (HandlePodCleanups)."""
         if not self.alive or not self.client.connected:
             return

@@ -61,6 +61,19 @@ def test_orphans_are_killed_with_a_grace_of_one_second():
     assert not bench.machine.pods()
 
 
+@pytest.mark.parametrize("back", [32, 32.5, 33, 33.5, 60])
+def test_nobody_is_an_orphan_while_the_sync_loop_has_not_taken_in_its_pods(back: float):
+    """It pauses as long as the container runtime is down, and so does its housekeeping (kubelet.go, syncLoop)."""
+    bench = Bench(image())
+    bench.pod()
+    bench.at(20, bench.machine.stop_runtime)
+    bench.at(30, bench.machine.restart_kubelet)
+    bench.at(back, bench.machine.start_runtime)
+    bench.run(100)
+    assert bench.rows("Container")[-1].event == "Started"
+    assert not [row for row in bench.rows("Event") if row.event == "Killing"]
+
+
 def test_crash_ends_everything_without_a_word():
     bench = Bench(image())
     bench.pod()
