@@ -36,7 +36,7 @@ from k8sim.api.meta import Object
 from k8sim.api.policy import PodDisruptionBudget
 from k8sim.api.struct import Time, replace
 from k8sim.cluster import Cluster
-from k8sim.machines.machine import Earlier
+from k8sim.machines.sandbox import Earlier
 from k8sim.scenario import Scenario, loads
 from k8sim.sim import collector
 from k8sim.sim.units import DAY, SECOND

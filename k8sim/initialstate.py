@@ -27,7 +27,8 @@ from k8sim.api.struct import replace
 from k8sim.api.volumes import is_multi_attach_allowed
 from k8sim.apiserver.server import APIServer
 from k8sim.machines.disks import Storage, location
-from k8sim.machines.machine import Earlier, Machine
+from k8sim.machines.machine import Machine
+from k8sim.machines.sandbox import Earlier
 
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _TIME_FIELD: Final = re.compile(r"time|time[A-Z]\w*|\w*(Time|Timestamp)|(started|finished)At")

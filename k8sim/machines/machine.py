@@ -11,9 +11,6 @@ worth looking (`Agent`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-
-import msgspec
 
 from k8sim.api.struct import replace
 from k8sim.machines.agent import Agent, NetworkPluginDown, RuntimeDown
@@ -24,34 +21,13 @@ from k8sim.machines.occurrence import Observer, Occurrence, What
 from k8sim.machines.pressure import Pressures
 from k8sim.machines.records import CREATED, EXITED, RUNNING, ContainerRecord, RuntimePodStatus, SandboxRecord
 from k8sim.machines.registry import Registry
+from k8sim.machines.sandbox import Earlier, PodSandbox
 from k8sim.sim.clock import Steps, rank
 from k8sim.sim.simulation import Simulation
 from k8sim.sim.trace import NO_CAUSE
 from k8sim.sim.units import SECOND
 
 Key = tuple[str, str]
-
-
-class Earlier(msgspec.Struct, frozen=True, gc=False):
-    """A container that was there before t = 0; ``finished_ns`` None: it still runs."""
-
-    name: str
-    image: str
-    started_ns: int
-    restart_count: int = 0
-    finished_ns: int | None = None
-    exit_code: int = 0
-    reason: str = ""
-
-
-@dataclass(slots=True)
-class PodSandbox:
-    """A pod as the runtime knows it: its sandboxes and containers, the newest last."""
-
-    uid: str
-    key: Key
-    sandboxes: list[SandboxRecord] = field(default_factory=list)
-    containers: list[Container] = field(default_factory=list)
 
 
 class Machine:

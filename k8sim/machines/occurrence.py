@@ -11,7 +11,8 @@ from k8sim.sim.trace import NO_CAUSE
 
 if TYPE_CHECKING:
     from k8sim.machines.container import Container
-    from k8sim.machines.machine import Machine, PodSandbox
+    from k8sim.machines.machine import Machine
+    from k8sim.machines.sandbox import PodSandbox
 
 What = Literal["started", "hook", "stopping", "ended", "lost", "answers", "network"]
 """A process has started, a hook has begun (``hook`` says which), SIGTERM has been sent, the process has ended, it is

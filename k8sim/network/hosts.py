@@ -17,9 +17,10 @@ from k8sim.apiserver.server import APIServer
 from k8sim.machines.answers import FOR_EVER
 from k8sim.machines.container import Container
 from k8sim.machines.fleet import Fleet
-from k8sim.machines.machine import Machine, PodSandbox
+from k8sim.machines.machine import Machine
 from k8sim.machines.occurrence import Occurrence
 from k8sim.machines.records import SandboxRecord
+from k8sim.machines.sandbox import PodSandbox
 from k8sim.sim.trace import NO_CAUSE
 
 Key = tuple[str, str]
