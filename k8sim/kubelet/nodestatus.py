@@ -121,8 +121,9 @@ class NodeStatus:
         conditions = node.status.conditions
         for condition in self._conditions.values():
             old = condition_of(conditions, condition.type)
-            if old is None or (old.status, old.reason) != (condition.status, condition.reason):
-                conditions = set_condition(conditions, replace(condition, last_transition_time=now))
+            if old is None or _says(old) != _says(condition):
+                since = now if old is None or old.status != condition.status else old.last_transition_time
+                conditions = set_condition(conditions, replace(condition, last_transition_time=since))
         info = replace(node.status.node_info, boot_id=self._machine.boot_id)
         in_use = self.volumes.in_use() if self.volumes is not None else ()
         return replace(node, status=replace(node.status, conditions=conditions, node_info=info, volumes_in_use=in_use))
@@ -148,3 +149,7 @@ class NodeStatus:
                 message = f"Node {name} has been rebooted, boot id: {self._machine.boot_id}"
                 self._client.event(node, "Warning", "Rebooted", message)
             return
+
+
+def _says(condition: Condition) -> tuple[str, str, str]:
+    return condition.status, condition.reason, condition.message

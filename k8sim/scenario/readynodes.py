@@ -12,6 +12,7 @@ from k8sim.api.struct import Time, replace
 from k8sim.sim.units import SECOND
 
 NODE_CONDITIONS = {"MemoryPressure": "False", "DiskPressure": "False", "PIDPressure": "False", "Ready": "True"}
+_READY = Condition(reason="KubeletReady", message="kubelet is posting ready status")
 OLD = Time(-3600 * SECOND)
 """When the nodes and namespaces that are there at t = 0 were made."""
 
@@ -21,8 +22,8 @@ def ready_node(manifest: Mapping[str, Any]) -> Node:
     node = decode(manifest)
     assert isinstance(node, Node)
     conditions = tuple(
-        Condition(type=t, status=s, last_transition_time=OLD, reason="KubeletReady" if t == "Ready" else "")
-        for t, s in NODE_CONDITIONS.items()
+        replace(_READY if type_ == "Ready" else Condition(), type=type_, status=status, last_transition_time=OLD)
+        for type_, status in NODE_CONDITIONS.items()
     )
     capacity = node.status.capacity
     return replace(

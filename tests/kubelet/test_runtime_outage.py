@@ -57,6 +57,18 @@ def test_the_node_is_not_ready_30_s_after_the_last_check_and_soon_ready_again():
     assert node_ready(bench).status == "True"
 
 
+def test_after_three_minutes_the_pleg_is_not_healthy_either():
+    bench = outage(Bench(image()), 20, 260)
+    bench.run(190)
+    since = node_ready(bench).last_transition_time
+    assert "PLEG" not in node_ready(bench).message
+    bench.run(215)
+    assert "PLEG is not healthy" in node_ready(bench).message
+    assert node_ready(bench).last_transition_time == since  # it moves with the status only
+    bench.run(280)
+    assert node_ready(bench).status == "True"
+
+
 def test_a_short_outage_is_not_noticed():
     bench = outage(Bench(image()), 20, 44)
     bench.pod("app")
