@@ -10,6 +10,7 @@ from typing import Any, Final
 from k8sim.api.apps import StatefulSet
 from k8sim.api.core import ContainerStatus, Pod
 from k8sim.api.pods import claim_names, is_pod_available, is_pod_ready, is_pod_terminal, is_running_and_ready
+from k8sim.api.selectors import selector_matches
 from k8sim.apiserver.watch import Change
 from k8sim.guarantees.budgets import is_evicted
 from k8sim.guarantees.circumstances import SECOND
@@ -242,11 +243,22 @@ class CommandsEnd(Checker):
         for drain in self._open.values():
             if self.world.patient_since(drain.t):
                 self.exercised += 1
-                pods = self.world.all("Pod")
-                silent = any(p.deleting and self.world.node_is_silent(p) for p in pods)
-                blocked = any(b.status.disruptions_allowed == 0 for b in self.world.all("PodDisruptionBudget"))
-                excuse = "budget" if blocked else ("stuck on a dead node" if silent else "")
-                self.violated(drain.subject, "has not ended", drain.row, excuse)
+                self.violated(drain.subject, "has not ended", drain.row, self._why(drain.subject))
+
+    def _why(self, command: str) -> str:
+        """Return what keeps a drain of the nodes that the command names, or else of any, from ending."""
+        named = {node.name for node in self.world.all("Node")} & set(command.split())
+        pods = [pod for pod in self.world.all("Pod") if not named or pod.spec.node_name in named]
+        if any(self._is_blocked(pod) for pod in pods):
+            return "budget"
+        return "stuck on a dead node" if any(p.deleting and self.world.node_is_silent(p) for p in pods) else ""
+
+    def _is_blocked(self, pod: Pod) -> bool:
+        budgets = (b for b in self.world.all("PodDisruptionBudget") if b.namespace == pod.namespace)
+        return any(
+            b.status.disruptions_allowed == 0 and selector_matches(b.spec.selector, pod.metadata.labels)
+            for b in budgets
+        )
 
 
 class MajorityStaysReady(Checker):

@@ -498,6 +498,21 @@ def scaled_down_and_up(after: int = 0, **owned: Any) -> Story:
     return story.wait(30 * MINUTE)
 
 
+def drained(node_of_pod: str = "n", on: str = "n", **labels: str) -> Story:
+    """A drain of a node goes on for ever; a pod of a budget that allows nothing is on a node, and is Ready."""
+    story = Story().put(node()).put(node("m")).put(budget(0, 2))
+    web = pod("web-0", ready=True, spec={"nodeName": node_of_pod})
+    web["metadata"]["labels"] |= labels
+    return story.put(web).step("kubectl", what=f"kubectl drain {on} --ignore-daemonsets").wait(30 * MINUTE)
+
+
+def test_a_budget_holds_up_the_drain_of_its_pods_nodes_only() -> None:
+    assert drained().found()["drain-ends"] == "budget"
+    assert drained(on="--selector=pool=old").found()["drain-ends"] == "budget"
+    assert drained(node_of_pod="m").found()["drain-ends"] == "violated"
+    assert drained(app="other").found()["drain-ends"] == "violated"
+
+
 def test_a_claim_of_the_former_pod_keeps_the_controller_from_making_the_next_one() -> None:
     assert scaled_down_and_up().found()["settles"] == "stale claim"
     assert scaled_down_and_up(after=SECOND).found()["settles"] == "stale claim", "its cache may still have the claim"
