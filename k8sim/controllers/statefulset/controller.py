@@ -130,12 +130,14 @@ class StatefulSetController(Controller):
         if sts is None:
             return
         self.written.ensure_ready(sts.metadata.uid)
-        if self._history(sts).has_orphans:
+        history = self._history(sts)
+        if history.has_orphans:
             yield from self._adopt_revisions(sts, client)
+            history = self._history(sts)
         orphans, strangers = self.views.refresh(sts)
         if orphans or strangers:
             yield from self.views.adopt_and_release(sts, orphans, strangers, client)
-        history = self._history(sts)
+            history = self._history(sts)
         errors: list[ApiError] = []
         live = set()
         status: StatefulSetStatus | None = None
