@@ -499,6 +499,13 @@ def test_a_shared_budget_may_let_all_go_that_one_workload_can_spare(lint: Lint) 
     check_short(1, 3, 2)(found)
 
 
+def test_a_budget_that_is_added_takes_no_name_that_another_one_has(lint: Lint) -> None:
+    both = {**budget(maxUnavailable=1, **EITHER), "metadata": {"name": "api"}}
+    found = lint.finding("budget-of-several-workloads", stateful_set(), other_app(), both)
+    assert any("name: api-pods" in line for line in found.fix)
+    assert found.fixed.amount < found.as_is.amount
+
+
 def test_recreate_takes_all(lint: Lint) -> None:
     found = lint.finding("update-takes-too-many", with_spec(deployment(), strategy={"type": "Recreate"}))
     check_short(0, 3, 1)(found)

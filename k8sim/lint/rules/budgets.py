@@ -105,7 +105,7 @@ class NoBudget(Rule):
             f"no PodDisruptionBudget counts its {workload.replicas} pods",
             "two of its nodes are drained at the same time",
             _two_drains,
-            Fix(added=(_budget(bench.ref, spec),)),
+            Fix(added=(_budget(workload, spec),)),
         )
 
 
@@ -185,7 +185,7 @@ def _one_each(budget: PodDisruptionBudget, workloads: Sequence[Workload]) -> Fix
     ref, spec = _ref(budget, first), _alone(first)
     cleared = Edit(ref, ("spec", "minAvailable"), None)
     edits = (cleared, *(Edit(ref, ("spec", key), value) for key, value in spec.items()))
-    return Fix(edits, tuple(_budget(other.ref, _alone(other)) for other in others))
+    return Fix(edits, tuple(_budget(other, _alone(other)) for other in others))
 
 
 def _alone(workload: Workload) -> dict[str, Any]:
@@ -197,8 +197,14 @@ def _alone(workload: Workload) -> dict[str, Any]:
     }
 
 
-def _budget(ref: Ref, spec: dict[str, Any]) -> dict[str, Any]:
-    metadata = {"name": ref.name, "namespace": ref.namespace}
+def _budget(workload: Workload, spec: dict[str, Any]) -> dict[str, Any]:
+    """Return a new budget for a workload, under its name unless another one has that."""
+    objects = workload.scenario.objects
+    taken = {m["metadata"].get("name") for m in objects if m.get("kind") == "PodDisruptionBudget"}
+    name = workload.ref.name
+    while name in taken:
+        name += "-pods"
+    metadata = {"name": name, "namespace": workload.ref.namespace}
     return {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": metadata, "spec": spec}
 
 
