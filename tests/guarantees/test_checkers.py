@@ -844,3 +844,12 @@ def test_a_quota_may_not_know_of_pods_that_were_there_before_it_was_counted(
         late["metadata"]["creationTimestamp"] = format_time(story.now)
         story.put(late)
     assert story.found()["quota-honoured"] == verdict
+
+
+@pytest.mark.parametrize(("app", "verdict"), [("web", "node deleted"), ("db", "violated")])
+def test_a_service_is_stuck_only_by_a_pod_of_its_own_on_a_node_that_is_gone(app: str, verdict: str) -> None:
+    story = Story().put(node()).put(node("gone")).put(service()).put(pod("web-0", ready=True))
+    other = pod("web-1", ready=True, spec={"nodeName": "gone"})
+    other["metadata"]["labels"]["app"] = app
+    story.put(other).wait(MINUTE).drop("Node", "gone").wait(MINUTE)
+    assert story.found()["ready-into-endpoints"] == verdict
