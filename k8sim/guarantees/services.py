@@ -84,9 +84,9 @@ class ReadyIn(Checker):
         source=SOURCE,
         kind="liveness",
         not_kept_under={
-            "node deleted": "with a pod on a Node that is gone each sync of its service fails; one that finds its cache "
-            "too old then waits as long as the next of these failures, up to 1,000 s (endpointslice/reconciler.go, "
-            "endpointslice_controller.go)",
+            "node deleted": "with a pod on a Node that is gone each sync of its service fails; one that finds its "
+            "cache too old then waits as long as the next of these failures, up to 1,000 s "
+            "(endpointslice/reconciler.go, endpointslice_controller.go)",
             **LATE,
         },
     )
