@@ -80,8 +80,10 @@ class PLEG:
         self._clock.call_after(self._relist_ns, self._relist_one, uid, self._clock.now + 1, rank=self._rank)
 
     def runtime_stopped(self) -> None:
-        """No relist succeeds from now on."""
-        self._blind_from, self._blind_until = self._clock.now, None
+        """No relist succeeds from now on; if none has since the last time, it is all one."""
+        if self._blind_until is None or self._last_relist() >= self._blind_until:
+            self._blind_from = self._clock.now
+        self._blind_until = None
 
     def runtime_started(self) -> None:
         """Relists succeed again."""

@@ -69,6 +69,17 @@ def test_after_three_minutes_the_pleg_is_not_healthy_either():
     assert node_ready(bench).status == "True"
 
 
+def test_a_runtime_that_comes_back_for_a_moment_has_not_been_looked_at():
+    bench = outage(outage(Bench(image()), 20, 50), 50.01, 90)
+    bench.pod("app")
+    bench.run(60)
+    process = bench.kubelet.process
+    assert process is not None
+    uid = bench.stored().uid
+    assert process.pleg.newer_than(uid, 18 * SECOND) is None
+    assert process.pleg.newer_than(uid, 25 * SECOND) is not None
+
+
 def test_a_short_outage_is_not_noticed():
     bench = outage(Bench(image()), 20, 44)
     bench.pod("app")
