@@ -131,6 +131,7 @@ class FailedProbeTurnsUnready(Verdicts):
             "node-crash": "the kubelet is gone",
             "zone-outage": "the kubelet is gone",
             "spot-reclaim": "the kubelet is gone",
+            "runtime-outage": "a kubelet syncs no pods while its runtime is down, and looks again every 5 s (syncLoop)",
             "kubelet-restart": "the kubelet is away for a while",
         },
     )
