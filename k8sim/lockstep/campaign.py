@@ -1,7 +1,7 @@
 """Campaigns: months and years of failures and maintenance of one StatefulSet, as a model with explicit states.
 
 What happens in the full engine through dozens of API calls is one event here: a node dies, a pod is evicted, a volume
-is re-attached. States are integers, every entity has one timer, times are int64 ns, and every draw has an address; so
+is re-attached. States are integers, every entity has one timer, times are int64 ns, and every draw has a name; so
 the model can be stepped singly (`reference`, plain if/else: the truth) or thousands at once (`engine`),
 with equal results, replicate by replicate and bit by bit.
 

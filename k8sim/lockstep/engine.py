@@ -59,8 +59,8 @@ PowerChange = tuple[Ints, Ints, npt.NDArray[np.int8]]
 class Lockstep(Columns):
     """A range of replicates of a campaign, by the rules.
 
-    What several rules do in one step is done once for all of them, after them: nodes that lose or get power, and pods
-    that start. Each replicate has one event in a step, so nothing comes in between.
+    What several rules ask for in one step is done once for all of them, after them: nodes lose or get power, and delays
+    are drawn and timers set. Each replicate has one event in a step, so nothing comes in between.
     """
 
     # ---- machines -------------------------------------------------------------------------------------------
@@ -489,7 +489,7 @@ def places(mask: Flags) -> Ints:
 
 
 def turns(columns: Ints) -> Iterator[Ints]:
-    """Yield places in sorted columns, each column at most once at a time: first the first of each, then the second."""
+    """Yield places, each column at most once at a time: the first of each, then the second; equal ones are neighbours."""
     left = np.arange(len(columns))
     while len(left):
         first = np.ones(len(left), dtype=bool)
