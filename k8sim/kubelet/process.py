@@ -269,14 +269,21 @@ class KubeletProcess:
             self.status.pod_seen(mirror)
         static = self.mirrors.static_of(mirror)
         if static is None:
-            self._clock.call_after(HOUSEKEEPING_PERIOD, self._delete_orphaned_mirror, mirror, rank=self._rank)
+            self._delete_orphaned_mirror_soon(mirror)
         elif before is None or before.uid != mirror.uid or differs(before, mirror):
             self.sync(static.uid, change.row)
 
+    def _delete_orphaned_mirror_soon(self, mirror: Pod) -> None:
+        """Remove the mirror of a manifest that is not there with the next housekeeping (deleteOrphanedMirrorPods)."""
+        self._clock.call_after(HOUSEKEEPING_PERIOD, self._delete_orphaned_mirror, mirror, rank=self._rank)
+
     def _delete_orphaned_mirror(self, mirror: Pod) -> None:
-        """Remove the mirror of a manifest that is not there (deleteOrphanedMirrorPods)."""
         if self.alive:
-            self.spawn(self.mirrors.remove(mirror))
+            self.spawn(self._try_to_remove(mirror))
+
+    def _try_to_remove(self, mirror: Pod) -> Steps:
+        if not (yield from self.mirrors.remove(mirror)):
+            self._delete_orphaned_mirror_soon(mirror)
 
     def _pod_added(self, pod: Pod, cause: int) -> None:
         if not pod.deleting and not is_pod_terminal(pod):
@@ -448,7 +455,7 @@ class KubeletProcess:
             self._forget(uid)
             mirror = self.mirrors.ended(uid)
             if mirror is not None:
-                self._clock.call_after(HOUSEKEEPING_PERIOD, self._delete_orphaned_mirror, mirror, rank=self._rank)
+                self._delete_orphaned_mirror_soon(mirror)
 
     def _forget(self, uid: str) -> None:
         """Drop everything about a pod that has ended and whose object is gone."""

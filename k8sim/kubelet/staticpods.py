@@ -21,7 +21,7 @@ from k8sim.api.meta import OwnerReference, with_meta
 from k8sim.api.pods import CONFIG_HASH, CONFIG_MIRROR, CONFIG_SOURCE, is_mirror_pod
 from k8sim.api.struct import replace
 from k8sim.apiserver.client import Client
-from k8sim.apiserver.errors import ApiError
+from k8sim.apiserver.errors import ApiError, NotFound
 from k8sim.sim.clock import Event
 
 Requests = Generator[Event, Any, None]
@@ -166,15 +166,19 @@ class Mirrors:
         except ApiError:
             return
 
-    def remove(self, mirror: Pod) -> Requests:
-        """Remove a mirror that shows nothing, if it is still there."""
-        if self.static_of(mirror) is None and mirror.key in self._mirrors:
-            yield from self._delete(mirror)
+    def remove(self, mirror: Pod) -> Generator[Event, Any, bool]:
+        """Remove a mirror that shows nothing, if it is still there; False if the API server did not answer."""
+        known = self._mirrors.get(mirror.key)
+        if self.static_of(mirror) is not None or known is None or known.uid != mirror.uid:
+            return True
+        return (yield from self._delete(mirror))
 
     def _delete(self, mirror: Pod) -> Generator[Event, Any, bool]:
         """Remove a mirror at once; False if that was not possible."""
         try:
             yield from self._client.delete(Pod, *mirror.key, grace_period_seconds=0, uid=mirror.uid)
+        except NotFound:
+            return True
         except ApiError:
             return False
         return True

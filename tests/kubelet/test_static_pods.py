@@ -277,6 +277,17 @@ def test_a_manifest_that_is_taken_away_takes_pod_and_mirror_along():
     assert len(starts(b)) == 1
 
 
+def test_a_mirror_of_nothing_goes_when_the_api_server_answers_again():
+    b = bench(stop=5)
+    b.at(20, lambda: b.kubelet.manifest_changed(None, None))
+    b.at(24, b.machine.partition)
+    b.at(60, b.machine.heal)
+    b.run(59)
+    assert b.get(MIRROR) is not None
+    b.run(70)
+    assert b.get(MIRROR) is None
+
+
 def test_a_manifest_may_change_while_the_machine_is_off():
     b = bench()
     b.at(20, b.machine.crash)
