@@ -489,7 +489,7 @@ def places(mask: Flags) -> Ints:
 
 
 def turns(columns: Ints) -> Iterator[Ints]:
-    """Yield places, each column at most once at a time: the first of each, then the second; equal ones are neighbours."""
+    """Yield places, each column at most once at a time: its first, then its second; equal columns are neighbours."""
     left = np.arange(len(columns))
     while len(left):
         first = np.ones(len(left), dtype=bool)
