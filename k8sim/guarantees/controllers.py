@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from k8sim.api.apps import Deployment, ReplicaSet
-from k8sim.api.core import Pod, ResourceQuota
+from k8sim.api.core import Node, Pod, ResourceQuota, Taint
 from k8sim.api.meta import Object
 from k8sim.api.pods import is_pod_terminal
 from k8sim.api.quantity import parse_quantity
@@ -138,7 +138,9 @@ class TolerationHonoured(Checker):
     about = Guarantee(
         name="toleration-honoured",
         promise="A pod that tolerates a NoExecute taint for a time is not evicted before that time is over.",
-        checks="at each deletion by the taint eviction controller, the taints of the node and their age",
+        checks="at each deletion by the taint eviction controller, the age of the node's taints, and of those whose "
+        "places they took: a countdown goes on when its taint makes way for another (taint_eviction.go, "
+        "processPodOnNode)",
         does_not_check="how long after that time the eviction comes; nodes whose taints changed within 2 s",
         source="kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration; pkg/controller/tainteviction",
         not_kept_under={
@@ -146,28 +148,42 @@ class TolerationHonoured(Checker):
             "taints that would end them (taint_eviction.go, handleNodeUpdate and NodeUpdated)",
         },
     )
-    kinds = ("Pod",)
+    kinds = ("Node", "Pod")
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._taints: dict[str, tuple[Taint, ...]] = {}
 
     def change(self, change: Change) -> None:
-        pod = change.new
-        if not isinstance(pod, Pod) or change.actor != "tainteviction" or not deletion_begins(change):
-            return
+        new = change.new
+        if isinstance(new, Node):
+            self._tainted(new)
+        elif isinstance(new, Pod) and change.actor == "tainteviction" and deletion_begins(change):
+            self._evicted(new)
+
+    def _tainted(self, node: Node) -> None:
+        """Note the NoExecute taints of a node, with all that it has had since it was last without any."""
+        taints = tuple(t for t in node.spec.taints if t.effect == "NoExecute")
+        earlier = self._taints.get(node.uid, ()) if taints else ()
+        self._taints[node.uid] = (*(t for t in earlier if t not in taints), *taints)
+
+    def _evicted(self, pod: Pod) -> None:
         node = self.world.find("Node", "", pod.spec.node_name)
         if node is None or self.world.spec_changed_recently(node):
             return
         self.exercised += 1
-        for taint in node.spec.taints:
-            if taint.effect != "NoExecute":
-                continue
-            fitting = [t for t in pod.spec.tolerations if tolerates(t, taint)]
-            limits = [t.toleration_seconds for t in fitting if t.toleration_seconds is not None]
-            if fitting and not limits:
-                continue
-            due = (taint.time_added or 0) + max(0, min(limits, default=0)) * SECOND
-            if self.world.now >= due - SECOND:  # times are truncated to seconds
-                return
-        problem = "was evicted although it tolerates all taints of its node at that time"
-        self.violated(pod.name, problem, node=node.name)
+        if not any(self._is_over(pod, taint) for taint in self._taints.get(node.uid, ())):
+            problem = "was evicted although it tolerates all taints of its node at that time"
+            self.violated(pod.name, problem, node=node.name)
+
+    def _is_over(self, pod: Pod, taint: Taint) -> bool:
+        """Tell whether a pod has borne a taint for as long as it tolerates it."""
+        fitting = [t for t in pod.spec.tolerations if tolerates(t, taint)]
+        limits = [t.toleration_seconds for t in fitting if t.toleration_seconds is not None]
+        if fitting and not limits:
+            return False
+        due = (taint.time_added or 0) + max(0, min(limits, default=0)) * SECOND
+        return self.world.now >= due - SECOND  # times are truncated to seconds
 
 
 class QuotaHonoured(Checker):

@@ -74,6 +74,7 @@ class GraceHonoured(Stops):
             "kubelet-restart": "a new kubelet counts anew, or finds an orphan and gives it 1 s",
             "container-exit": "the fault may have killed it",
             "oom-kill": "the kernel kills at once",
+            "node-oom": "the kernel kills at once",
             **LESS_TIME,
             "deletion not heard": "it stops what its probe condemns, with the probe's own grace "
             "(pkg/kubelet/kuberuntime/kuberuntime_container.go, killContainer)",

@@ -703,8 +703,9 @@ def killed_early(fault: str, on: str, before: int, **lasts: int) -> Story:
         (killed_early("kubelet-restart", "n", 30 * MINUTE), "violated"),
         (killed_early("memory-pressure", "n", 30 * MINUTE), "memory-pressure"),
         (killed_early("memory-pressure", "n", 30 * MINUTE, **{"for": MINUTE}), "violated"),
+        (killed_early("node-oom", "n", SECOND), "node-oom"),
     ],
-    ids=["just now", "elsewhere", "long ago", "for ever", "over"],
+    ids=["just now", "elsewhere", "long ago", "for ever", "over", "by the kernel"],
 )
 def test_a_fault_excuses_what_it_hits_for_a_while(story: Story, verdict: str) -> None:
     assert story.found()["grace-honoured"] == verdict
@@ -822,6 +823,32 @@ def test_a_countdown_outlives_its_own_node_only(deleted: str, verdict: str) -> N
     story = Story().put(node("other")).put(node()).put(pod("p", owner=False)).wait(MINUTE)
     story.drop("Node", deleted).put(node(deleted)).wait(MINUTE)
     assert story.put(pod("p", owner=False, deleting=True), "tainteviction").found()["toleration-honoured"] == verdict
+
+
+def tainted(key: str, second: int) -> dict[str, Any]:
+    added = f"2026-01-01T00:00:{second:02d}Z"
+    return node(taints=[{"key": f"node.kubernetes.io/{key}", "effect": "NoExecute", "timeAdded": added}])
+
+
+@pytest.mark.parametrize(
+    ("between", "evicted_at", "verdict"),
+    [(None, 300, None), (None, 290, "violated"), (node(), 300, "violated")],
+    ids=["one in place of the other", "too early", "none for a moment"],
+)
+def test_a_countdown_goes_on_when_one_taint_takes_the_place_of_another(
+    between: dict[str, Any] | None, evicted_at: int, verdict: str | None
+) -> None:
+    bears = [
+        {"key": f"node.kubernetes.io/{key}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
+        for key in ("not-ready", "unreachable")
+    ]
+    story = Story().put(node()).put(pod("p", owner=False, spec={"tolerations": bears})).put(tainted("not-ready", 0))
+    story.wait(49 * SECOND)
+    if between is not None:
+        story.put(between)
+    story.wait(SECOND).put(tainted("unreachable", 50)).wait((evicted_at - 50) * SECOND)
+    story.put(pod("p", owner=False, deleting=True, spec={"tolerations": bears}), "tainteviction")
+    assert story.found().get("toleration-honoured") == verdict
 
 
 def quota(counted: bool = True) -> dict[str, Any]:
