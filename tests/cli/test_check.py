@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ def test_a_search_that_finds_nothing_says_how_much_it_tried(k8sim: Run) -> None:
     case = Path(__file__).parents[1] / "search" / "cases" / "database.yaml"
     done = k8sim("search", case, "--budget", 2, "-g", "single-attach")
     assert done.exit_code == 0, done.output
-    assert "nothing found in 2 runs of 2 histories, made of 2" in done.stdout
+    assert re.search(r"nothing found in 2 runs of 2 histories, made of \d\d kinds of actions", done.stdout)
 
 
 @pytest.mark.parametrize("command", ["search", "rare"])
