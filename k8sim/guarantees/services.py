@@ -18,7 +18,35 @@ LATE = {
     "apiserver-outage": "controllers cannot read or write",
     "controller-manager-restart": "nobody writes slices for a while",
 }
+NODE_GONE = {
+    "node deleted": "with a pod on a Node that is gone each sync of its service fails; one that finds its cache too "
+    "old then waits as long as the next of these failures, up to 1,000 s (endpointslice/reconciler.go, "
+    "endpointslice_controller.go)",
+}
 SOURCE = "kubernetes.io/docs/concepts/services-networking/endpoint-slices; pkg/controller/endpointslice"
+
+
+def selected_by(world: World, service: Service) -> list[Pod]:
+    """Return the pods that a service selects."""
+    pods = (p for p in world.all("Pod") if p.namespace == service.namespace)
+    return [p for p in pods if labels_match(service.spec.selector, p.metadata.labels)]
+
+
+def services_of(world: World, pod: Pod) -> list[Service]:
+    """Return the services that select a pod."""
+    services = (s for s in world.all("Service") if s.namespace == pod.namespace and s.spec.selector)
+    return [s for s in services if labels_match(s.spec.selector, pod.metadata.labels)]
+
+
+def its_node_is_gone(world: World, pod: Pod) -> bool:
+    """Tell whether a pod is on a Node that is not there any more."""
+    return bool(pod.spec.node_name) and world.find("Node", "", pod.spec.node_name) is None
+
+
+def syncs_fail(world: World, service: Service) -> bool:
+    """Tell whether a pod on a Node that is gone makes each sync of its service fail."""
+    skips = not service.spec.publish_not_ready_addresses
+    return skips and any(its_node_is_gone(world, p) for p in selected_by(world, service))
 
 
 class NotReadyOut(Checker):
@@ -28,7 +56,7 @@ class NotReadyOut(Checker):
         checks="that it happens within 3 s, for services that do not publish not-ready addresses",
         does_not_check="how long proxies and clients go on using the address",
         source=f"{SOURCE}; kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle#pod-termination",
-        not_kept_under=LATE,
+        not_kept_under={**NODE_GONE, **LATE},
     )
     kinds = ("Pod", "EndpointSlice")
 
@@ -36,7 +64,7 @@ class NotReadyOut(Checker):
         super().__init__(world)
         self._ready_in: dict[str, set[tuple[str, str]]] = {}
         self._in: dict[tuple[str, str], set[str]] = {}
-        self._due: dict[str, Due] = {}
+        self._due: dict[str, tuple[Due, Pod]] = {}
 
     def change(self, change: Change) -> None:
         obj = change.new
@@ -46,7 +74,7 @@ class NotReadyOut(Checker):
             out = change.type == "DELETED" or obj.deleting or not is_pod_ready(obj)
             if out and self._ready_in.get(obj.uid):
                 self.exercised += obj.uid not in self._due
-                self._due.setdefault(obj.uid, Due(self.world.now, obj.name, change.row))
+                self._due.setdefault(obj.uid, (Due(self.world.now, obj.name, change.row), obj))
             elif not out:
                 self._settle(obj.uid)
 
@@ -65,10 +93,14 @@ class NotReadyOut(Checker):
         self._in[obj.key] = ready
 
     def _settle(self, uid: str) -> None:
-        due = self._due.pop(uid, None)
-        if due is not None and self.world.now - due.t > LAG:
-            seconds = (self.world.now - due.t) / SECOND
-            self.violated(due.subject, f"stayed a ready endpoint for {seconds:.1f} s after it no longer was", due.row)
+        if uid not in self._due:
+            return
+        due, pod = self._due.pop(uid)
+        late = self.world.now - due.t
+        if late > LAG:
+            problem = f"stayed a ready endpoint for {late / SECOND:.1f} s after it no longer was"
+            stuck = any(syncs_fail(self.world, service) for service in services_of(self.world, pod))
+            self.violated(due.subject, problem, due.row, "node deleted" if stuck else None, pod.spec.node_name)
 
     def end(self) -> None:
         for uid in list(self._due):
@@ -83,12 +115,7 @@ class ReadyIn(Checker):
         does_not_check="services without a selector; addresses; pods whose Node was deleted, which get no endpoint",
         source=SOURCE,
         kind="liveness",
-        not_kept_under={
-            "node deleted": "with a pod on a Node that is gone each sync of its service fails; one that finds its "
-            "cache too old then waits as long as the next of these failures, up to 1,000 s "
-            "(endpointslice/reconciler.go, endpointslice_controller.go)",
-            **LATE,
-        },
+        not_kept_under={**NODE_GONE, **LATE},
     )
     kinds = ("Pod", "Service")
 
@@ -114,18 +141,14 @@ class ReadyIn(Checker):
                 self._judge(service, ready.get(service.key, set()))
 
     def _judge(self, service: Service, ready: set[str]) -> None:
-        pods = [p for p in self.world.all("Pod") if p.namespace == service.namespace]
-        selected = [p for p in pods if labels_match(service.spec.selector, p.metadata.labels)]
-        homeless = {p.uid for p in selected if self.world.find("Node", "", p.spec.node_name) is None}
-        for pod in selected:
-            fit = is_pod_ready(pod) and not pod.deleting and not is_pod_terminal(pod) and pod.uid not in homeless
-            if fit and self._quiet("Pod", pod.key):
+        for pod in selected_by(self.world, service):
+            fit = is_pod_ready(pod) and not pod.deleting and not is_pod_terminal(pod)
+            if fit and not its_node_is_gone(self.world, pod) and self._quiet("Pod", pod.key):
                 self.exercised += 1
                 if pod.uid not in ready:
-                    skips = not service.spec.publish_not_ready_addresses
-                    stuck = skips and any(p.uid in homeless and p.spec.node_name for p in selected)
                     problem = f"is Ready and not a ready endpoint of {service.name}"
-                    self.violated(pod.name, problem, excuse="node deleted" if stuck else None, node=pod.spec.node_name)
+                    excuse = "node deleted" if syncs_fail(self.world, service) else None
+                    self.violated(pod.name, problem, excuse=excuse, node=pod.spec.node_name)
 
 
 class EndpointsSelected(Checker):

@@ -880,3 +880,5 @@ def test_a_service_is_stuck_only_by_a_pod_of_its_own_on_a_node_that_is_gone(app:
     other["metadata"]["labels"]["app"] = app
     story.put(other).wait(MINUTE).drop("Node", "gone").wait(MINUTE)
     assert story.found()["ready-into-endpoints"] == verdict
+    story.put(endpoint("web-0")).wait(MINUTE).put(pod("web-0")).wait(MINUTE)
+    assert story.found()["not-ready-out-of-endpoints"] == verdict
