@@ -53,6 +53,7 @@ class BudgetHonoured(Evictions):
         source=f"{EVICTION} (checkAndDecrement); kubernetes.io/docs/tasks/run-application/configure-pdb",
         not_kept_under={
             "apiserver-outage": "the budget's status is as old as the disruption controller's view",
+            "controller-manager-restart": "the budget's status is as old as the view of the controller that has gone",
             "manual edit": "the budget was changed",
         },
     )
@@ -99,7 +100,10 @@ class BudgetCounts(Checker):
         "changes (getPdbForPod)",
         source="pkg/controller/disruption/disruption.go (updatePdbStatus, countHealthyPods)",
         kind="liveness",
-        not_kept_under={"apiserver-outage": "the controller may not have caught up"},
+        not_kept_under={
+            "apiserver-outage": "the controller may not have caught up",
+            "controller-manager-restart": "the controller may be away, or may not have caught up",
+        },
     )
     kinds = ("Pod",)
 

@@ -873,6 +873,16 @@ def test_a_quota_may_not_know_of_pods_that_were_there_before_it_was_counted(
     assert story.found()["quota-honoured"] == verdict
 
 
+@pytest.mark.parametrize(
+    ("before", "verdict"), [(10 * SECOND, "controller-manager-restart"), (30 * MINUTE, "violated")]
+)
+def test_a_budget_is_as_old_as_the_view_of_the_controller_that_has_gone(before: int, verdict: str) -> None:
+    story = Story().put(budget(0, 2)).put(pod("web-0", ready=True)).put(pod("web-1", ready=True)).wait(MINUTE)
+    story.step("controller-manager-restart", **{"for": None}).wait(before)
+    story.put(pod("web-1", ready=True, deleting=True, evicted=True))
+    assert story.found()["budget-honoured"] == verdict
+
+
 @pytest.mark.parametrize(("app", "verdict"), [("web", "node deleted"), ("db", "violated")])
 def test_a_service_is_stuck_only_by_a_pod_of_its_own_on_a_node_that_is_gone(app: str, verdict: str) -> None:
     story = Story().put(node()).put(node("gone")).put(service()).put(pod("web-0", ready=True))

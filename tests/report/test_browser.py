@@ -103,11 +103,12 @@ def test_dragging_over_a_stretch_enlarges_it(browser: Any) -> None:
 
 def test_pointing_at_a_bar_tells_what_it_is(browser: Any) -> None:
     from selenium.webdriver import ActionChains
+    from selenium.webdriver.support.wait import WebDriverWait
 
     bar = browser.find_element("css selector", "rect.span[aria-label*='db-1: lost']")
     ActionChains(browser).move_to_element(bar).perform()
     tip = browser.find_element("id", "tip")
-    assert tip.is_displayed()
+    WebDriverWait(browser, 10).until(lambda _: tip.is_displayed())  # the event comes when the page has time for it
     assert "its containers are gone, still listed as Ready" in tip.text
     assert "1 min to 1 min" in tip.text
 
