@@ -22,15 +22,13 @@ from k8sim.sim.streams import uniforms
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
-Delay = tuple[str, Ints, Flags | None]
-"""A law of the campaign, whose delays are wanted, and to which of some timers they belong; None: to all."""
-
 _BY_ROW: Final = (
     "timers", "zone_up", "node_up", "off", "died", "heartbeat", "drain", "drain_began", "there", "state", "node",
     "attached", "pin", "released", "backoff", "serving_since", "data", "updated",
 )  # fmt: skip
 _BY_COLUMN: Final = (
-    "place", "monitor", "rolling", "was_down", "serving", "waiting", "draining", "copies", "now", "down_since",
+    "place", "monitor", "rolling", "was_down", "serving", "waiting", "draining", "copies", "now", "when", "row",
+    "down_since",
 )  # fmt: skip
 
 
@@ -66,7 +64,7 @@ class Columns:
         self.first_disk = self.first_drain + (nodes if c.drain_every is not None else 0)
         self.rollout = self.first_disk + (pods if c.disk_life is not None else 0)
         self.zone_of, self.rollouts_ns = np.array(c.node_zone), np.array([*c.rollouts_ns, NEVER])
-        self.delays = DelaysOf(c, seed, replicates)
+        self.delays = DelaysOf(c, seed, replicates, self.entities())
         self.timers = np.full((self.rollout + (1 if c.rollouts_ns else 0)) * r, NEVER, dtype=np.int64)
         self.zone_up, self.node_up = np.ones(zones * r, dtype=bool), np.ones(nodes * r, dtype=bool)
         self.off = np.zeros(nodes * r, dtype=np.int8)  # for how many reasons a node is off: itself, zone, maintenance
@@ -85,40 +83,42 @@ class Columns:
         self.serving, self.waiting, self.draining = (np.zeros(r, dtype=np.int8) for _ in range(3))
         self.copies = np.full(r, pods, dtype=np.int8)
         self.now, self.down_since = np.zeros(r, dtype=np.int64), np.zeros(r, dtype=np.int64)
+        self.when, self.row = np.zeros(r, dtype=np.int64), np.zeros(r, dtype=np.uint16)  # of the next event
         self.figures = {name: np.zeros(r, dtype=np.int64) for name in FIGURES}
         self.figures["first_loss_ns"][:] = NEVER
         self.results = {name: np.zeros(r, dtype=np.int64) for name in FIGURES}
         self.outages: list[tuple[Ints, Ints]] = []
-        self.armed: list[tuple[Ints, Ints, tuple[Delay, ...]]] = []  # timers that are set in this step by `arm`
 
-    # ---- draws and timers -----------------------------------------------------------------------------------
+    # ---- timers ---------------------------------------------------------------------------------------------
 
-    def arm(self, timers: Ints, when: Ints, *delays: Delay) -> None:
-        """Set timers to a time and some delays after it, all of which are drawn together at the end of the step.
-
-        The array of times is overwritten then.
-        """
-        self.armed.append((timers, when, delays))
-
-    def set_timers(self) -> None:
-        """Set the timers that were armed in this step."""
-        drawn = iter(self.delays.draw([(law, at) for *_, delays in self.armed for law, at, _ in delays]))
-        for timers, when, delays in self.armed:
-            for *_, some in delays:
-                if some is None:
-                    when += next(drawn)
-                else:
-                    when[some] += next(drawn)
-            self.timers[timers] = when
-        self.armed = []
+    def entities(self) -> list[str]:
+        """Return whose delays the timers of each row are."""
+        kinds = (
+            ("zone", self.first_node), ("node", self.first_pod - self.first_node), ("pod", self.c.replicas),
+            ("drain", self.first_disk - self.first_drain), ("disk", self.rollout - self.first_disk),
+        )  # fmt: skip
+        return [f"{kind}-{number}" for kind, count in kinds for number in range(count)]
 
     def pod_timer(self, q: Ints) -> Ints:
         """Return the timers of pods."""
         return q + self.first_pod * self.width
 
+    def node_timer(self, a: Ints) -> Ints:
+        """Return the timers of nodes."""
+        return a + self.first_node * self.width
+
     def drain_timer(self, a: Ints) -> Ints:
         """Return the timers of nodes' maintenance."""
         return a + self.first_drain * self.width
+
+    def disk_timer(self, q: Ints) -> Ints:
+        """Return the timers of pods' disks."""
+        return q + self.first_disk * self.width
+
+    def happened(self, k: Ints, when: Ints) -> None:
+        """Count events, one in each column."""
+        self.figures["events"][k] += 1
+        self.figures["fingerprint"][k] += when
 
     def count(self, name: str, k: Ints) -> None:
         """Count something that happened, once in each column."""

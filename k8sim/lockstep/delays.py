@@ -1,74 +1,94 @@
 """Delays of thousands of replicates, drawn side by side.
 
-What a step needs is drawn in one go, for NumPy's calls cost more than what they do with a few hundred numbers.
+What a step needs is drawn in one go, for NumPy's calls cost more than what they do with a few hundred numbers. An
+entity of a column is at row * width + column, and its row is that of its timer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from k8sim.lockstep.campaign import DRAWN_BY, LONGEST, Campaign
+from k8sim.lockstep.campaign import DRAWN_BY, LONGEST, NEVER, Campaign
 from k8sim.sim.distributions import Constant, Distribution
 from k8sim.sim.splitmix import GOLDEN, purpose_word, starts, uniforms
 
 Ints = npt.NDArray[np.int64]
 
 
-class DelaysOf:
-    """All delays of a range of replicates. Whose is wanted is said as row * width + column."""
+class Wanted(NamedTuple):
+    """Delays by a law that some entities draw, some occasions later than the ones that they have."""
 
-    def __init__(self, campaign: Campaign, seed: int, replicates: Ints) -> None:
+    law: str
+    at: Ints
+    later: int
+
+
+class DelaysOf:
+    """All delays of a range of replicates."""
+
+    def __init__(self, campaign: Campaign, seed: int, replicates: Ints, entities: Sequence[str]) -> None:
         self._laws: dict[str, Distribution] = {}
         self._constant: dict[str, int] = {}
         for name in DRAWN_BY:
             law = getattr(campaign, name)
-            if isinstance(law, Constant):
+            if law is None:
+                self._constant[name] = NEVER
+            elif isinstance(law, Constant):
                 self._constant[name] = min(law.ns, LONGEST)
-            elif law is not None:
+            else:
                 self._laws[name] = law
+        families: list[type[Distribution]] = list(dict.fromkeys(type(law) for law in self._laws.values()))
+        self._family = {name: families.index(type(law)) for name, law in self._laws.items()}
         self._width = len(replicates)
-        rows = {kind: range(campaign.entities(kind)) for kind in dict.fromkeys(DRAWN_BY[name] for name in self._laws)}
-        self._states = {
-            kind: np.concatenate([starts(seed, replicates, f"{kind}-{i}") for i in numbers])
-            for kind, numbers in rows.items()
-        }
-        self._occasions: dict[str, list[Ints]] = {}
+        self._states = np.concatenate([np.empty(0, np.uint64), *(starts(seed, replicates, name) for name in entities)])
+        self._occasions: list[Ints] = []
 
-    def occasion(self, kind: str, at: Ints) -> None:
+    def occasion(self, at: Ints) -> None:
         """Let some entities have a new occasion by the next draw."""
-        if kind in self._states:
-            self._occasions.setdefault(kind, []).append(at)
+        self._occasions.append(at)
 
-    def draw(self, wanted: Sequence[tuple[str, Ints]]) -> list[Ints | int]:
-        """Return the delays by some laws of some entities, at the occasions that these have."""
-        for kind, parts in self._occasions.items():
-            self._states[kind][np.concatenate(parts)] += np.uint64(GOLDEN)
-        self._occasions = {}
-        delays: list[Ints | int] = [self._constant.get(name, 0) for name, _ in wanted]
-        families: dict[type[Distribution], list[int]] = {}
-        for place, (name, at) in enumerate(wanted):
-            if len(at) and name in self._laws:
-                families.setdefault(type(self._laws[name]), []).append(place)
-        if not families:
+    def occasion_now(self, at: Ints) -> None:
+        """Let some entities have a new occasion at once."""
+        self._states[at] += np.uint64(GOLDEN)
+
+    def draw(self, wanted: Sequence[Wanted]) -> list[Ints | int]:
+        """Return what is wanted, at the occasions that the entities have."""
+        if self._occasions:
+            self.occasion_now(np.concatenate(self._occasions))
+            self._occasions = []
+        delays: list[Ints | int] = [self._constant.get(law, 0) for law, *_ in wanted]
+        drawn = [place for place, (law, at, _) in enumerate(wanted) if len(at) and law in self._laws]
+        if not drawn:
             return delays
-        places = [wanted[place] for members in families.values() for place in members]
-        words = [self._states[DRAWN_BY[name]][at] + np.uint64(purpose_word(name)) for name, at in places]
-        u, end = uniforms(np.concatenate(words)), 0
-        for family, members in families.items():
-            counts = [len(wanted[place][1]) for place in members]
-            begin, end = end, end + sum(counts)
-            drawn = family.quantiles_of_several([self._laws[wanted[p][0]] for p in members], counts, u[begin:end])
-            np.minimum(drawn, LONGEST, out=drawn)
-            for place, (low, high) in zip(members, pairwise((0, *accumulate(counts))), strict=True):
-                delays[place] = drawn[low:high]
+        drawn.sort(key=lambda place: self._family[wanted[place].law])
+        counts = [len(wanted[place].at) for place in drawn]
+        edges = (0, *accumulate(counts))
+        z = self._states[np.concatenate([wanted[place].at for place in drawn])]
+        z += np.array([_word(wanted[place]) for place in drawn]).repeat(counts)
+        u = uniforms(z)
+        laws = [self._laws[wanted[place].law] for place in drawn]
+        ns = np.empty(len(u), dtype=np.int64)
+        begin = 0
+        for family in dict.fromkeys(type(law) for law in laws):
+            n = sum(type(law) is family for law in laws)
+            part = slice(edges[begin], edges[begin + n])
+            ns[part] = family.quantiles_of_several(laws[begin : begin + n], counts[begin : begin + n], u[part])
+            begin += n
+        np.minimum(ns, LONGEST, out=ns)
+        for place, (low, high) in zip(drawn, pairwise(edges), strict=True):
+            delays[place] = ns[low:high]
         return delays
 
     def keep(self, columns: Ints) -> None:
         """Leave only some columns."""
-        for kind, states in self._states.items():
-            self._states[kind] = states.reshape(-1, self._width).take(columns, axis=1).ravel()
+        self._states = self._states.reshape(-1, self._width).take(columns, axis=1).ravel()
         self._width = len(columns)
+
+
+def _word(wanted: Wanted) -> np.uint64:
+    return np.uint64((purpose_word(wanted.law) + wanted.later * GOLDEN) % 2**64)

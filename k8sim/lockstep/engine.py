@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from k8sim.lockstep.ahead import Ahead, Start
 from k8sim.lockstep.campaign import (
     ABSENT,
     BACKOFF,
@@ -38,25 +39,24 @@ from k8sim.lockstep.campaign import (
     TERMINATING,
     Campaign,
 )
-from k8sim.lockstep.columns import Columns, Delay, Flags, Ints, Outcome
+from k8sim.lockstep.columns import Flags, Ints, Outcome
+from k8sim.lockstep.timers import FollowUp, Rows
 
 CHUNK: Final = 10_000
 """Replicates stepped together: more gain little and need more memory, about 1 kB each."""
 _COMPACT: Final = 0.75
 """Columns that are done are taken out when fewer than this share is left."""
-_BLOCK: Final = 1 << 12
 _REFUSED: Final = np.iinfo(np.int16).max
 """More than any score of a node: see `Lockstep.choose`."""
 
 _WAITS: Final = np.array([0, *(min(BACKOFF << n, BACKOFF_MAX) for n in range(7))])
 """How long a container waits for its start after 0, 1, ... crashes."""
 
-Rows = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 PowerChange = tuple[Ints, Ints, npt.NDArray[np.int8]]
 """Nodes, their columns, and by how much the number of reasons changes for which each is off."""
 
 
-class Lockstep(Columns):
+class Lockstep(Ahead):
     """A range of replicates of a campaign, by the rules.
 
     What several rules ask for in one step is done once for all of them, after them: nodes lose or get power, and delays
@@ -69,7 +69,7 @@ class Lockstep(Columns):
         at = z * self.width + k
         up = ~self.zone_up[at]
         self.zone_up[at] = up
-        self.delays.occasion("zone", at)
+        self.delays.occasion(at)
         for law, some in (("zone_life", up), ("zone_outage", ~up)):
             self.arm(at[some], self.now[k[some]], (law, at[some], None))
         n, of = np.nonzero(self.zone_of[:, None] == z)
@@ -79,10 +79,14 @@ class Lockstep(Columns):
         a = n * self.width + k
         up = ~self.node_up[a]
         self.node_up[a] = up
-        self.delays.occasion("node", a)
-        timer = a + self.first_node * self.width
-        for law, some in (("node_life", up), ("node_outage", ~up)):
-            self.arm(timer[some], self.now[k[some]], (law, a[some], None))
+        timers = self.node_timer(a)
+        self.delays.occasion(timers)
+        back, fails = places(up), places(~up)
+        self.arm(timers[back], self.now[k[back]], ("node_life", timers[back], None))
+        failed, of = a[fails], k[fails]
+        unused = (self.there[failed] == 0) & (self.waiting[of] == 0)
+        outage = FollowUp(of, unused, "node_life", True, self.unused_node_returns)
+        self.arm(timers[fails], self.now[of], ("node_outage", timers[fails], None), follow_up=outage)
         return n, k, power_change(up)
 
     def power_changed(self, changes: list[PowerChange]) -> None:
@@ -113,7 +117,7 @@ class Lockstep(Columns):
     def nodes_died(self, q: Ints, k: Ints, state: npt.NDArray[np.int8]) -> None:
         ran, stopped = (state == SERVING) | (state == STARTING), state == STOPPING
         if ran.any():
-            np.subtract.at(self.serving, k[state == SERVING], 1)  # a column may be there more than once
+            np.subtract.at(self.serving, k[state == SERVING], np.int8(1))  # a column may be there more than once
             self.dead(q[ran], k[ran])
         if stopped.any():
             self.terminating(q[stopped], k[stopped])
@@ -122,8 +126,8 @@ class Lockstep(Columns):
         starts, confirmed = state == DEAD, state == TERMINATING
         if starts.any():
             np.add.at(self.figures["resumed"], k[starts], 1)  # a column may be there more than once
-            self.delays.occasion("pod", q[starts])
-            self.start(q[starts], self.now[k[starts]])
+            self.delays.occasion(self.pod_timer(q[starts]))
+            self.start(q[starts], k[starts], self.now[k[starts]])
         if confirmed.any():
             self.state[q[confirmed]] = STOPPING
             self.timers[self.pod_timer(q[confirmed])] = self.now[k[confirmed]] + CLEANUP
@@ -143,14 +147,9 @@ class Lockstep(Columns):
         self.wake_drains(k[(state != SERVING) & (state != DEAD)])
 
     def serves(self, q: Ints, k: Ints) -> None:
-        self.state[q] = SERVING
-        self.serving[k] += 1
-        if self.c.disk_life is not None:
-            self.copies[k] += ~self.data[q]
-            self.data[q] = True
-        self.serving_since[q] = self.now[k]
-        if self.c.crash is not None:
-            self.arm(self.pod_timer(q), self.now[k], ("crash", q, None))
+        timers, now = self.pod_timer(q), self.now[k]
+        self.serves_from(q, k, now)
+        self.arm(timers, now, ("crash", timers, None))
 
     def evicted(self, q: Ints, k: Ints) -> None:
         self.count("evicted", k)
@@ -167,41 +166,36 @@ class Lockstep(Columns):
     def crash(self, q: Ints, k: Ints) -> None:
         self.count("crashes", k)
         self.serving[k] -= 1
-        self.delays.occasion("pod", q)
+        self.delays.occasion(self.pod_timer(q))
         calm = self.now[k] - self.serving_since[q] >= BACKOFF_RESET
         backoff = np.where(calm, 0, self.backoff[q])
         self.backoff[q] = np.minimum(backoff + 1, 7)
-        self.start(q, self.now[k] + _WAITS[backoff])
+        self.start(q, k, self.now[k] + _WAITS[backoff])
 
-    def start(self, q: Ints, when: Ints, *delays: Delay) -> None:
+    def start(self, q: Ints, k: Ints, when: Ints, *delays: tuple[str, Ints]) -> None:
         self.state[q] = STARTING
-        whole = self.data[q]
-        data: tuple[Delay, ...] = (("catch_up", q, None),)
-        if not whole.all():
-            data = ("catch_up", q[whole], whole), ("rebuild", q[~whole], ~whole)
-        self.arm(self.pod_timer(q), when, ("start", q, None), *data, *delays)
+        self.starts.append(Start(q, k, when, delays))
 
     def dead(self, q: Ints, k: Ints) -> None:
         self.state[q] = DEAD
         evicted = self.noticed(self.node[q] * np.int64(self.width) + k, k) + self.c.toleration_ns
-        self.timers[self.pod_timer(q)] = np.minimum(evicted, NEVER)
+        self.deaths.append((q, k, evicted))
 
     def terminating(self, q: Ints, k: Ints) -> None:
         self.state[q] = TERMINATING
-        self.delays.occasion("pod", q)
-        if self.c.force_delete is None:
-            self.timers[self.pod_timer(q)] = NEVER
-        else:
-            self.arm(self.pod_timer(q), self.now[k], ("force_delete", q, None))
+        timers = self.pod_timer(q)
+        self.delays.occasion(timers)
+        self.arm(timers, self.now[k], ("force_delete", timers, None))
 
     def stop(self, q: Ints, k: Ints) -> None:
         self.serving[k] -= self.state[q] == SERVING
         self.state[q] = STOPPING
-        self.arm(self.pod_timer(q), self.now[k], ("stop", q, None))
+        timers = self.pod_timer(q)
+        self.arm(timers, self.now[k], ("stop", timers, None))
 
     def gone(self, q: Ints, k: Ints) -> None:
         self.state[q] = ABSENT
-        self.delays.occasion("pod", q)
+        self.delays.occasion(self.pod_timer(q))
         self.waiting[k] += 1
         self.there[self.node[q] * np.int64(self.width) + k] -= 1
         self.node[q] = -1
@@ -262,7 +256,7 @@ class Lockstep(Columns):
         detached, forced = known & there, known & ~there
         when = np.where(forced, np.maximum(self.released[q], now), now)
         self.attached[q] = n
-        self.start(q, when, ("detach", q[detached], detached), ("attach", q[moves], moves))
+        self.start(q, k, when, ("detach", places(detached)), ("attach", places(moves)))
 
     def choose(self, q: Ints, k: Ints) -> Ints:
         c, nodes = self.c, len(self.c.node_zone)
@@ -312,8 +306,9 @@ class Lockstep(Columns):
         dead = self.off[a[idle]] > 0
         again = np.concatenate([ends, idle[dead]])
         self.drain[a[ends]] = IDLE
-        self.delays.occasion("drain", a[again])
-        self.arm(self.drain_timer(a[again]), self.now[k[again]], ("drain_every", a[again], None))
+        timers = self.drain_timer(a[again])
+        self.delays.occasion(timers)
+        self.arm(timers, self.now[k[again]], ("drain_every", timers, None))
         begins = idle[~dead]
         self.drain[a[begins]] = DRAINING
         self.draining[k[begins]] += 1
@@ -330,9 +325,11 @@ class Lockstep(Columns):
     def maintenance_begins(self, a: Ints, k: Ints) -> None:
         self.count("drained", k)
         self.drain[a] = MAINTENANCE
-        self.delays.occasion("drain", a)
+        timers = self.drain_timer(a)
+        self.delays.occasion(timers)
         self.draining[k] -= 1
-        self.arm(self.drain_timer(a), self.now[k], ("maintenance", a, None))
+        ends = FollowUp(k, self.waiting[k] == 0, "drain_every", True, self.maintenance_ends_alone)
+        self.arm(timers, self.now[k], ("maintenance", timers, None), follow_up=ends)
 
     def evict(self, n: Ints, k: Ints) -> None:
         columns, pods = np.nonzero((self.node.reshape(-1, self.width).take(k, axis=1) == n).T)
@@ -353,13 +350,15 @@ class Lockstep(Columns):
         rows, columns = np.nonzero(self.drain.reshape(-1, self.width).take(k, axis=1) == DRAINING)
         k = k[columns]
         a, now = rows * self.width + k, self.now[k]
+        self.woken.append((a, k))
         self.timers[self.drain_timer(a)] = now + 1 + (self.drain_began[a] - now - 1) % EVICTION_RETRY
 
     # ---- disks ----------------------------------------------------------------------------------------------
 
     def disk_lost(self, q: Ints, k: Ints) -> None:
-        self.delays.occasion("disk", q)
-        self.arm(q + self.first_disk * self.width, self.now[k], ("disk_life", q, None))
+        disks = self.disk_timer(q)
+        self.delays.occasion(disks)
+        self.arm(disks, self.now[k], ("disk_life", disks, None))
         self.copies[k] -= self.data[q]
         self.data[q] = False
         loss: Flags = self.copies[k] == 0
@@ -374,10 +373,10 @@ class Lockstep(Columns):
         nowhere = (state == ABSENT) | (state == PENDING)
         self.attached[q[nowhere]] = self.pin[q[nowhere]] = -1
         self.serving[k] -= state == SERVING
-        q, k, loss = q[~nowhere], k[~nowhere], loss[~nowhere]
+        q, k, loss, disks = q[~nowhere], k[~nowhere], loss[~nowhere], disks[~nowhere]
         self.state[q] = DISKLESS
         for law, some in (("restore", loss), ("replace", ~loss)):
-            self.arm(self.pod_timer(q[some]), self.now[k[some]], (law, q[some], None))
+            self.arm(self.pod_timer(q[some]), self.now[k[some]], (law, disks[some], None))
 
     # ---- the whole ------------------------------------------------------------------------------------------
 
@@ -389,10 +388,9 @@ class Lockstep(Columns):
             n = self.choose(q, k)
             self.take_place(q, k, n)
             self.state[q], self.attached[q] = SERVING, n
-            if c.crash is not None:
-                self.arm(self.pod_timer(q), self.now.copy(), ("crash", q, None))
+            self.arm(timers := self.pod_timer(q), self.now.copy(), ("crash", timers, None))
             if c.disk_life is not None:
-                self.arm(q + self.first_disk * self.width, self.now.copy(), ("disk_life", q, None))
+                self.arm(timers := self.disk_timer(q), self.now.copy(), ("disk_life", timers, None))
         self.serving[:] = c.replicas
         for z in range(c.zones if c.zone_life is not None else 0):
             at = z * self.width + k
@@ -400,16 +398,16 @@ class Lockstep(Columns):
         for number in range(len(c.node_zone)):
             a = number * self.width + k
             if c.node_life is not None:
-                self.arm(a + self.first_node * self.width, self.now.copy(), ("node_life", a, None))
+                self.arm(timers := self.node_timer(a), self.now.copy(), ("node_life", timers, None))
             if c.drain_every is not None:
-                self.arm(self.drain_timer(a), self.now.copy(), ("drain_every", a, None))
+                self.arm(timers := self.drain_timer(a), self.now.copy(), ("drain_every", timers, None))
         if c.rollouts_ns:
             self.timers[k + self.rollout * self.width] = c.rollouts_ns[0]
         self.set_timers()
 
     def step(self) -> bool:
         """Handle one event of each replicate that has one left; tell whether any had."""
-        when, row = self.next_events()
+        when, row = self.when, self.row
         live = when < self.c.horizon_ns
         left = int(np.count_nonzero(live))
         self.account(np.minimum(when, self.c.horizon_ns))
@@ -418,32 +416,16 @@ class Lockstep(Columns):
             if not left:
                 return False
             self.keep(places(live))
-            when, row, live = when[live], row[live], live[live]
+            when, row, live = self.when, self.row, live[live]
         row[~live] = len(self.timers) // self.width
         self.figures["events"] += live
         self.figures["fingerprint"] += when * live
         self.fire(row)
         self.settle(live)
-        self.set_timers()
         self.watch_quorum()
+        self.arm_pods()
+        self.set_timers()
         return True
-
-    def next_events(self) -> tuple[Ints, Rows]:
-        """Return when each column's first timer ends, and its row; of timers that end at the same time, the first row.
-
-        Timers are read in blocks that fit a processor's cache, twice each. Rows are found by numbers that fall with
-        them, of which the largest belongs to the first: a search in each column would take longer.
-        """
-        timers = self.timers.reshape(-1, self.width)
-        n = len(timers)
-        numbers = np.arange(n, 0, -1)[:, None].astype(np.uint8 if n < 256 else np.uint16)
-        when, row = np.empty(self.width, dtype=np.int64), np.empty(self.width, dtype=numbers.dtype)
-        for first in range(0, self.width, _BLOCK):
-            block = slice(first, first + _BLOCK)
-            np.minimum.reduce(timers[:, block], axis=0, out=when[block])
-            ends = timers[:, block] == when[block]
-            np.subtract(n, np.maximum.reduce(np.multiply(ends.view(np.uint8), numbers), axis=0), out=row[block])
-        return when, row
 
     def fire(self, ends: Rows) -> None:
         """Apply the rules of timers that have ended: of each column, the one in that row."""

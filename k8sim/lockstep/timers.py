@@ -1,0 +1,161 @@
+"""Timers of thousands of replicates: how they are set, and which of them ends next in each.
+
+A step costs nearly the same whether much happens in it or little, so the fewer steps the better. Often it is certain
+what comes next when a timer is set: a pod that starts will serve, a node on which nothing runs will be back. If the
+timer then is the first of its column to end, its event is handled in the step in which it is set, ahead of its time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import accumulate, pairwise
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from k8sim.lockstep.campaign import NEVER, Campaign
+from k8sim.lockstep.columns import Columns, Flags, Ints
+from k8sim.lockstep.delays import Wanted
+
+Delay = tuple[str, Ints, Flags | Ints | None]
+"""A law, the entities that have delays by it (see `delays`), and to which of some timers they belong; None: to all."""
+
+Rows = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+_BLOCK: Final = 1 << 12
+_NONE: Final = np.empty(0, dtype=np.int64)
+
+
+class FollowUp(NamedTuple):
+    """What happens when timers end, if nothing else has happened in their columns since they were set.
+
+    Attributes
+    ----------
+    k
+        The columns of the timers.
+    certain
+        Of which timers this is all that happens then; one in each column at most.
+    law
+        The delay until they end again.
+    later
+        Whether their entities draw it at an occasion later than that of the delays before.
+    rule
+        What it changes, given places of timers, their columns and the time.
+    before
+        What may come before, given the columns, when the timers end, when again, and which of them are handled.
+    """
+
+    k: Ints
+    certain: Flags
+    law: str
+    later: bool
+    rule: Callable[[Ints, Ints, Ints], None]
+    before: Callable[[Ints, Ints, Ints, Flags], None] | None = None
+
+
+class Armed(NamedTuple):
+    """Timers that will be set."""
+
+    timers: Ints
+    when: Ints
+    delays: tuple[Delay, ...]
+    follow_up: FollowUp | None
+
+
+class Ahead(NamedTuple):
+    """Timers whose events may be handled ahead of their time: which of all that are set, and their columns."""
+
+    follow_up: FollowUp
+    places: Ints
+    timers: Ints
+    k: Ints
+
+
+class Timers(Columns):
+    """A range of replicates, with timers."""
+
+    def __init__(self, campaign: Campaign, seed: int, replicates: Ints) -> None:
+        super().__init__(campaign, seed, replicates)
+        self.armed: list[Armed] = []
+
+    def arm(self, timers: Ints, when: Ints, *delays: Delay, follow_up: FollowUp | None = None) -> None:
+        """Set timers to a time and some delays after it, all of which are drawn together at the end of the step.
+
+        The array of times is overwritten then.
+        """
+        self.armed.append(Armed(timers, when, delays, follow_up))
+
+    def set_timers(self) -> None:
+        """Set the timers that were armed in this step, handle what can be handled ahead, and find the next events."""
+        armed, self.armed = self.armed, []
+        ahead = self.may_be_ahead(armed)
+        wanted = [Wanted(law, at, 0) for _, _, delays, _ in armed for law, at, _ in delays]
+        wanted += [Wanted(follow_up.law, timers, int(follow_up.later)) for follow_up, _, timers, _ in ahead]
+        drawn = iter(self.delays.draw(wanted))
+        for _, when, delays, _ in armed:
+            for *_, some in delays:
+                if some is None:
+                    when += next(drawn)
+                else:
+                    when[some] += next(drawn)
+        when = np.concatenate([_NONE, *(a.when for a in armed)])
+        places = np.concatenate([_NONE, *(a.places for a in ahead)])
+        ends = when[places]
+        when[places] = NEVER
+        self.timers[np.concatenate([_NONE, *(a.timers for a in armed)])] = when
+        self.next_events()
+        if ahead:
+            self.handle_ahead(ahead, ends, list(drawn))
+
+    def may_be_ahead(self, armed: list[Armed]) -> list[Ahead]:
+        """Return which timers are followed by something certain."""
+        found, begin = [], 0
+        for timers, _, _, follow_up in armed:
+            if follow_up:
+                places = follow_up.certain.nonzero()[0]
+                found.append(Ahead(follow_up, places + begin, timers[places], follow_up.k[places]))
+            begin += len(timers)
+        return found
+
+    def handle_ahead(self, ahead: list[Ahead], ends: Ints, delays: list[Ints | int]) -> None:
+        """Handle the events of timers that end first in their columns, before the horizon; set the others."""
+        timers, k = np.concatenate([a.timers for a in ahead]), np.concatenate([a.k for a in ahead])
+        handled = ends < np.minimum(self.when[k], self.c.horizon_ns)
+        edges = (0, *accumulate(len(a.places) for a in ahead))
+        parts = [slice(low, high) for low, high in pairwise(edges)]
+        when = np.concatenate([ends[part] + delay for part, delay in zip(parts, delays, strict=True)])
+        for (follow_up, *_), part in zip(ahead, parts, strict=True):
+            if follow_up.before:
+                follow_up.before(k[part], ends[part], when[part], handled[part])
+        self.set_first(timers, k, np.where(handled, when, ends))
+        for a, part in zip(ahead, parts, strict=True):
+            some = handled[part].nonzero()[0]
+            if a.follow_up.later:
+                self.delays.occasion_now(a.timers[some])
+            a.follow_up.rule(a.timers[some], a.k[some], ends[part][some])
+        self.happened(k[handled], ends[handled])
+
+    def set_first(self, timers: Ints, k: Ints, when: Ints) -> None:
+        """Set timers, one in each column, when the next events without them are known."""
+        self.timers[timers] = when
+        others, row = self.when[k], timers // self.width
+        first = ((when < others) | ((when == others) & (row < self.row[k]))).nonzero()[0]
+        k = k[first]
+        self.when[k], self.row[k] = when[first], row[first]
+
+    def next_events(self) -> None:
+        """Find when each column's first timer ends, and its row; of timers that end at the same time, the first row.
+
+        Timers are read in blocks that fit a processor's cache, twice each. Rows are found by numbers that fall with
+        them, of which the largest belongs to the first: a search in each column would take longer.
+        """
+        timers = self.timers.reshape(-1, self.width)
+        n = len(timers)
+        numbers = np.arange(n, 0, -1)[:, None].astype(np.uint8 if n < 256 else np.uint16)
+        self.when, self.row = np.empty(self.width, dtype=np.int64), np.empty(self.width, dtype=numbers.dtype)
+        for first in range(0, self.width, _BLOCK):
+            block = slice(first, first + _BLOCK)
+            when = np.minimum.reduce(timers[:, block], axis=0, out=self.when[block])
+            ends = timers[:, block] == when
+            np.subtract(n, np.maximum.reduce(np.multiply(ends.view(np.uint8), numbers), axis=0), out=self.row[block])
