@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k8sim.sim.streams import Stream, Streams, address, philox4x32, philox4x32_array, round_keys, uniforms
+from k8sim.sim.streams import Blocks, Stream, Streams, address, philox4x32, philox4x32_array, round_keys, uniforms
 
 # Random123, tests/kat_vectors, "philox4x32 10": counter, key, result.
 KNOWN_ANSWERS = [
@@ -57,6 +57,27 @@ def test_drawing_ahead_in_blocks_changes_nothing():
     assert streams.stream("node-0", "crash").occurrence == 6000
 
 
+@given(seeds, st.lists(st.integers(0, 40) | st.integers(2**32 - 20, 2**32 - 1), max_size=30))
+def test_no_replicate_sees_which_others_have_drawn(seed, replicates):
+    """First blocks are drawn for several replicates at once: in whichever order these come, or come again."""
+    for replicate in replicates:
+        drawn = [Streams(seed, replicate).uniform("pod", "start") for _ in range(2)]
+        assert drawn == [philox_uniform(seed, replicate)] * 2
+
+
+def philox_uniform(seed, replicate):
+    return float(uniforms(seed, replicate, "pod", "start", 0))
+
+
+def test_streams_beyond_those_remembered_draw_the_same(monkeypatch):
+    monkeypatch.setattr("k8sim.sim.streams._REMEMBERED", 1)
+    blocks = Blocks(5)
+    for replicate in range(3):
+        for h in (1, 2):
+            numbers = blocks.first(replicate, h, 0)[::-1]
+            assert numbers == [Stream(blocks, replicate, h, 0).uniform_at(occurrence) for occurrence in range(4)]
+
+
 @given(seeds, st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xy")), max_size=60))
 def test_a_new_entity_changes_no_other_stream(seed, order):
     """However draws of several addresses interleave, each address sees its own sequence."""
@@ -99,7 +120,7 @@ def test_every_part_of_the_address_matters():
 def test_extreme_bits_stay_inside_the_open_interval(monkeypatch):
     for word, number in ((0, 2.0**-53), (2**32 - 1, 1 - 2.0**-53)):
         monkeypatch.setattr("k8sim.sim.streams.philox4x32", lambda *_, w=word: (w, w, w, w))
-        assert Stream((), 0, 0, 0).uniform_at(0) == number
+        assert Stream(Blocks(0), 0, 0, 0).uniform_at(0) == number
         array = np.array([[word], [word]], dtype=np.uint64)
         monkeypatch.setattr("k8sim.sim.streams.philox4x32_array", lambda *_, a=array: (a, a))
         assert uniforms(0, [0], "", "", 0).tolist() == [number]
