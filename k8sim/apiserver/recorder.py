@@ -20,6 +20,7 @@ from k8sim.api.storage import VolumeAttachment
 from k8sim.apiserver.server import APIServer
 from k8sim.apiserver.watch import Change
 
+Endpoints = tuple[Endpoint, ...]
 Events = Iterator[tuple[str, dict[str, Any]]]
 
 SELECTED_NODE = "volume.kubernetes.io/selected-node"
@@ -277,9 +278,7 @@ def _endpoint_slice(change: Change) -> Events:
     old = change.old if isinstance(change.old, EndpointSlice) else None
     had = old.endpoints if old is not None else ()
     has = new.endpoints if change.type != "DELETED" else ()
-    if len(had) == len(has):  # most endpoints of a slice do not change, and stay in their places
-        changed = [(e, f) for e, f in zip(had, has, strict=True) if e is not f]
-        had, has = tuple(e for e, _ in changed), tuple(f for _, f in changed)
+    had, has = _without_shared(had, has)
     before = {_target(e): e for e in had}
     after = {_target(e): e for e in has}
     for pod, endpoint in after.items():
@@ -293,6 +292,18 @@ def _endpoint_slice(change: Change) -> Events:
     for pod in before:
         if pod not in after:
             yield "Removed", {"service": service, "pod": pod}
+
+
+def _without_shared(had: Endpoints, has: Endpoints) -> tuple[Endpoints, Endpoints]:
+    """Drop what two versions of a slice share at both ends: most endpoints do not change, and keep their order."""
+    shorter = min(len(had), len(has))
+    first = 0
+    while first < shorter and had[first] is has[first]:
+        first += 1
+    last = 0
+    while last < shorter - first and had[-1 - last] is has[-1 - last]:
+        last += 1
+    return had[first : len(had) - last], has[first : len(has) - last]
 
 
 def _target(endpoint: Endpoint) -> str:

@@ -134,34 +134,33 @@ class DeploymentController(Controller):
         deployment = self.deployments.get(*key)
         if deployment is None:
             return
-        sets = yield from self._claim_sets(deployment, client)
-        if deployment.deleting:
-            found = split(deployment, sets)
+        found = split(deployment, (yield from self._claim_sets(deployment, client)))
+        if deployment.metadata.deletion_timestamp is not None:
             yield from self._write_status(deployment, calculate_status(deployment, found, self._now()), client)
             return
         condition = paused_condition(deployment, self._now())
         if condition is not None:
             deployment = _with_progress_condition(deployment, condition)
             yield from client.update_status(deployment)
-        if deployment.spec.paused or is_scaling_event(deployment, split(deployment, sets)):
-            yield from self._scale(deployment, sets, client)
+        if deployment.spec.paused or is_scaling_event(deployment, found):
+            yield from self._scale(deployment, found, client)
         elif deployment.spec.strategy.type == "Recreate":
-            yield from self._recreate(deployment, sets, client)
+            yield from self._recreate(deployment, found, client)
         else:
-            deployment, found = yield from self._sync_revision(deployment, sets, client, create=True)
+            deployment, found = yield from self._sync_revision(deployment, found, client, create=True)
             yield from self._carry_out(deployment, found, roll_out(deployment, found), client)
 
-    def _scale(self, deployment: Deployment, sets: list[ReplicaSet], client: Client) -> Requests:
+    def _scale(self, deployment: Deployment, found: ReplicaSets, client: Client) -> Requests:
         """Follow a change of size, or of anything while paused; the rollout waits."""
-        deployment, found = yield from self._sync_revision(deployment, sets, client, create=False)
+        deployment, found = yield from self._sync_revision(deployment, found, client, create=False)
         plan = scale(deployment, found)
         if deployment.spec.paused:
             plan = plan._replace(delete=tuple(surplus(deployment, found.old)), waiting="the Deployment is paused")
         yield from self._apply(deployment, plan, client)
         yield from self._write_status(deployment, calculate_status(deployment, found, self._now()), client)
 
-    def _recreate(self, deployment: Deployment, sets: list[ReplicaSet], client: Client) -> Requests:
-        deployment, found = yield from self._sync_revision(deployment, sets, client, create=False)
+    def _recreate(self, deployment: Deployment, found: ReplicaSets, client: Client) -> Requests:
+        deployment, found = yield from self._sync_revision(deployment, found, client, create=False)
         shrink = shrink_all(found)
         if shrink:
             yield from self._carry_out(deployment, found, Plan(shrink, waiting="waiting for old pods to end"), client)
@@ -171,7 +170,7 @@ class DeploymentController(Controller):
             yield from self._carry_out(deployment, found, Plan(waiting="waiting for old pods to end"), client)
             return
         if found.new is None:
-            deployment, found = yield from self._sync_revision(deployment, sets, client, create=True)
+            deployment, found = yield from self._sync_revision(deployment, found, client, create=True)
         yield from self._carry_out(deployment, found, scale_up_for_recreate(deployment, found), client)
 
     def _carry_out(self, deployment: Deployment, sets: ReplicaSets, plan: Plan, client: Client) -> Requests:
@@ -253,16 +252,15 @@ class DeploymentController(Controller):
         return found
 
     def _sync_revision(
-        self, deployment: Deployment, sets: list[ReplicaSet], client: Client, create: bool
+        self, deployment: Deployment, found: ReplicaSets, client: Client, create: bool
     ) -> Generator[Event, Any, tuple[Deployment, ReplicaSets]]:
-        """Find the new ReplicaSet, or create it; keep revision numbers (getAllReplicaSetsAndSyncRevision).
+        """Take the new ReplicaSet, or create it; keep revision numbers (getAllReplicaSetsAndSyncRevision).
 
         Returns
         -------
         deployment, sets
             The Deployment as this sync now has it: with its new annotation and condition, at its old version.
         """
-        found = split(deployment, sets)
         if found.new is not None:
             deployment, new = yield from self._sync_existing(deployment, found, client)
             return deployment, found._replace(new=new)

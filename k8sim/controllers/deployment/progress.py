@@ -8,7 +8,7 @@ from __future__ import annotations
 from k8sim.api.apps import Deployment, DeploymentStatus
 from k8sim.api.meta import Condition, condition_of
 from k8sim.api.struct import Time, replace
-from k8sim.controllers.deployment.replica_sets import ReplicaSets, wanted
+from k8sim.controllers.deployment.replica_sets import ReplicaSets
 from k8sim.controllers.deployment.rounding import max_unavailable
 
 SECOND_NS = 1_000_000_000
@@ -48,13 +48,24 @@ def with_condition(conditions: tuple[Condition, ...], new: Condition) -> tuple[C
 
 def without_condition(conditions: tuple[Condition, ...], type_: str) -> tuple[Condition, ...]:
     """Remove a condition."""
+    if condition_of(conditions, type_) is None:
+        return conditions
     return tuple(c for c in conditions if c.type != type_)
 
 
 def calculate_status(deployment: Deployment, sets: ReplicaSets, now: Time) -> DeploymentStatus:
     """Count what the ReplicaSets' statuses say, and set the condition Available."""
-    available = sum(rs.status.available_replicas for rs in sets.all)
-    terminating = [rs.status.terminating_replicas for rs in sets.all]
+    replicas = ready = available = specified = 0
+    terminating: int | None = 0
+    for rs in sets.all:
+        status = rs.status
+        replicas += status.replicas
+        ready += status.ready_replicas
+        available += status.available_replicas
+        specified += rs.spec.replicas
+        if terminating is not None:
+            ending = status.terminating_replicas
+            terminating = None if ending is None else terminating + ending
     if available >= deployment.spec.replicas - max_unavailable(deployment):
         condition = new_condition(
             AVAILABLE, "True", "MinimumReplicasAvailable", "Deployment has minimum availability.", now
@@ -65,12 +76,12 @@ def calculate_status(deployment: Deployment, sets: ReplicaSets, now: Time) -> De
         )
     return DeploymentStatus(
         observed_generation=deployment.metadata.generation,
-        replicas=sum(rs.status.replicas for rs in sets.all),
+        replicas=replicas,
         updated_replicas=sets.new.status.replicas if sets.new is not None else 0,
-        ready_replicas=sum(rs.status.ready_replicas for rs in sets.all),
+        ready_replicas=ready,
         available_replicas=available,
-        unavailable_replicas=max(0, wanted(sets.all) - available),
-        terminating_replicas=None if None in terminating else sum(t or 0 for t in terminating),
+        unavailable_replicas=max(0, specified - available),
+        terminating_replicas=terminating,
         collision_count=deployment.status.collision_count,
         conditions=with_condition(deployment.status.conditions, condition),
     )
@@ -97,7 +108,7 @@ def rollout_status(deployment: Deployment, sets: ReplicaSets, now_ns: int, now: 
         conditions = with_condition(conditions, failure)
     else:
         conditions = without_condition(conditions, REPLICA_FAILURE)
-    return replace(status, conditions=conditions)
+    return status if conditions is status.conditions else replace(status, conditions=conditions)
 
 
 def _with_progress(
@@ -150,7 +161,7 @@ def timed_out(deployment: Deployment, status: DeploymentStatus, now_ns: int) -> 
 
 def _replica_failure(sets: ReplicaSets) -> Condition | None:
     """Return the failure that the new ReplicaSet reports, else that of any other (getReplicaFailures)."""
-    for rs in ([sets.new] if sets.new is not None else []) + list(sets.all):
+    for rs in (sets.new, *sets.old) if sets.new is not None else sets.old:
         condition = condition_of(rs.status.conditions, REPLICA_FAILURE)
         if condition is not None:
             return condition

@@ -63,7 +63,7 @@ def wanted(sets: Iterable[ReplicaSet]) -> int:
 
 def equal_ignore_hash(a: PodTemplateSpec, b: PodTemplateSpec) -> bool:
     """Tell whether two templates are equal but for the pod-template-hash label."""
-    if a.spec != b.spec:
+    if a.spec is not b.spec and a.spec != b.spec:
         return False
     return _without_hash(a.metadata) == _without_hash(b.metadata)
 

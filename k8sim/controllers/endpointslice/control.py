@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 from k8sim.api.core import Node, ObjectReference, Pod, Service
 from k8sim.api.discovery import Endpoint, EndpointConditions, EndpointPort, EndpointSlice
@@ -140,25 +141,15 @@ def _reconcile_by_port_mapping(
     unchanged: dict[str, EndpointSlice] = {}
     delete: list[EndpointSlice] = []
     for s in existing:
-        kept: list[Endpoint] = []
-        changed = False
-        for endpoint in s.endpoints:
-            name = endpoint.target_ref.name if endpoint.target_ref is not None else ""
-            wanted = left.pop(name, None)
-            if wanted is endpoint:  # the common case, without a comparison
-                kept.append(endpoint)
-            elif wanted is None:
-                changed = True
-            elif wanted.addresses != endpoint.addresses:
-                left[name] = wanted
-                changed = True
-            else:
-                kept.append(wanted)
-                changed = changed or wanted != endpoint
-        if not changed:
+        names = [e.target_ref.name if e.target_ref is not None else "" for e in s.endpoints]
+        pairs = list(zip(s.endpoints, map(left.pop, names, repeat(None)), strict=True))
+        kept = tuple([w for h, w in pairs if w is not None and (w is h or w.addresses == h.addresses)])
+        if len(kept) < len(pairs):  # what has another address leaves the slice
+            left |= {n: w for n, (h, w) in zip(names, pairs, strict=True) if w and w.addresses != h.addresses}
+        if kept == s.endpoints:  # most are the very same objects, which costs no comparison
             unchanged[s.name] = s
         elif kept:
-            update[s.name] = replace(s, endpoints=tuple(kept))
+            update[s.name] = replace(s, endpoints=kept)
         else:
             delete.append(s)
     rest = list(left.values())
