@@ -58,6 +58,7 @@ class Informer(Generic[T]):
         self._clock = server.sim.clock
         self._objects: dict[Key, T] = {}
         self._handlers: list[Handler] = []
+        self._status_handlers: list[Handler] = []
         self._owners_handlers: dict[str, list[Handler]] = {}
         self._indexers: dict[str, IndexFunction[T]] = {}
         self._indexes: dict[str, dict[Hashable, dict[Key, None]]] = {}
@@ -117,9 +118,19 @@ class Informer(Generic[T]):
                 index.setdefault(value, {})[key] = None
         self._indexes[name] = index
 
-    def add_handler(self, handler: Handler, replay: bool = True) -> None:
-        """Call the handler on every change that arrives, after the cache has it; objects already there are ADDED."""
+    def add_handler(self, handler: Handler, replay: bool = True, of_status: bool = True) -> None:
+        """Call the handler on every change that arrives, after the cache has it; objects already there are ADDED.
+
+        Parameters
+        ----------
+        replay
+            Whether to call it for objects already there.
+        of_status
+            False: not for a MODIFIED that leaves metadata and spec as they are; most changes are of this kind.
+        """
         self._handlers.append(handler)
+        if of_status:
+            self._status_handlers.append(handler)
         for obj in list(self._objects.values()) if replay else ():
             handler(Change("ADDED", None, obj))
 
@@ -210,7 +221,9 @@ class Informer(Generic[T]):
         if not self._connected:
             return
         late = self._trouble.late_ns() if self._trouble else 0
-        when = max(self._clock.now + self._lag() + late, self._last)
+        when = self._clock.now + self._lag() + late
+        if when < self._last:
+            when = self._last
         self._last = when
         self._clock.call_at(when, self._arrive, change, self._epoch, rank=self._rank)
 
@@ -233,7 +246,7 @@ class Informer(Generic[T]):
         known = self._objects.get(key)
         if known is not None:
             change = Change("MODIFIED", known, known)
-            for handler in self._handlers:
+            for handler in self._status_handlers:
                 handler(change)
             if self._owners_handlers:
                 self._tell_owners(change)
@@ -253,10 +266,13 @@ class Informer(Generic[T]):
             self._objects[key] = change.new  # type: ignore[assignment]
         if change.old is not cached or change.type != type_:
             change = Change(type_, cached, change.new, change.row, change.actor)
-        if self._indexers and (change.type != "MODIFIED" or not _alike_but_for_status(cached, change.new)):
+        handlers = self._handlers
+        if type_ == "MODIFIED" and _alike_but_for_status(cached, change.new):
+            handlers = self._status_handlers
+        else:
             for name, function in self._indexers.items():
                 self._refile(self._indexes[name], function, key, cached, change)
-        for handler in self._handlers:
+        for handler in handlers:
             handler(change)
         if self._owners_handlers:
             self._tell_owners(change)
@@ -296,11 +312,20 @@ class Informer(Generic[T]):
 
 
 def _alike_but_for_status(old: Object | None, new: Object) -> bool:
-    """Tell whether two versions share what indexes are made of; what a write does not change is the same object."""
+    """Tell whether two versions share metadata and spec; what a write does not change is the same object."""
     if old is None or getattr(old, "spec", None) is not getattr(new, "spec", None):
         return False
     a, b = old.metadata, new.metadata
-    return a.labels is b.labels and a.annotations is b.annotations and a.owner_references is b.owner_references
+    return (
+        a.labels is b.labels
+        and a.annotations is b.annotations
+        and a.owner_references is b.owner_references
+        and a.finalizers is b.finalizers
+        and a.deletion_timestamp == b.deletion_timestamp
+        and a.deletion_grace_period_seconds == b.deletion_grace_period_seconds
+        and a.generation == b.generation
+        and a.uid == b.uid
+    )
 
 
 class SharedInformers:

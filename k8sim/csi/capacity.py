@@ -61,7 +61,7 @@ class CapacityReporter(Sidecar):
         phase = self.sim.streams.uniform_ns(self.program, "poll phase", 0, POLL_NS)
         self.poll = VirtualLoop(self.clock, rank("csi", self.program), phase, POLL_NS, self._look_at_all)
         self.classes.add_handler(self._on_class)
-        self.nodes.add_handler(self._on_node)
+        self.nodes.add_handler(self._on_node, of_status=False)
         self.volumes.add_handler(self._on_volume)
         backend.storage.write_observers.append(self._on_write)
 

@@ -62,7 +62,7 @@ class Provisioner(Sidecar):
         self.attachments.add_index(VOLUMES_BY_ATTACHMENT, lambda a: [a.spec.source.persistent_volume_name])
         self.claims.add_handler(self._on_claim)
         self.volumes.add_handler(self._on_volume)
-        self.nodes.add_handler(self._on_node)
+        self.nodes.add_handler(self._on_node, of_status=False)
 
     # ---- observe ----------------------------------------------------------------------------------------------------
 

@@ -42,6 +42,8 @@ class VolumeBinder:
             informer.add_handler(self._on_change)
 
     def _on_change(self, change: Change) -> None:
+        if not self._waiting:
+            return
         waiting = self._waiting.get((change.new.kind, *change.new.key))
         if waiting:
             for event in waiting.values():

@@ -139,3 +139,22 @@ def test_an_index_shows_the_newest_version_whatever_has_changed() -> None:
     server.sim.clock.run(3 * SECOND)
     assert not informer.by_index("app", "a")
     assert [p.name for p in informer.by_index("app", "b")] == ["web-0"]
+
+
+def test_a_handler_that_asks_for_metadata_and_spec_is_told_of_them_and_not_of_the_status() -> None:
+    server = make_server()
+    informer = Informer(server, Pod, "test")
+    told: list[Change] = []
+    informer.add_handler(told.append, of_status=False)
+    pod = server.create(make_pod())
+    server.patch_status(Pod, *pod.key, lambda p: replace(p, status=replace(p.status, phase="Running")))
+    server.patch(Pod, *pod.key, lambda p: with_meta(p, labels={"app": "b"}))
+    server.patch(Pod, *pod.key, lambda p: with_meta(p, finalizers=("example.com/hold",)))
+    server.patch(Pod, *pod.key, lambda p: replace(p, spec=replace(p.spec, priority=7)))
+    server.bind(pod, "node-1")
+    server.delete(Pod, *pod.key)
+    server.delete(Pod, *pod.key, grace_period_seconds=0)
+    server.patch(Pod, *pod.key, lambda p: with_meta(p, finalizers=()))
+    server.sim.clock.run(SECOND)
+    assert [change.type for change in told] == ["ADDED", *["MODIFIED"] * 6, "DELETED"]
+    assert {c.new.metadata.resource_version for c in told} == {2, 4, 5, 6, 7, 8, 9, 10}

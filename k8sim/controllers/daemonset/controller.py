@@ -59,7 +59,7 @@ class DaemonSetController(Controller):
         self._backoff: dict[tuple[str, str], tuple[int, int]] = {}
         self.sets.add_handler(self._set_changed)
         self.pods.add_owners_handler("DaemonSet", self._pod_changed)
-        self.nodes.add_handler(self._node_changed)
+        self.nodes.add_handler(self._node_changed, of_status=False)
 
     # ---- which sets -----------------------------------------------------------------------------------------
 

@@ -62,7 +62,7 @@ class DisruptionController(Controller):
         self._pods = self.informers.of(Pod)
         self._workloads = {cls.kind: self.informers.of(cls) for cls in _SCALED}
         for informer in self._workloads.values():
-            informer.add_handler(self._on_workload)
+            informer.add_handler(self._on_workload, of_status=False)
         # Selectors before pods: each pod that is there already then asks the index, and no budget asks all pods.
         self._watches_pods = False
         self._budgets.add_handler(self._on_budget)

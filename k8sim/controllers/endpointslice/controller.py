@@ -53,7 +53,7 @@ class EndpointSliceController(Controller):
         self._watches_pods = True
         self._pods.add_handler(self._on_pod)
         self._slices.add_handler(self._on_slice)
-        self._nodes.add_handler(self._on_node)
+        self._nodes.add_handler(self._on_node, of_status=False)
 
     # ---- observe --------------------------------------------------------------------------------------------
 

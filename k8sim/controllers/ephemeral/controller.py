@@ -48,8 +48,8 @@ class EphemeralVolumeController(Controller):
         self.pods = context.informers.of(Pod)
         self.claims = context.informers.of(PersistentVolumeClaim)
         self.pods.add_index(CLAIMS_BY_POD, lambda pod: [(pod.namespace, n) for n in claim_names(pod)])
-        self.pods.add_handler(self._on_pod)
-        self.claims.add_handler(self._on_claim)
+        self.pods.add_handler(self._on_pod, of_status=False)
+        self.claims.add_handler(self._on_claim, of_status=False)
 
     def _on_pod(self, change: Change) -> None:
         pod, old = change.new, change.old

@@ -41,7 +41,7 @@ class GarbageCollector(Controller):
         super().__init__(context)
         self.graph = OwnerGraph()
         for cls in KINDS:
-            self.informers.of(cls).add_handler(self._on_change)
+            self.informers.of(cls).add_handler(self._on_change, of_status=False)
 
     def _on_change(self, change: Change) -> None:
         new, old = change.new, change.old

@@ -88,7 +88,7 @@ class NodeLifecycleController(Controller):
             self.sim, self._nodes, self._client, self.rank, settings.node_eviction_rate, self._look_again
         )
         self._nodes.add_handler(self._on_node)
-        self._pods.add_handler(self._on_pod)
+        self._pods.add_handler(self._on_pod, of_status=False)
         self.server.leases.watch(self._on_lease)
 
     def start(self) -> None:

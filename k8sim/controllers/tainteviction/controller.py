@@ -52,8 +52,8 @@ class TaintEvictionController(Controller):
         self._nodes = self.informers.of(Node)
         self._pods = self.informers.of(Pod)
         self._pods.add_index("spec.nodeName", lambda p: (p.spec.node_name,) if p.spec.node_name else ())
-        self._nodes.add_handler(self._on_node)
-        self._pods.add_handler(self._on_pod)
+        self._nodes.add_handler(self._on_node, of_status=False)
+        self._pods.add_handler(self._on_pod, of_status=False)
 
     def stop(self) -> None:
         """Stop; all countdowns are lost."""
