@@ -11,13 +11,17 @@ from k8sim.api.struct import Time, replace
 from k8sim.kubelet.phase import has_any_regular_container_started
 from k8sim.kubelet.restart import ALL_CONTAINERS_RESTARTING
 
-OWNED = (
+OWNED = frozenset((
     "PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled", ALL_CONTAINERS_RESTARTING,
-)  # fmt: skip
+))  # fmt: skip
 """Condition types of the kubelet alone (kubetypes.PodConditionByKubelet)."""
-SHARED = ("DisruptionTarget",)
+SHARED = frozenset(("DisruptionTarget",))
 """Condition types that the kubelet may set among others (kubetypes.PodConditionSharedByKubelet)."""
+OWNED_OR_SHARED = OWNED | SHARED
 
+POD_SCHEDULED = Condition(type="PodScheduled", status="True")
+_INITIALIZED = Condition(type="Initialized", status="True")
+_CONTAINERS_READY = Condition(type="ContainersReady", status="True")
 _REASON_WHEN_OVER = {"Succeeded": "PodCompleted", "Failed": "PodFailed"}
 Info = Mapping[str, ContainerStatus]
 
@@ -45,14 +49,16 @@ def initialized(pod: Pod, info: Info, phase: str) -> Condition:
             reason="ContainersNotInitialized",
             message=_names("with incomplete status", incomplete, unknown),
         )
-    return Condition(type="Initialized", status="True")
+    return _INITIALIZED
 
 
 def containers_ready(pod: Pod, info: Info, phase: str) -> Condition:
     """Return ContainersReady: all containers, sidecars among them, are ready."""
     unknown, unready = [], []
-    sidecars = [c for c in pod.spec.init_containers if is_sidecar(c.restart_policy)]
-    for container in (*sidecars, *pod.spec.containers):
+    containers = pod.spec.containers
+    if pod.spec.init_containers:
+        containers = (*[c for c in pod.spec.init_containers if is_sidecar(c.restart_policy)], *containers)
+    for container in containers:
         status = info.get(container.name)
         if status is None:
             unknown.append(container.name)
@@ -65,7 +71,7 @@ def containers_ready(pod: Pod, info: Info, phase: str) -> Condition:
     if unknown or unready:
         message = _names("with unready status", unready, unknown)
         return Condition(type="ContainersReady", status="False", reason="ContainersNotReady", message=message)
-    return Condition(type="ContainersReady", status="True")
+    return _CONTAINERS_READY
 
 
 def ready(pod: Pod, base: Condition, conditions: tuple[Condition, ...]) -> Condition:
@@ -98,20 +104,23 @@ def all_containers_restarting(restarting: bool, phase: str) -> Condition:
 
 
 def with_transition_times(new: tuple[Condition, ...], old: tuple[Condition, ...], now: Time) -> tuple[Condition, ...]:
-    """Give every owned condition the time of its last change of status (updateLastTransitionTime)."""
-    result = []
-    earlier = {condition.type: condition for condition in old}
-    for condition in new:
-        if condition.type in OWNED or condition.type in SHARED:
-            before = earlier.get(condition.type)
-            since = now
-            if before is not None and before.status == condition.status:
-                if before.reason == condition.reason and before.message == condition.message:
-                    result.append(before)
-                    continue
-                since = before.last_transition_time or now
-            condition = replace(condition, last_transition_time=since)
-        result.append(condition)
+    """Give every owned condition the time of its last change of status (updateLastTransitionTime).
+
+    An earlier condition mostly has the place of the new one, so that it need not be looked for.
+    """
+    result, n = list(new), len(old)
+    for i, condition in enumerate(new):
+        if condition.type not in OWNED_OR_SHARED:
+            continue
+        in_place = i < n and old[i].type == condition.type
+        before = old[i] if in_place else condition_of(old, condition.type)
+        since = now
+        if before is not None and before.status == condition.status:
+            if before.reason == condition.reason and before.message == condition.message:
+                result[i] = before
+                continue
+            since = before.last_transition_time or now
+        result[i] = replace(condition, last_transition_time=since)
     return tuple(result)
 
 

@@ -26,6 +26,8 @@ StartError = tuple[str, str]
 """Reason and message of the last failed attempt to start a container."""
 
 NO_STATE = ContainerState()
+_INITIALIZING = ContainerState(waiting=ContainerStateWaiting(reason="PodInitializing"))
+_CREATING = ContainerState(waiting=ContainerStateWaiting(reason="ContainerCreating"))
 STATUS_UNKNOWN = ContainerStateTerminated(exit_code=137, reason="ContainerStatusUnknown")
 """The end of a container that could not be located any more."""
 
@@ -50,22 +52,26 @@ def container_statuses(
     truncate
         Cuts a time to the API's whole seconds.
     """
-    if not containers:
-        return ()
-    old = {s.name: s for s in previous}
     statuses = []
     for container in containers:
         records = [r for r in runtime.containers if r.name == container.name]
-        before = old.get(container.name)
+        before = status_of(previous, container.name)
         if records:
             status = _seen(records, before, truncate)
         else:
             status = _unseen(container, before, pod, is_init)
-        error = start_errors.get(container.name)
-        if error is not None and _shows_start_error(container, pod, runtime, is_init):
-            status = _waiting_to_start(status, error)
+        if container.name in start_errors and _shows_start_error(container, pod, runtime, is_init):
+            status = _waiting_to_start(status, start_errors[container.name])
         statuses.append(status)
     return tuple(statuses)
+
+
+def status_of(statuses: Sequence[ContainerStatus], name: str) -> ContainerStatus | None:
+    """Return the status of the container of that name, if there is one."""
+    for status in statuses:
+        if status.name == name:
+            return status
+    return None
 
 
 def _seen(records: Sequence[ContainerRecord], old: ContainerStatus | None, truncate: Truncate) -> ContainerStatus:
@@ -88,19 +94,18 @@ def _seen(records: Sequence[ContainerRecord], old: ContainerStatus | None, trunc
 
 def _unseen(container: Container, old: ContainerStatus | None, pod: Pod, is_init: bool) -> ContainerStatus:
     """Show a container that the runtime does not know: not made yet, or lost in a reboot."""
-    reason = "PodInitializing" if pod.spec.init_containers else "ContainerCreating"
-    status = ContainerStatus(
-        name=container.name, image=container.image, state=ContainerState(waiting=ContainerStateWaiting(reason=reason))
-    )
-    if old is None:
-        return status
-    if is_init and old.state.terminated is not None:
+    if is_init and old is not None and old.state.terminated is not None:
         return old  # the record of an ended init container may be removed at any time
-    status = replace(status, restart_count=old.restart_count, last_state=old.last_state)
-    if old.state.running is None or status.last_state.terminated is not None:
-        return status
-    count = status.restart_count + (0 if pod.deleting else 1)
-    return replace(status, last_state=ContainerState(terminated=STATUS_UNKNOWN), restart_count=count)
+    count, last = (0, NO_STATE) if old is None else (old.restart_count, old.last_state)
+    if old is not None and old.state.running is not None and last.terminated is None:
+        count, last = count + (0 if pod.deleting else 1), ContainerState(terminated=STATUS_UNKNOWN)
+    return ContainerStatus(
+        name=container.name,
+        image=container.image,
+        state=_INITIALIZING if pod.spec.init_containers else _CREATING,
+        last_state=last,
+        restart_count=count,
+    )
 
 
 def _state(record: ContainerRecord, old: ContainerStatus | None, truncate: Truncate) -> ContainerState:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from k8sim.api.core import Container, ContainerStatus, Pod
 from k8sim.api.pods import is_sidecar, is_static_pod
@@ -11,19 +11,22 @@ from k8sim.kubelet.restart import container_should_restart
 TERMINAL = ("Failed", "Succeeded")
 
 
-def get_phase(pod: Pod, statuses: Iterable[ContainerStatus], pod_is_terminal: bool) -> str:
+def get_phase(pod: Pod, info: Mapping[str, ContainerStatus], pod_is_terminal: bool) -> str:
     """Return the phase.
 
     Parameters
     ----------
+    info
+        The containers' statuses by name.
     pod_is_terminal
         The kubelet has stopped all containers for good.
     """
-    info = {s.name: s for s in statuses}
-    failed, pending_init = _init_containers(pod, info)
-    if failed:
-        return "Failed"
-    running, waiting, unknown, pending_sidecar = _sidecars(pod, info) if pod.spec.init_containers else (0, 0, 0, 0)
+    pending_init = running = waiting = unknown = pending_sidecar = 0
+    if pod.spec.init_containers:
+        failed, pending_init = _init_containers(pod, info)
+        if failed:
+            return "Failed"
+        running, waiting, unknown, pending_sidecar = _sidecars(pod, info)
     stopped = succeeded = restartable = 0
     for container in pod.spec.containers:
         status = info.get(container.name)
@@ -64,7 +67,7 @@ def has_any_regular_container_started(pod: Pod, statuses: Iterable[ContainerStat
     return any(s.name in names and (s.state.running or s.state.terminated) is not None for s in statuses)
 
 
-def _init_containers(pod: Pod, info: dict[str, ContainerStatus]) -> tuple[int, int]:
+def _init_containers(pod: Pod, info: Mapping[str, ContainerStatus]) -> tuple[int, int]:
     """Count regular init containers that have failed for good, and those that are not through."""
     failed = pending = 0
     for container in pod.spec.init_containers:
@@ -88,7 +91,7 @@ def _exit_code(status: ContainerStatus) -> int | None:
     return None
 
 
-def _sidecars(pod: Pod, info: dict[str, ContainerStatus]) -> tuple[int, int, int, int]:
+def _sidecars(pod: Pod, info: Mapping[str, ContainerStatus]) -> tuple[int, int, int, int]:
     running = waiting = unknown = pending = 0
     for container in _only_sidecars(pod):
         status = info.get(container.name)

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from k8sim.api.core import Pod, PodIP, PodStatus
+from k8sim.api.core import ContainerStatus, Pod, PodIP, PodStatus
 from k8sim.api.meta import Condition
 from k8sim.api.resources import qos_class
-from k8sim.api.struct import replace
 from k8sim.kubelet import conditions
 from k8sim.kubelet.actions import pod_sandbox_changed
-from k8sim.kubelet.conditions import OWNED
+from k8sim.kubelet.conditions import OWNED, Info
 from k8sim.kubelet.containerstatus import StartError, Truncate, container_statuses
 from k8sim.kubelet.phase import TERMINAL, get_phase
 from k8sim.kubelet.restart import all_containers_could_restart, should_all_containers_restart
 from k8sim.machines.records import RuntimePodStatus
 
-FillFromProbes = Callable[[PodStatus], PodStatus]
+Statuses = tuple[ContainerStatus, ...]
+FillFromProbes = Callable[[Pod, Statuses, Statuses, PodStatus], tuple[Statuses, Statuses]]
 
 
 def generate_api_pod_status(
@@ -44,34 +44,38 @@ def generate_api_pod_status(
     eviction
         Reason and message if the kubelet wants the pod to fail (a deadline).
     fill_from_probes
-        Sets the started and ready flags; called once the phase is known.
+        Sets the started and ready flags of the regular and the init containers, given the last status.
     """
+    spec = pod.spec
     regular = container_statuses(
-        pod, runtime, previous.container_statuses, pod.spec.containers, False, start_errors, truncate
+        pod, runtime, previous.container_statuses, spec.containers, False, start_errors, truncate
     )
     inits = container_statuses(
-        pod, runtime, previous.init_container_statuses, pod.spec.init_containers, True, start_errors, truncate
+        pod, runtime, previous.init_container_statuses, spec.init_containers, True, start_errors, truncate
     )
-    ip = host_ip if pod.spec.host_network else runtime.ip
-    status = PodStatus(
-        container_statuses=regular,
-        init_container_statuses=inits,
-        qos_class=previous.qos_class or qos_class(pod),
+    regular, inits = fill_from_probes(pod, regular, inits, previous)
+    info = {s.name: s for s in (*regular, *inits)}
+    phase, reason, message = _phase(pod, info, previous, pod_is_terminal, eviction)
+    ip = host_ip if spec.host_network else runtime.ip
+    return PodStatus(
+        phase=phase,
+        conditions=_conditions(pod, runtime, info, phase, previous),
+        reason=reason,
+        message=message,
         host_ip=host_ip,
         pod_ip=ip,
         pod_ips=(PodIP(ip=ip),) if ip else (),
         start_time=previous.start_time,
+        init_container_statuses=inits,
+        container_statuses=regular,
+        qos_class=previous.qos_class or qos_class(pod),
     )
-    status = fill_from_probes(status)
-    phase, reason, message = _phase(pod, status, previous, pod_is_terminal, eviction)
-    status = replace(status, phase=phase, reason=reason, message=message)
-    return replace(status, conditions=_conditions(pod, runtime, status, previous))
 
 
 def _phase(
-    pod: Pod, status: PodStatus, previous: PodStatus, pod_is_terminal: bool, eviction: tuple[str, str] | None
+    pod: Pod, info: Info, previous: PodStatus, pod_is_terminal: bool, eviction: tuple[str, str] | None
 ) -> tuple[str, str, str]:
-    phase = get_phase(pod, (*status.container_statuses, *status.init_container_statuses), pod_is_terminal)
+    phase = get_phase(pod, info, pod_is_terminal)
     if phase not in TERMINAL:
         for earlier in (previous.phase, pod.status.phase):
             if earlier in TERMINAL:
@@ -87,21 +91,22 @@ def _phase(
     return phase, reason, message
 
 
-def _conditions(pod: Pod, runtime: RuntimePodStatus, status: PodStatus, previous: PodStatus) -> tuple[Condition, ...]:
-    info = {s.name: s for s in (*status.container_statuses, *status.init_container_statuses)}
-    foreign = tuple(c for c in pod.status.conditions if c.type not in OWNED)
+def _conditions(
+    pod: Pod, runtime: RuntimePodStatus, info: Info, phase: str, previous: PodStatus
+) -> tuple[Condition, ...]:
+    foreign = tuple([c for c in pod.status.conditions if c.type not in OWNED])
     has_sandbox = not pod_sandbox_changed(pod, runtime)[0]
     restarting: tuple[Condition, ...] = ()
     if all_containers_could_restart(pod.spec):
         begun = bool(runtime.containers) and should_all_containers_restart(pod, runtime, previous)
-        restarting = (conditions.all_containers_restarting(begun, status.phase),)
-    containers_ready = conditions.containers_ready(pod, info, status.phase)
+        restarting = (conditions.all_containers_restarting(begun, phase),)
+    containers_ready = conditions.containers_ready(pod, info, phase)
     return (
         *foreign,
         *restarting,
         conditions.ready_to_start_containers(has_sandbox),
-        conditions.initialized(pod, info, status.phase),
+        conditions.initialized(pod, info, phase),
         conditions.ready(pod, containers_ready, foreign),
         containers_ready,
-        Condition(type="PodScheduled", status="True"),
+        conditions.POD_SCHEDULED,
     )

@@ -25,7 +25,6 @@ from k8sim.kubelet.runtimestate import RuntimeState
 from k8sim.kubelet.staticpods import Mirrors
 from k8sim.kubelet.status import StatusManager
 from k8sim.kubelet.volumes import AttachLimitExceeded, VolumeManager, VolumesUnusable, VolumeTimeout
-from k8sim.machines.answers import ProbeKind
 from k8sim.machines.machine import Machine
 from k8sim.machines.records import RUNNING, RuntimePodStatus
 from k8sim.sim.clock import Clock, Event
@@ -76,9 +75,10 @@ class PodSync:
     def sync_pod(self, worker: PodWorker, update: Update) -> Generator[Event, Any, bool]:
         """Publish the pod's status, then bring the runtime closer to its spec; True if the pod is over."""
         pod, cause, cancel = update.pod, update.cause, worker.cancel
-        if is_static_pod(pod) and not self._mirrors.may_start(pod):
+        uid, is_static = pod.metadata.uid, is_static_pod(pod)
+        if is_static and not self._mirrors.may_start(pod):
             raise SyncError("an earlier version of the static pod has not ended yet")
-        runtime = self._pleg.get(pod.metadata.uid)
+        runtime = self._pleg.get(uid)
         status = self._publish(pod, runtime, False, cause)
         if status.phase in TERMINAL:
             return True
@@ -87,7 +87,7 @@ class PodSync:
         if network_error and not pod.spec.host_network:
             self._record(pod, "Warning", "NetworkNotReady", f"network is not ready: {network_error}")
             raise SyncError("network is not ready", transient=True)
-        if is_static_pod(pod):
+        if is_static:
             yield from self._mirrors.reconcile(pod)
         try:
             mounted = yield from self._volumes.wait_for_attach_and_mount(pod, cancel)
@@ -101,16 +101,17 @@ class PodSync:
             raise SyncError(str(error)) from None
         if not mounted:
             raise Cancelled
-        self._prober.add_pod(pod, self._status.get(pod.metadata.uid) or status)
+        self._prober.add_pod(pod, self._status.get(uid) or status)
         restart_all = should_all_containers_restart(pod, runtime, status)
         result = yield from self._runtime.sync_pod(pod, runtime, restart_all, cause)
-        self._remember_start_errors(pod.metadata.uid, result)
+        if not result.acted:
+            return False
+        self._remember_start_errors(uid, result)
         failures = result.failures
         if failures:
             expiries = [f.expiry_ns for f in failures if f.expiry_ns is not None]
             raise SyncError(failures[0].message, min(expiries) if len(expiries) == len(failures) else None)
-        if result.acted:
-            self._pleg.relist_soon(pod.metadata.uid)
+        self._pleg.relist_soon(uid)
         if result.reset and worker.pending is None:
             worker.pending = update  # what is removed makes no event that would lead to the next sync
         return False
@@ -133,13 +134,14 @@ class PodSync:
     def sync_terminating_pod(self, worker: PodWorker, update: Update) -> Generator[Event, Any, None]:
         """Stop all containers and publish how they ended."""
         pod, cause = update.pod, update.cause
-        runtime = self._pleg.get(pod.uid)
+        uid = pod.metadata.uid
+        runtime = self._pleg.get(uid)
         self._publish(pod, runtime, False, cause, worker.status_function)
         self._prober.stop_liveness_and_startup(pod)
         yield from self._runtime.kill_pod(pod, runtime, worker.grace_s or None, cause)
-        self._prober.remove_pod(pod.uid)
-        stopped = self._machine.snapshot(pod.uid)
-        if any(c.state == RUNNING for c in stopped.containers):
+        self._prober.remove_pod(uid)
+        stopped = self._machine.snapshot(uid)
+        if RUNNING in [c.state for c in stopped.containers]:
             raise SyncError("detected running containers after the pod was killed")
         # The address that the pod had stays in its status (preserveDataFromBeforeStopping).
         stopped = RuntimePodStatus(stopped.uid, stopped.containers, stopped.sandboxes, runtime.ip)
@@ -150,13 +152,13 @@ class PodSync:
     def sync_terminated_pod(self, worker: PodWorker, update: Update) -> Generator[Event, Any, None]:
         """Wait until volumes are unmounted, then declare the pod finished."""
         pod, cause = update.pod, self._last_row(update.pod, update.cause)
-        self._publish(pod, self._pleg.get(pod.uid), True, cause, worker.status_function)
+        self._publish(pod, self._pleg.get(pod.metadata.uid), True, cause, worker.status_function)
         yield from self._volumes.wait_for_unmount(pod)
         self._status.terminate_pod(pod, cause)
 
     def _last_row(self, pod: Pod, cause: int) -> int:
         """Return the row of the last end of a container, which came of the update."""
-        return max(self._machine.last_row(pod.uid), cause)
+        return max(self._machine.last_row(pod.metadata.uid), cause)
 
     def pod_finished(self, worker: PodWorker) -> None:
         """Say so."""
@@ -184,27 +186,20 @@ class PodSync:
         status_function: StatusFunction | None = None,
     ) -> PodStatus:
         """Compute the status from what the runtime says and give it to the status manager."""
-        previous = self._status.get(pod.metadata.uid) or pod.status
-        triggers: list[tuple[str, ProbeKind]] = []
-
-        def fill(status: PodStatus) -> PodStatus:
-            filled, wanted = self._prober.update_pod_status(pod, status, previous)
-            triggers.extend(wanted)
-            return filled
-
-        status = generate_api_pod_status(
+        uid = pod.metadata.uid
+        previous = self._status.get(uid) or pod.status
+        computed = generate_api_pod_status(
             pod,
             runtime,
             previous,
-            self._start_errors.get(pod.metadata.uid, {}),
+            self._start_errors.get(uid, {}),
             self._clock.truncated,
             self._machine.host_ip,
             pod_is_terminal,
             past_active_deadline(pod, previous, self._clock.now),
-            fill,
+            self._prober.update_pod_status,
         )
-        if status_function is not None:
-            status = status_function(status)
+        status = computed if status_function is None else status_function(computed)
         self._status.set_pod_status(pod, status, cause)
-        self._prober.run_now(pod.metadata.uid, triggers)
+        self._prober.run_unready(uid, computed)
         return status

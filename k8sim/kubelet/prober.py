@@ -16,6 +16,7 @@ from typing import Final
 from k8sim.api.core import Container, ContainerStatus, Pod, PodStatus, Probe
 from k8sim.api.pods import is_sidecar
 from k8sim.api.struct import replace
+from k8sim.kubelet.containerstatus import status_of
 from k8sim.kubelet.phase import TERMINAL
 from k8sim.kubelet.probeticks import Ticks, View, effect_of_tick, next_event
 from k8sim.kubelet.restart import container_should_restart, should_all_containers_restart
@@ -33,6 +34,7 @@ _REFUSES: Final = Answers(started_from=NEVER, ready_from=NEVER, hang_from=0)
 
 _NO_VIEW: Final = View()
 Result = bool | None
+Statuses = tuple[ContainerStatus, ...]
 OnResult = Callable[[str, ProbeKind, str, Result], None]
 """(pod UID, kind, container ID, result): a result has changed."""
 OnUnhealthy = Callable[[str, Container, ProbeKind], None]
@@ -158,11 +160,8 @@ class ProbeManager:
         workers = self._workers.get(uid)
         if not workers:
             return
-        statuses = {s.name: s for s in (*status.init_container_statuses, *status.container_statuses)}
-        over = status.phase in TERMINAL
-        all_restart = should_all_containers_restart(next(iter(workers.values())).pod, None, status)
         for worker in list(workers.values()):
-            view = _view(worker, statuses.get(worker.container.name), over, all_restart)
+            view = _view(worker, status)
             if view != worker.view:
                 self._settle(worker)
                 worker.view = view
@@ -184,56 +183,45 @@ class ProbeManager:
             self._plan(worker)
 
     def update_pod_status(
-        self, pod: Pod, status: PodStatus, previous: PodStatus
-    ) -> tuple[PodStatus, list[tuple[str, ProbeKind]]]:
-        """Fill in started and ready (UpdatePodStatus); also return the readiness workers to run at once."""
-        triggers: list[tuple[str, ProbeKind]] = []
-        old = {s.name: s for s in (*previous.init_container_statuses, *previous.container_statuses)}
-        regular = [
-            self._status(c, s, old.get(s.name), triggers)
-            for c, s in zip(pod.spec.containers, status.container_statuses, strict=True)
-        ]
-        inits = [
-            self._status(c, s, old.get(s.name), triggers) if is_sidecar(c.restart_policy) else self._init_status(s)
-            for c, s in zip(pod.spec.init_containers, status.init_container_statuses, strict=True)
-        ]
-        status = replace(status, container_statuses=tuple(regular), init_container_statuses=tuple(inits))
-        return status, triggers
+        self, pod: Pod, regular: Statuses, inits: Statuses, previous: PodStatus
+    ) -> tuple[Statuses, Statuses]:
+        """Fill in started and ready of regular and init containers (UpdatePodStatus)."""
+        old = previous.container_statuses
+        regular = tuple([self._status(c, s, old) for c, s in zip(pod.spec.containers, regular, strict=True)])
+        if inits:
+            old = previous.init_container_statuses
+            inits = tuple(
+                [
+                    self._status(c, s, old) if is_sidecar(c.restart_policy) else self._init_status(s)
+                    for c, s in zip(pod.spec.init_containers, inits, strict=True)
+                ]
+            )
+        return regular, inits
 
     def _init_status(self, status: ContainerStatus) -> ContainerStatus:
         ended = status.state.terminated
         started = status.state.running is not None
         return replace(status, started=started, ready=ended is not None and ended.exit_code == 0)
 
-    def _status(
-        self,
-        container: Container,
-        status: ContainerStatus,
-        old: ContainerStatus | None,
-        triggers: list[tuple[str, ProbeKind]],
-    ) -> ContainerStatus:
-        started = self._is_started(container, status, old)
-        ready = started and self._is_ready(container, status, old)
-        if started and not ready:
-            triggers.append((container.name, "readiness"))
+    def _status(self, container: Container, status: ContainerStatus, previous: Statuses) -> ContainerStatus:
+        started = status.state.running is not None and self._is_started(container, status, previous)
+        ready = started and (container.readiness_probe is None or self._is_ready(status, previous))
         return replace(status, started=started, ready=ready)
 
-    def _is_started(self, container: Container, status: ContainerStatus, old: ContainerStatus | None) -> bool:
-        if status.state.running is None:
-            return False
+    def _is_started(self, container: Container, status: ContainerStatus, previous: Statuses) -> bool:
         results = self.results["startup"]
         if status.container_id in results:
             return results[status.container_id] is True
-        if old is not None and old.started:
-            return True  # nothing known yet of this instance: the last status of the name counts
-        return container.startup_probe is None
-
-    def _is_ready(self, container: Container, status: ContainerStatus, old: ContainerStatus | None) -> bool:
-        if container.readiness_probe is None:
+        if container.startup_probe is None:
             return True
+        old = status_of(previous, status.name)
+        return old is not None and bool(old.started)  # of this instance nothing is known yet
+
+    def _is_ready(self, status: ContainerStatus, previous: Statuses) -> bool:
         results = self.results["readiness"]
         if status.container_id in results:
             return results[status.container_id] is True
+        old = status_of(previous, status.name)
         return (
             old is not None
             and old.ready
@@ -247,6 +235,12 @@ class ProbeManager:
         return since is not None and since < self._started_ns - GRACE_AROUND_RESTART
 
     # ---- attempts -----------------------------------------------------------------------------------------------
+
+    def run_unready(self, uid: str, status: PodStatus) -> None:
+        """Let containers that have started and are not ready be asked at once (the trigger of UpdatePodStatus)."""
+        if uid in self._workers:
+            statuses = (*status.container_statuses, *status.init_container_statuses)
+            self.run_now(uid, [(s.name, "readiness") for s in statuses if s.started and not s.ready])
 
     def run_now(self, uid: str, triggers: Iterable[tuple[str, ProbeKind]]) -> None:
         """Run workers at once; their ticks count from here (the manual trigger)."""
@@ -351,16 +345,16 @@ class ProbeManager:
         if ticks.container_id not in results or results[ticks.container_id] != result:
             results[ticks.container_id] = result
             self._note(worker, result)
-            self._on_result(worker.pod.uid, ticks.kind, ticks.container_id, result)
+            self._on_result(worker.pod.metadata.uid, ticks.kind, ticks.container_id, result)
 
     def _note(self, worker: Worker, result: Result) -> None:
         """Leave a row of a verdict; the initial ones, before anything was asked, say nothing."""
-        pod, ticks = worker.pod, worker.ticks
+        meta, ticks = worker.pod.metadata, worker.ticks
         if ticks.last is None:
             return
-        detail = {"container": worker.container.name, "probe": ticks.kind, "passes": result, "uid": pod.uid}
-        cause = self._machine.last_row(pod.uid)
-        self._sim.trace.append(self._clock.now, "Container", pod.name, "Probe", detail, cause, pod.namespace)
+        detail = {"container": worker.container.name, "probe": ticks.kind, "passes": result, "uid": meta.uid}
+        cause = self._machine.last_row(meta.uid)
+        self._sim.trace.append(self._clock.now, "Container", meta.name, "Probe", detail, cause, meta.namespace)
 
     # ---- arithmetic ---------------------------------------------------------------------------------------------
 
@@ -407,16 +401,18 @@ class ProbeManager:
         return worker.answers is not None and worker.answers is not _REFUSES
 
 
-def _view(worker: Worker, status: ContainerStatus | None, over: bool, all_restart: bool) -> View:
+def _view(worker: Worker, shown: PodStatus) -> View:
+    over = shown.phase in TERMINAL
+    status = status_of((*shown.container_statuses, *shown.init_container_statuses), worker.container.name)
     if status is None:
         return View(over=over)
     running, ended = status.state.running, status.state.terminated
-    may_restart = ended is None or all_restart
     return View(
         container_id=status.container_id,
         running_since=None if running is None else running.started_at,
         started=bool(status.started),
-        may_restart=may_restart
-        or (ended is not None and container_should_restart(worker.container, worker.pod.spec, ended.exit_code)),
+        may_restart=ended is None
+        or container_should_restart(worker.container, worker.pod.spec, ended.exit_code)
+        or should_all_containers_restart(worker.pod, None, shown),
         over=over,
     )

@@ -104,9 +104,9 @@ class RuntimeManager:
         """Bring the runtime in line with the spec (SyncPod); ``restart_all``: let all containers begin again."""
         verdicts = self._prober.verdicts
         actions = compute_pod_actions(pod, status, verdicts("liveness"), verdicts("startup"), restart_all)
-        result = SyncResult(acted=not actions.nothing, reset=bool(actions.containers_to_reset))
         if actions.nothing:
-            return result
+            return SyncResult()
+        result = SyncResult(acted=True, reset=bool(actions.containers_to_reset))
         if actions.kill_pod:
             if actions.create_sandbox and actions.attempt:
                 self._record(pod, "Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")

@@ -108,7 +108,7 @@ class StatusManager:
 
     def set_pod_status(self, pod: Pod, status: PodStatus, cause: int = NO_CAUSE) -> None:
         """Take a new status (SetPodStatus); that of a deleted pod is sent even if nothing has changed."""
-        self._update(pod, status, pod.deleting, False, cause)
+        self._update(pod, status, pod.metadata.deletion_timestamp is not None, False, cause)
 
     def set_container_readiness(self, pod: Pod, container_id: str, ready: bool, cause: int = NO_CAUSE) -> None:
         """Change a container's ready flag, and with it Ready and ContainersReady (SetContainerReadiness)."""
@@ -191,7 +191,8 @@ class StatusManager:
         self._unsent[pod.metadata.uid] = None
         if changed:
             self._on_change(pod.metadata.uid, status)
-        self._wake()
+        if self._sending is None:
+            self._wake()
 
     # ---- sending ------------------------------------------------------------------------------------------------
 
@@ -292,17 +293,18 @@ class StatusManager:
 
     def _store(self, entry: Entry, send: Send) -> Pod | None:
         """Write one version; return the pod if its object can now be removed."""
-        namespace, name = entry.pod.key
+        meta = entry.pod.metadata
 
         def change(pod: Pod) -> Pod:
             if self._uid_of(pod) != send.uid:
                 return pod
-            could_run = self._could_have_running_containers(send.uid)
+            ends = send.status.phase in TERMINAL
+            could_run = ends and self._could_have_running_containers(send.uid)
             now = Time(self._clock.truncated())
             return replace(pod, status=merge_pod_status(pod.status, send.status, could_run, now))
 
         try:
-            pod = self._server.patch_status(Pod, namespace, name, change, self._client.actor, send.cause)
+            pod = self._server.patch_status(Pod, meta.namespace, meta.name, change, self._client.actor, send.cause)
         except NotFound:
             return None
         except ApiError:
@@ -310,10 +312,11 @@ class StatusManager:
             return None
         if self._uid_of(pod) != send.uid:
             return None
-        entry.sent = max(entry.sent, send.version)
+        if send.version > entry.sent:
+            entry.sent = send.version
         if not same_for_kubelet(pod.status, entry.status) and entry.version <= entry.sent:
             self._reconcile_later()
-        deletable = pod.deleting and pod.status.phase in TERMINAL and send.finished and not is_mirror_pod(pod)
+        deletable = send.finished and pod.deleting and pod.status.phase in TERMINAL and not is_mirror_pod(pod)
         return pod if deletable else None
 
     def _delete(self, send: Send, pod: Pod) -> None:
@@ -336,5 +339,5 @@ class StatusManager:
         self._sending = None
         if self._batch:
             self._next()
-        else:
+        elif self._unsent:
             self._wake()

@@ -12,7 +12,7 @@ from k8sim.api.core import ContainerState, ContainerStatus, Pod, PodStatus
 from k8sim.api.meta import Condition, condition_of, set_condition
 from k8sim.api.pods import is_sidecar
 from k8sim.api.struct import Time, replace
-from k8sim.kubelet.conditions import OWNED, SHARED
+from k8sim.kubelet.conditions import OWNED, OWNED_OR_SHARED, SHARED
 from k8sim.kubelet.containerstatus import STATUS_UNKNOWN
 from k8sim.kubelet.phase import TERMINAL
 from k8sim.kubelet.restart import all_containers_could_restart, container_should_restart
@@ -20,16 +20,14 @@ from k8sim.kubelet.restart import all_containers_could_restart, container_should
 
 def merge_pod_status(old: PodStatus, new: PodStatus, could_have_running_containers: bool, now: Time) -> PodStatus:
     """Return the status to write: foreign conditions kept, a terminal phase withheld while a container may run."""
-    conditions = [c for c in old.conditions if c.type not in OWNED and c.type not in SHARED]
     ending = old.phase not in TERMINAL and new.phase in TERMINAL
+    foreign = [c for c in old.conditions if c.type not in OWNED_OR_SHARED]
+    owned = [c for c in new.conditions if c.type in OWNED]
     shared = {c.type: c for c in old.conditions if c.type in SHARED}
-    for condition in new.conditions:
-        if condition.type in OWNED:
-            conditions.append(condition)
-        elif condition.type in SHARED and ending and not could_have_running_containers:
-            shared[condition.type] = condition
-    conditions.extend(shared.values())
-    merged = replace(new, conditions=tuple(conditions), nominated_node_name=old.nominated_node_name)
+    if ending and not could_have_running_containers:
+        shared |= {c.type: c for c in new.conditions if c.type in SHARED}
+    conditions = (*foreign, *owned, *shared.values())
+    merged = replace(new, conditions=conditions, nominated_node_name=old.nominated_node_name)
     if ending and could_have_running_containers:
         merged = replace(merged, phase=old.phase, reason=old.reason, message=old.message)
     if merged.phase in TERMINAL:
@@ -53,11 +51,24 @@ def same_for_kubelet(a: PodStatus, b: PodStatus) -> bool:
     """Tell whether two statuses are the same but for conditions of others (isPodStatusByKubeletEqual)."""
     if a is b or a == b:
         return True
-    mine_a = {c.type: c for c in a.conditions if c.type in OWNED or c.type in SHARED}
-    mine_b = {c.type: c for c in b.conditions if c.type in OWNED or c.type in SHARED}
-    if mine_a != mine_b:
+    if not _same_conditions(a.conditions, b.conditions):
         return False
     return replace(a, conditions=b.conditions, nominated_node_name=b.nominated_node_name) == b
+
+
+def _same_conditions(a: tuple[Condition, ...], b: tuple[Condition, ...]) -> bool:
+    """Compare the kubelet's conditions, whatever their order; mostly both have the same one."""
+    for x, y in zip(a, b, strict=False):
+        if x.type != y.type:
+            break
+        if x != y and x.type in OWNED_OR_SHARED:
+            return False
+    else:
+        if len(a) == len(b):
+            return True
+    mine_a = {c.type: c for c in a if c.type in OWNED_OR_SHARED}
+    mine_b = {c.type: c for c in b if c.type in OWNED_OR_SHARED}
+    return mine_a == mine_b
 
 
 def transition_allowed(old: PodStatus, new: PodStatus, pod: Pod) -> bool:

@@ -97,8 +97,9 @@ def test_they_bear_a_node_that_evicts_all_others():
 
 def test_stopping_for_good_does_not_end_their_phase():
     ended = ContainerStatus(name="etcd", state=ContainerState(terminated=ContainerStateTerminated(exit_code=0)))
-    assert get_phase(pod(), [ended], pod_is_terminal=True) == "Running"
-    assert get_phase(with_meta(pod(), annotations={}), [ended], pod_is_terminal=True) == "Succeeded"
+    info = {ended.name: ended}
+    assert get_phase(pod(), info, pod_is_terminal=True) == "Running"
+    assert get_phase(with_meta(pod(), annotations={}), info, pod_is_terminal=True) == "Succeeded"
 
 
 # ---- their mirrors ------------------------------------------------------------------------------------------------

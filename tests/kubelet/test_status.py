@@ -77,7 +77,7 @@ def status(name: str, state: ContainerState, last: ContainerState = NONE, **more
     ],
 )
 def test_phase(spec: Pod, statuses: list[ContainerStatus], terminal: bool, phase: str):
-    assert get_phase(spec, statuses, terminal) == phase
+    assert get_phase(spec, {s.name: s for s in statuses}, terminal) == phase
 
 
 def test_ready_needs_containers_sidecars_and_gates():
