@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from k8sim.api.core import Node, Pod, Taint, Toleration
-from k8sim.api.resources import PODS, amounts, pod_requests
+from k8sim.api.resources import PODS, Amounts, amounts, pod_requests
 from k8sim.api.selectors import labels_match, node_selector_matches
 from k8sim.kubelet.qos import is_critical
 
@@ -23,39 +23,39 @@ class Rejection:
     lacking: Mapping[str, int] = field(default_factory=dict)
 
 
-def admit(pod: Pod, node: Node, others: Iterable[Pod]) -> Rejection | None:
+def admit(pod: Pod, node: Node, others: Sequence[Amounts]) -> Rejection | None:
     """Return None if the node takes the pod (the general predicates).
 
     Parameters
     ----------
     others
-        The pods that the kubelet has not terminated yet.
+        What the other pods request that the kubelet has not terminated yet, each.
     """
     wrong = _right_node(pod, node) or _taints(pod, node)
-    short = _fits(pod, node, list(others))
+    short = _fits(pod, node, others)
     if short is not None and wrong is not None:
         # A critical pod has nothing but the rest against it; others hear of what is short first.
         return wrong if is_critical(pod) else replace(short, lacking={})
     return short or wrong
 
 
-def _fits(pod: Pod, node: Node, others: list[Pod]) -> Rejection | None:
+def _fits(pod: Pod, node: Node, others: Sequence[Amounts]) -> Rejection | None:
     allocatable = amounts(node.status.allocatable)
     wanted = {name: amount for name, amount in pod_requests(pod).items() if amount > 0}
-    used: dict[str, int] = {PODS: len(others)}
     if PODS in allocatable:
         wanted = {PODS: 1, **wanted}
-    if wanted.keys() - {PODS}:
-        for other in others:
-            for name, amount in pod_requests(other).items():
-                used[name] = used.get(name, 0) + amount
-    short = {n: a - (allocatable.get(n, 0) - used.get(n, 0)) for n, a in wanted.items()}
+    used = {name: len(others) if name == PODS else 0 for name in wanted}
+    for requests in others:
+        for name in wanted:
+            if name in requests:
+                used[name] += requests[name]
+    short = {n: a - (allocatable.get(n, 0) - used[n]) for n, a in wanted.items()}
     lacking = {name: amount for name, amount in short.items() if amount > 0}
     if not lacking:
         return None
     first = next(iter(lacking))
     message = (
-        f"Node didn't have enough resource: {first}, requested: {wanted[first]}, used: {used.get(first, 0)}, "
+        f"Node didn't have enough resource: {first}, requested: {wanted[first]}, used: {used[first]}, "
         f"capacity: {allocatable.get(first, 0)}"
     )
     return Rejection(f"OutOf{first}", message, lacking)

@@ -158,8 +158,9 @@ class Kubelet:
         process.kill_orphans_soon()
 
     def _on_pod(self, change: Change) -> None:
-        if self.process is not None:
-            self.process.on_pod(change)
+        process = self._process or self.process
+        if process is not None:
+            process.on_pod(change)
 
     def _end_process(self) -> None:
         process, self._process = self._process, None

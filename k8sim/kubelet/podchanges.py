@@ -27,9 +27,9 @@ def differs(old: Pod, new: Pod) -> bool:
 
 def readiness_gates_changed(old: Pod, new: Pod) -> bool:
     """Tell whether a condition that a readiness gate names has changed."""
-    gates = [g.condition_type for g in new.spec.readiness_gates]
-    if not gates:
+    if not new.spec.readiness_gates:
         return False
+    gates = [g.condition_type for g in new.spec.readiness_gates]
 
     def values(pod: Pod) -> list[str]:
         return [c.status for g in gates for c in pod.status.conditions if c.type == g]

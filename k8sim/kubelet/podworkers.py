@@ -129,6 +129,11 @@ class PodWorkers:
         Starts a process of the kubelet.
     take
         Does something when the sync loop's turn for it has come.
+
+    Attributes
+    ----------
+    running
+        The UIDs of the pods whose containers may run: those of the workers that have not stopped them for good.
     """
 
     def __init__(
@@ -155,17 +160,13 @@ class PodWorkers:
         self._workers: dict[str, PodWorker] = {}
         self._due: dict[str, int] = {}
         self._stopped = False
+        self.running: set[str] = set()
 
     # ---- what others ask ----------------------------------------------------------------------------------------
 
     def get(self, uid: str) -> PodWorker | None:
         """Return the worker of a pod."""
         return self._workers.get(uid)
-
-    def could_have_running_containers(self, uid: str) -> bool:
-        """Tell whether containers of the pod may run (CouldHaveRunningContainers)."""
-        worker = self._workers.get(uid)
-        return worker is not None and worker.stage in ("syncing", "terminating")
 
     def finished(self, uid: str) -> Event | None:
         """Return an event of the pod's end, or None if it has ended."""
@@ -188,6 +189,7 @@ class PodWorkers:
     def forget(self, uid: str) -> None:
         """Drop the worker of a pod that is finished and gone."""
         self._workers.pop(uid, None)
+        self.running.discard(uid)
         self._due.pop(uid, None)
 
     def stop(self) -> None:
@@ -199,13 +201,15 @@ class PodWorkers:
     def update_pod(self, update: Update) -> None:
         """Hand an update to the pod's worker (UpdatePod)."""
         pod = update.pod
-        worker = self._workers.get(pod.metadata.uid)
+        uid = pod.metadata.uid
+        worker = self._workers.get(uid)
         if worker is None:
-            worker = self._workers[pod.metadata.uid] = PodWorker(pod.metadata.uid, pod)
+            worker = self._workers[uid] = PodWorker(uid, pod)
+            self.running.add(uid)
         if worker.stage == "finished":
             return
         worker.pod = pod
-        became_terminating = not worker.termination_requested and self._begins_termination(worker, update)
+        became_terminating = worker.stage == "syncing" and self._begins_termination(worker, update)
         shortened = False
         if worker.stage == "terminating":
             grace = effective_grace_period(worker.grace_s, pod, update.grace_override)
@@ -225,7 +229,7 @@ class PodWorkers:
 
     def _begins_termination(self, worker: PodWorker, update: Update) -> bool:
         pod = update.pod
-        if not pod.deleting and update.kind != "kill" and pod.status.phase not in TERMINAL:
+        if pod.metadata.deletion_timestamp is None and update.kind != "kill" and pod.status.phase not in TERMINAL:
             return False
         if update.status_function is not None:
             worker.status_function = update.status_function
@@ -288,6 +292,7 @@ class PodWorkers:
             worker.stage = "terminating"
         elif stage == "terminating":
             worker.stage = "terminated"
+            self.running.discard(worker.uid)
             if worker.on_stopped is not None:
                 self._clock.fire(worker.on_stopped, None, self._rank)
         elif stage == "terminated":

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from k8sim.api.core import ConfigMap, Container, Node, Pod, Secret
 from k8sim.api.meta import ObjectMeta
 from k8sim.api.pods import is_mirror_pod, is_pod_terminal
+from k8sim.api.resources import Amounts, pod_requests
 from k8sim.api.struct import replace
 from k8sim.apiserver.client import Client
 from k8sim.apiserver.server import APIServer
@@ -100,6 +101,7 @@ class KubeletProcess:
         self._loop = SyncLoop()
         self._unhealthy: dict[str, int] = {}
         self._settled: dict[str, Pod] = {}
+        self._requests: dict[str, Amounts] = {}
         self.node = node
         self.pods: dict[str, Pod] = {}
         self.sources_ready = False
@@ -199,7 +201,8 @@ class KubeletProcess:
         """Go on with pods that have been there all along. One that is settled waits until something happens to it."""
         for pod in pods:
             if is_settled(pod):
-                self.pods[pod.uid] = self._settled[pod.uid] = pod
+                self._keep(pod)
+                self._settled[pod.uid] = pod
             else:
                 self.pleg.know(pod.uid)
                 self.on_pod(Change("ADDED", None, pod))
@@ -244,12 +247,13 @@ class KubeletProcess:
         if is_mirror_pod(pod):
             self._handle_mirror(pod, change)
             return
-        self.attend(pod.metadata.uid)
+        uid = pod.metadata.uid
+        if uid in self._settled:
+            self.attend(uid)
         if change.type == "DELETED":
             self._pod_removed(pod, change.row)
             return
-        known = self.pods.get(pod.metadata.uid)
-        self.pods[pod.metadata.uid] = pod
+        known = self._keep(pod)
         if known is None:
             self._pod_added(pod, change.row)
         elif differs(known, pod):
@@ -257,7 +261,16 @@ class KubeletProcess:
         else:
             self.status.pod_seen(pod)
             if readiness_gates_changed(known, pod):
-                self.sync(pod.uid, change.row)
+                self.sync(uid, change.row)
+
+    def _keep(self, pod: Pod) -> Pod | None:
+        """Keep the newest version of a pod, and what it requests; return the version before."""
+        uid = pod.metadata.uid
+        known = self.pods.get(uid)
+        self.pods[uid] = pod
+        if known is None or known.spec is not pod.spec:
+            self._requests[uid] = pod_requests(pod)
+        return known
 
     def _handle_mirror(self, mirror: Pod, change: Change) -> None:
         """Let the static pod's worker see to a mirror that came, went or is to go."""
@@ -341,17 +354,20 @@ class KubeletProcess:
         rejection = self.eviction.admit(pod)
         self.look_at_node()
         if rejection is None and self.node is not None:
-            rejection = admit(pod, self.node, [p for p in self._not_terminated() if p.uid != pod.uid])
+            uid = pod.metadata.uid
+            others = [self._requests[other] for other in self._not_terminated() if other != uid]
+            rejection = admit(pod, self.node, others)
         return rejection or self.shutdown.admit(pod)
 
     def active_pods(self) -> list[Pod]:
         """Return the pods that the kubelet has not terminated, each with its worker: somebody wants to end some."""
         for uid in list(self._settled):
             self.attend(uid)
-        return self._not_terminated()
+        return [self.pods[uid] for uid in self._not_terminated()]
 
-    def _not_terminated(self) -> list[Pod]:
-        return [p for uid, p in self.pods.items() if self._could_have_running_containers(uid)]
+    def _not_terminated(self) -> list[str]:
+        running, settled = self.workers.running, self._settled
+        return [uid for uid in self.pods if uid in running or uid in settled]
 
     def _reject(self, pod: Pod, rejection: Rejection, cause: int) -> None:
         self.client.cause = cause
@@ -361,12 +377,14 @@ class KubeletProcess:
         self.status.set_pod_status(pod, status, cause)
 
     def _pod_removed(self, pod: Pod, cause: int) -> None:
-        self.pods.pop(pod.uid, None)
-        worker = self.workers.get(pod.uid)
+        uid = pod.metadata.uid
+        self.pods.pop(uid, None)
+        self._requests.pop(uid, None)
+        worker = self.workers.get(uid)
         if worker is None or worker.stage == "finished":
-            self._forget(pod.uid)
+            self._forget(uid)
         else:
-            self._removed.add(pod.uid)
+            self._removed.add(uid)
             self.workers.update_pod(Update("kill", pod, cause))
 
     def sync(self, uid: str, cause: int = NO_CAUSE) -> None:
@@ -433,7 +451,7 @@ class KubeletProcess:
         self.status.set_ready_to_start(pod, True)
 
     def _could_have_running_containers(self, uid: str) -> bool:
-        return uid in self._settled or self.workers.could_have_running_containers(uid)
+        return uid in self._settled or uid in self.workers.running
 
     def runtime_stopped(self) -> None:
         """Go on without the runtime for as long as that is possible."""

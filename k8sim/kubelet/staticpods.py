@@ -18,7 +18,7 @@ import msgspec
 from k8sim.api.core import Node, Pod, PodStatus, Toleration
 from k8sim.api.defaults import default_object
 from k8sim.api.meta import OwnerReference, with_meta
-from k8sim.api.pods import CONFIG_HASH, CONFIG_MIRROR, CONFIG_SOURCE, is_mirror_pod
+from k8sim.api.pods import CONFIG_HASH, CONFIG_MIRROR, CONFIG_SOURCE
 from k8sim.api.struct import replace
 from k8sim.apiserver.client import Client
 from k8sim.apiserver.errors import ApiError, NotFound
@@ -135,7 +135,7 @@ class Mirrors:
 
         A mirror that the watch has not delivered yet shows none.
         """
-        if not is_mirror_pod(pod):
+        if CONFIG_MIRROR not in pod.metadata.annotations:
             return pod.metadata.uid
         known = self._mirrors.get(pod.key)
         static = self._static.get(pod.key)

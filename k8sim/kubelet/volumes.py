@@ -167,7 +167,7 @@ class VolumeManager:
 
     def pod_stopped(self, pod: Pod, evicted: bool = False) -> None:
         """Begin to unmount: the pod's containers have stopped."""
-        volumes = self._pods.get(pod.uid)
+        volumes = self._pods.get(pod.metadata.uid)
         if volumes is None or volumes.unmounted_at is not None:
             return
         now = self._clock.now
@@ -199,12 +199,13 @@ class VolumeManager:
 
     def wait_for_unmount(self, pod: Pod) -> Generator[Event, Any, None]:
         """Wait until the pod's volumes are unmounted: look at once, then every 300 ms."""
-        volumes = self._pods.get(pod.uid)
+        uid = pod.metadata.uid
+        volumes = self._pods.get(uid)
         done = volumes.unmounted_at if volumes is not None else None
         if done is not None and done > self._clock.now:
             polls = -((self._clock.now - done) // VOLUME_POLL)
             yield self._clock.sleep(polls * VOLUME_POLL, self._rank)
-        self.forget(pod.uid)
+        self.forget(uid)
 
     def forget(self, uid: str) -> None:
         """Drop a pod whose volumes are unmounted, or that is gone."""

@@ -45,6 +45,8 @@ class Disturbances:
 
     def row_at(self, key: Key, now_ns: int) -> int:
         """Return the row of the fault that disturbs a pod now, if one does."""
+        if key not in self._rows:
+            return NO_CAUSE
         slow, _ = self._slow.get(key, (NONE, 0))
         windows = (self._unready.get(key, NONE), self._hang.get(key, NONE), slow)
         return self._rows[key] if any(begin <= now_ns < end for begin, end in windows) else NO_CAUSE

@@ -86,7 +86,7 @@ class Machine:
         newest = pod.sandboxes[-1] if pod.sandboxes else None
         return RuntimePodStatus(
             uid,
-            tuple(c.record for c in reversed(pod.containers)),
+            tuple([c.record for c in reversed(pod.containers)]),
             tuple(reversed(pod.sandboxes)),
             newest.ip if newest is not None and newest.ready else "",
         )
@@ -98,7 +98,11 @@ class Machine:
     def last_row(self, uid: str) -> int:
         """Return the trace row of what happened last to a container of a pod."""
         pod = self._pods.get(uid)
-        return max((c.row for c in pod.containers), default=NO_CAUSE) if pod is not None else NO_CAUSE
+        row = NO_CAUSE
+        for container in pod.containers if pod is not None else ():
+            if container.row > row:
+                row = container.row
+        return row
 
     def row_of_answers(self, uid: str) -> int:
         """Return the trace row that explains how a pod answers probes now: a fault's, or its containers' last."""

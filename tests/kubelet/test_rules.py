@@ -6,6 +6,7 @@ import pytest
 
 from k8sim.api.core import Container, ExecAction, LifecycleHandler, Node, Pod, PodSpec, Probe, SleepAction
 from k8sim.api.meta import with_meta
+from k8sim.api.resources import pod_requests
 from k8sim.api.scheme import decode
 from k8sim.kubelet.admission import admit
 from k8sim.kubelet.backoff import Backoff
@@ -182,7 +183,7 @@ CPU_3 = {"containers": [{"name": "c", "image": "i:1", "resources": {"requests": 
     ],
 )
 def test_admission(pod: Pod, others: list[Pod], reason: str | None):
-    rejection = admit(pod, node(cpu="4", pods="2"), others)
+    rejection = admit(pod, node(cpu="4", pods="2"), [pod_requests(other) for other in others])
     assert (rejection.reason if rejection else None) == reason
 
 
