@@ -6,7 +6,7 @@ stateful_set_status_updater.go; workloads.md 1.3, 1.4.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 
 from k8sim.api.apps import ControllerRevision, StatefulSet, StatefulSetStatus
@@ -33,10 +33,10 @@ from k8sim.controllers.ownership import (
 )
 from k8sim.controllers.retry import DEFAULT_RETRY, retry_on_conflict
 from k8sim.controllers.statefulset.claims import ClaimLookup
-from k8sim.controllers.statefulset.control import Decision, Plan, update_stateful_set
+from k8sim.controllers.statefulset.control import Batch, Decision, Plan, update_stateful_set
 from k8sim.controllers.statefulset.identity import claim_name, parent_and_ordinal
 from k8sim.controllers.statefulset.pod_control import StatefulPodControl
-from k8sim.controllers.statefulset.replicas import Replicas
+from k8sim.controllers.statefulset.replicas import Replicas, same_identity
 from k8sim.controllers.statefulset.revisions import History, UpdateRevision, current_revision_of, surplus_revisions
 from k8sim.controllers.statefulset.status import inconsistent_status, status_to_write
 from k8sim.sim.clock import Event
@@ -95,7 +95,7 @@ class StatefulSetController(Controller):
         pod, old = change.new, change.old
         ref = controller_of(pod)
         old_ref = controller_of(old) if old is not None else None
-        if old_ref is not None and (ref is None or ref.uid != old_ref.uid):
+        if old_ref is not ref and old_ref is not None and (ref is None or ref.uid != old_ref.uid):
             self._wake(pod.namespace, pod.name, old_ref, change.row)
         if ref is not None:
             sts = self._wake(pod.metadata.namespace, pod.metadata.name, ref, change.row)
@@ -117,14 +117,14 @@ class StatefulSetController(Controller):
         sts = self.sets.get(namespace, ref.name)
         if sts is None or sts.metadata.uid != ref.uid:
             return None
-        self.queue.add(sts.key, row)
+        self.queue.add((namespace, ref.name), row)
         return sts
 
     # ---- one sync -------------------------------------------------------------------------------------------
 
     def sync(self, key: Key, client: Client) -> Sync:
         """Claim revisions and pods, decide, carry out the plan, write the status, trim the history."""
-        for uid in self._gone.pop(key, ()):
+        for uid in self._gone.pop(key, ()) if self._gone else ():
             self._forget(uid)
         sts = self.sets.get(*key)
         if sts is None:
@@ -148,12 +148,16 @@ class StatefulSetController(Controller):
             current = current_revision_of(sts, history.revisions, update)
             live = {current.metadata.name, update.metadata.name}
             plan = self._decide(sts, current, update, collisions, client)
-            status = yield from self._carry_out(sts, plan, client, errors)
+            deleted = (yield from self._carry_out(sts, plan.batches, client, errors)) if plan.batches else 0
+            status = status_to_write(sts, plan.status, deleted)
+            if inconsistent_status(sts, status):  # even if a batch has failed
+                yield from self._update_status(sts, status, client)
         except ApiError as error:
             errors.append(error)
         if len(history.revisions) > sts.spec.revision_history_limit:
             yield from self._truncate_history(sts, history.revisions, live, client, errors)
-        raise_first_of(errors)
+        if errors:
+            raise_first_of(errors)
         if status is not None and sts.spec.min_ready_seconds and status.ready_replicas != status.available_replicas:
             self.queue.add_after(key, self._next_available_ns(sts) - self.clock.now, client.cause)
 
@@ -194,25 +198,16 @@ class StatefulSetController(Controller):
         return plan
 
     def _carry_out(
-        self, sts: StatefulSet, plan: Plan, client: Client, errors: list[ApiError]
-    ) -> Generator[Event, Any, StatefulSetStatus]:
-        """Apply a plan batch by batch, then write the status, even if a batch failed."""
-        deleted_for_update = 0
-        if plan.batches:
-            control = self._pod_control(sts, client)
-            for batch in plan.batches:
-                failed = yield from concurrently(self.clock, [control.run(lane) for lane in batch])
-                if failed:
-                    errors += failed
-                    break
-            deleted_for_update = control.deleted_for_update
-        status = status_to_write(sts, plan.status, deleted_for_update)
-        if inconsistent_status(sts, status):
-            try:
-                yield from self._update_status(sts, status, client)
-            except ApiError as error:
-                errors.append(error)
-        return status
+        self, sts: StatefulSet, batches: Sequence[Batch], client: Client, errors: list[ApiError]
+    ) -> Generator[Event, Any, int]:
+        """Apply a plan batch by batch until one fails; return how many pods the rolling update has deleted."""
+        control = self._pod_control(sts, client)
+        for batch in batches:
+            failed = yield from concurrently(self.clock, [control.run(lane) for lane in batch])
+            if failed:
+                errors += failed
+                break
+        return control.deleted_for_update
 
     def _pod_control(self, sts: StatefulSet, client: Client) -> StatefulPodControl:
         return StatefulPodControl(
@@ -363,6 +358,10 @@ class Views:
         strangers = self._strangers.setdefault(sts.metadata.uid, {})
         for name in self._changed.take(sts.metadata.uid):
             pod = pods.get(sts.metadata.namespace, name)
+            known = view.find(name)
+            if pod is not None and known is not None and sts.spec is view.sts.spec and same_identity(pod, known):
+                view.put(pod)  # it is the set's, and a member, as before
+                continue
             ref = controller_of(pod) if pod is not None else None
             strangers.pop(name, None)
             if pod is None or ref is None or ref.uid != sts.metadata.uid:

@@ -5,6 +5,8 @@ Source: pkg/controller/statefulset/stateful_set_utils.go; workloads.md 1.1, 1.9.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from k8sim.api.apps import ControllerRevision, StatefulSet
 from k8sim.api.core import PersistentVolumeClaim, PersistentVolumeClaimVolumeSource, Pod, PodTemplateSpec, Volume
 from k8sim.api.meta import ObjectMeta
@@ -17,6 +19,7 @@ REVISION_LABEL = "controller-revision-hash"
 _INT32_MAX = 2**31 - 1
 
 
+@lru_cache(maxsize=8192)  # each version of a pod asks for it
 def parent_and_ordinal(pod_name: str) -> tuple[str, int]:
     """Return what stands before the last dash and the number after it; ordinal -1 for any other name."""
     parent, dash, number = pod_name.rpartition("-")

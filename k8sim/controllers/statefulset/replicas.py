@@ -37,13 +37,15 @@ class Replica:
     """What the control loop asks about one pod.
 
     ``available_ns`` is the time from which it counts as available, None while it is not Ready. ``available`` is that
-    answer at the time of filing.
+    answer at the time of filing. ``known`` is what was filed under the ordinal before: most new versions of a pod
+    differ in their status alone, and have the same identity.
     """
 
     __slots__ = (
         "available",
         "available_ns",
         "claims_match",
+        "has_identity",
         "matches",
         "needs_claims",
         "ordinal",
@@ -55,14 +57,22 @@ class Replica:
         "terminating",
     )
 
-    def __init__(self, pod: Pod, sts: StatefulSet, claims: ClaimLookup) -> None:
+    def __init__(
+        self, pod: Pod, sts: StatefulSet, claims: ClaimLookup, ordinal: int, known: Replica | None = None
+    ) -> None:
         self.pod = pod
-        self.ordinal = ordinal = parent_and_ordinal(pod.metadata.name)[1]
+        self.ordinal = ordinal
+        self.revision: str
+        self.has_identity: bool
+        if known is not None and same_identity(pod, known.pod):
+            self.revision, self.has_identity = known.revision, known.has_identity
+        else:
+            self.revision = pod.metadata.labels.get(REVISION_LABEL, "")
+            self.has_identity = identity_matches(sts, pod, ordinal) and storage_matches(sts, pod, ordinal)
         self.terminating = pod.metadata.deletion_timestamp is not None
         phase = pod.status.phase
         self.terminal = phase in ("Failed", "Succeeded")
         self.pending = phase == "Pending"
-        self.revision = pod.metadata.labels.get(REVISION_LABEL, "")
         self.ready = False
         self.available_ns: int | None = None
         self.available = False
@@ -78,7 +88,7 @@ class Replica:
         else:
             self.claims_match = True
             self.needs_claims = False
-        self.matches = self.claims_match and identity_matches(sts, pod, ordinal) and storage_matches(sts, pod, ordinal)
+        self.matches = self.claims_match and self.has_identity
 
     def answers_like(self, other: Replica) -> bool:
         """Tell whether the control loop would see no difference: most new versions of a pod are of this kind."""
@@ -93,6 +103,20 @@ class Replica:
             and self.claims_match == other.claims_match
             and self.needs_claims == other.needs_claims
         )
+
+
+def same_identity(pod: Pod, known: Pod) -> bool:
+    """Tell at a glance that a version of a pod has the labels, owners and spec of another one.
+
+    What a write does not change is the same object.
+    """
+    meta, was = pod.metadata, known.metadata
+    return (
+        pod.spec is known.spec
+        and meta.labels is was.labels
+        and meta.owner_references is was.owner_references
+        and meta.uid == was.uid
+    )
 
 
 def _available_from(ready_since: int | None, min_ready_seconds: int) -> int | None:
@@ -170,6 +194,11 @@ class Replicas:
         """All pods."""
         return (r.pod for r in self._by_ordinal.values())
 
+    def find(self, name: str) -> Pod | None:
+        """Return the pod of a name, in the version that was put in."""
+        replica = self._by_ordinal.get(parent_and_ordinal(name)[1])
+        return replica.pod if replica is not None and replica.pod.metadata.name == name else None
+
     def alive_at(self, revision: str) -> int:
         """Return how many pods of a revision are not being deleted."""
         return self._alive[revision]
@@ -214,10 +243,11 @@ class Replicas:
 
     def put(self, pod: Pod) -> None:
         """Take a pod in, or a new version of it."""
-        replica = Replica(pod, self.sts, self._claims)
-        if replica.ordinal < 0:
+        ordinal = parent_and_ordinal(pod.metadata.name)[1]
+        if ordinal < 0:
             return
-        old = self._by_ordinal.get(replica.ordinal)
+        old = self._by_ordinal.get(ordinal)
+        replica = Replica(pod, self.sts, self._claims, ordinal, old)
         if old is not None:
             if old.answers_like(replica):
                 old.pod = pod
