@@ -11,6 +11,7 @@ from k8sim.api.core import Namespace, Node, Pod, Taint, Toleration
 from k8sim.api.meta import Object
 from k8sim.api.policy import PriorityClass
 from k8sim.api.struct import replace
+from k8sim.apiserver.admission_handler import handles
 from k8sim.apiserver.admission_storage import STORAGE_ADMISSION
 from k8sim.apiserver.errors import Forbidden, NotFound
 from k8sim.apiserver.limitranger import limit_ranger
@@ -38,12 +39,13 @@ def default_admission(settings: APIServerSettings | None = None) -> tuple[Admiss
     )
 
 
+@handles(update=())
 def namespace_lifecycle(server: APIServer, obj: Object, old: Object | None) -> Object:
     """Refuse new objects in a namespace that does not exist or is being deleted.
 
     Source: staging/src/k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle/admission.go.
     """
-    if old is not None or not obj.namespaced:
+    if not obj.namespaced:
         return obj
     namespace = server.find(Namespace, "", obj.metadata.namespace)
     if namespace is None:
@@ -56,23 +58,23 @@ def namespace_lifecycle(server: APIServer, obj: Object, old: Object | None) -> O
     return obj
 
 
+@handles(create=(Node,), update=())
 def taint_nodes_by_condition(server: APIServer, obj: Object, old: Object | None) -> Object:
     """Keep pods off a new node until it is Ready (plugin/pkg/admission/nodetaint/admission.go)."""
-    if old is not None or not isinstance(obj, Node):
-        return obj
+    assert isinstance(obj, Node)
     if any(t.key == NOT_READY and t.effect == "NoSchedule" for t in obj.spec.taints):
         return obj
     taints = (*obj.spec.taints, Taint(key=NOT_READY, effect="NoSchedule"))
     return replace(obj, spec=replace(obj.spec, taints=taints))
 
 
+@handles(create=(Pod,), update=())
 def priority(server: APIServer, obj: Object, old: Object | None) -> Object:
     """Resolve a new pod's priority class (plugin/pkg/admission/priority/admission.go).
 
     Without a class the global default counts, the least one if there are several, else 0.
     """
-    if old is not None or not isinstance(obj, Pod):
-        return obj
+    assert isinstance(obj, Pod)
     spec = obj.spec
     name, value, policy = spec.priority_class_name, 0, spec.preemption_policy
     if name in SYSTEM_PRIORITY_CLASSES:
@@ -95,6 +97,7 @@ def priority(server: APIServer, obj: Object, old: Object | None) -> Object:
     return replace(obj, spec=replace(spec, priority_class_name=name, priority=value, preemption_policy=policy))
 
 
+@handles(create=(Pod,), update=(Pod,))
 class DefaultTolerationSeconds:
     """Lets a pod bear a node that is not ready or unreachable for a while, unless it says something about that itself.
 
@@ -109,8 +112,7 @@ class DefaultTolerationSeconds:
 
     def __call__(self, server: APIServer, obj: Object, old: Object | None) -> Object:
         """Add what is missing."""
-        if not isinstance(obj, Pod):
-            return obj
+        assert isinstance(obj, Pod)
         tolerations = obj.spec.tolerations
         if isinstance(old, Pod) and old.spec.tolerations == tolerations:
             return obj

@@ -15,6 +15,7 @@ from k8sim.api.storage import StorageClass, VolumeAttributesClass
 from k8sim.api.storage_classes import default_storage_class
 from k8sim.api.struct import replace
 from k8sim.api.volume_matching import claim_class, claim_has_class, storage_request
+from k8sim.apiserver.admission_handler import handles
 from k8sim.apiserver.errors import Forbidden
 
 if TYPE_CHECKING:
@@ -33,14 +34,14 @@ _RESIZE_REFUSED: Final = (
 )
 
 
+@handles(create=(PersistentVolumeClaim,), update=())
 def normalize_data_source(server: APIServer, obj: Object, old: Object | None) -> Object:
     """Drop a dataSource of an unknown kind silently, and let dataSource and dataSourceRef mirror each other.
 
     A claim whose source was dropped gets an empty volume (pkg/registry/core/persistentvolumeclaim/strategy.go;
     storage.md 6.5, L32).
     """
-    if not isinstance(obj, PersistentVolumeClaim) or old is not None:
-        return obj
+    assert isinstance(obj, PersistentVolumeClaim)
     source, ref = obj.spec.data_source, obj.spec.data_source_ref
     if source is not None and source.kind not in ("PersistentVolumeClaim", "VolumeSnapshot"):
         detail = {"path": "L32", "kind": source.kind, "name": source.name}
@@ -56,30 +57,32 @@ def normalize_data_source(server: APIServer, obj: Object, old: Object | None) ->
     return replace(obj, spec=replace(obj.spec, data_source=source, data_source_ref=ref))
 
 
+@handles(create=(PersistentVolumeClaim,), update=())
 def set_default_storage_class(server: APIServer, obj: Object, old: Object | None) -> Object:
     """Give a new claim that says nothing about its class the default one, if there is one.
 
     Source: plugin/pkg/admission/storage/storageclass/setdefault/admission.go; storage.md 1.7.
     """
-    if not isinstance(obj, PersistentVolumeClaim) or old is not None or claim_has_class(obj):
+    assert isinstance(obj, PersistentVolumeClaim)
+    if claim_has_class(obj):
         return obj
     default = default_storage_class(server.list(StorageClass))
     return obj if default is None else replace(obj, spec=replace(obj.spec, storage_class_name=default.name))
 
 
+@handles(create=_PROTECTIONS, update=())
 def protect_storage_in_use(server: APIServer, obj: Object, old: Object | None) -> Object:
     """Add the finalizer that holds back a claim that pods use, a volume that is bound, and a class that either names.
 
     Source: plugin/pkg/admission/storage/storageobjectinuseprotection/admission.go; storage.md 1.10.
     """
-    finalizer = _PROTECTIONS.get(type(obj))
-    if old is not None or finalizer is None:
-        return obj
+    finalizer = _PROTECTIONS[type(obj)]
     if finalizer in obj.metadata.finalizers:
         return obj
     return with_meta(obj, finalizers=(*obj.metadata.finalizers, finalizer))
 
 
+@handles(create=(), update=(PersistentVolumeClaim,))
 def refuse_resize(server: APIServer, obj: Object, old: Object | None) -> Object:
     """Refuse to let a claim grow whose class does not allow it now; the class at provisioning time does not count.
 
@@ -87,8 +90,8 @@ def refuse_resize(server: APIServer, obj: Object, old: Object | None) -> Object:
 
     Source: plugin/pkg/admission/storage/persistentvolume/resize/admission.go; storage.md 4.1.
     """
-    if not isinstance(obj, PersistentVolumeClaim) or not isinstance(old, PersistentVolumeClaim):
-        return obj
+    assert isinstance(obj, PersistentVolumeClaim)
+    assert isinstance(old, PersistentVolumeClaim)
     if storage_request(obj) <= storage_request(old) or old.status.phase != "Bound":
         return obj
     name = claim_class(obj)

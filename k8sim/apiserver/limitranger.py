@@ -14,6 +14,7 @@ from k8sim.api.meta import Object
 from k8sim.api.quantity import parse_milli
 from k8sim.api.resources import CPU, pod_requests
 from k8sim.api.struct import replace
+from k8sim.apiserver.admission_handler import handles
 from k8sim.apiserver.errors import Forbidden
 
 if TYPE_CHECKING:
@@ -23,11 +24,10 @@ Quantities = Mapping[str, str]
 Milli = Mapping[str, int]
 
 
+@handles(create=(Pod, PersistentVolumeClaim), update=(PersistentVolumeClaim,))
 def limit_ranger(server: APIServer, obj: Object, old: Object | None) -> Object:
     """Complete and check a new pod, or a new or changed claim, by the limit ranges of its namespace."""
     if isinstance(obj, Pod):
-        if old is not None:
-            return obj
         for limits in server.list(LimitRange, obj.metadata.namespace):
             obj = apply_defaults(obj, limits)
             _refuse(obj, check_pod(obj, limits))

@@ -30,6 +30,7 @@ from k8sim.api.resources import CPU, pod_requests, qos_class
 from k8sim.api.scheme import resource_name
 from k8sim.api.struct import replace
 from k8sim.api.volume_matching import claim_class
+from k8sim.apiserver.admission_handler import handles
 from k8sim.apiserver.errors import Forbidden
 from k8sim.apiserver.limitranger import pod_limits
 from k8sim.sim.units import SECOND
@@ -272,12 +273,13 @@ def recompute(quota: ResourceQuota, objects: Iterable[Object], now_ns: int) -> R
 # ---- the plug-in ----------------------------------------------------------------------------------------------------
 
 
+@handles(update=(PersistentVolumeClaim, Service))
 def resource_quota(server: APIServer, obj: Object, old: Object | None) -> Object:
     """Charge a new object, or a claim that asks for more, to every quota of its namespace that concerns it.
 
     All must allow it. The charge is written before the object is stored, and stays if that then fails.
     """
-    if not obj.namespaced or (old is not None and not isinstance(obj, PersistentVolumeClaim | Service)):
+    if not obj.namespaced:
         return obj
     quotas = server.list(ResourceQuota, obj.metadata.namespace)
     if not quotas:

@@ -73,7 +73,7 @@ class Recorder:
             name = obj.metadata.labels.get(SERVICE_NAME, name)
         for event, detail in compare(change):
             row = self._trace.append(self._clock.now, obj.kind, name, event, detail, cause, obj.metadata.namespace)
-        if obj.kind in ("Pod", "StatefulSet", "Deployment"):
+        if obj.kind in ("Pod", "StatefulSet", "Deployment") and not _is_of_status_alone(change):
             for kind, event, detail in self._beside(change, actor):
                 self._trace.append(self._clock.now, kind, name, event, detail, row, obj.metadata.namespace)
         return row
@@ -121,7 +121,7 @@ class Recorder:
         if not new.spec.node_name and _is_unschedulable(new) and not _is_unschedulable(old):
             yield "Unschedulable", inc
         if new.status is not old.status:
-            if _statuses(new) != _statuses(old):
+            if not _share_container_statuses(new, old) and _statuses(new) != _statuses(old):
                 for event, detail in _containers(new, old):
                     yield event, {**inc, **detail}
             if new.status.phase != old.status.phase:
@@ -196,6 +196,24 @@ class Recorder:
         old = change.old
         assert isinstance(old, Node)
         yield from _node_changes(new, old)
+
+
+def _is_of_status_alone(change: Change) -> bool:
+    """Tell at a glance that spec and deletion of an object are as they were."""
+    old, new = change.old, change.new
+    return (
+        change.type == "MODIFIED"
+        and old is not None
+        and old.spec is new.spec  # type: ignore[attr-defined]
+        and old.metadata.deletion_timestamp == new.metadata.deletion_timestamp
+    )
+
+
+def _share_container_statuses(new: Pod, old: Pod) -> bool:
+    return (
+        new.status.container_statuses is old.status.container_statuses
+        and new.status.init_container_statuses is old.status.init_container_statuses
+    )
 
 
 def _is_unschedulable(pod: Pod) -> bool:

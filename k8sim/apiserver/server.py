@@ -19,6 +19,7 @@ from k8sim.api.meta import Condition, Object, set_condition, with_meta
 from k8sim.api.scheme import KINDS, resource_name
 from k8sim.api.struct import Time, replace
 from k8sim.apiserver import eviction, strategy
+from k8sim.apiserver.admission_handler import is_handled
 from k8sim.apiserver.errors import AlreadyExists, Conflict, Forbidden, NotFound
 from k8sim.apiserver.leases import Leases
 from k8sim.apiserver.settings import WatchSettings
@@ -58,7 +59,7 @@ class APIServer:
         watches: WatchSettings | None = None,
     ) -> None:
         self.sim = sim
-        self.admission = tuple(admission)
+        self.admission = admission
         self.watches = watches if watches != WatchSettings() else None
         self.available = True
         self.leases = Leases()
@@ -74,6 +75,16 @@ class APIServer:
         self._object_watchers: dict[tuple[str, str, str], list[Watcher]] = {}
         self._lines: list[tuple[Callable[[], None], Callable[[int], None]]] = []
         self._down_since = 0
+
+    @property
+    def admission(self) -> Iterable[Admission]:
+        """All admission plug-ins."""
+        return self._admission
+
+    @admission.setter
+    def admission(self, plugins: Iterable[Admission]) -> None:
+        self._admission = tuple(plugins)
+        self._asked: dict[tuple[type[Object], bool], tuple[Admission, ...]] = {}
 
     # ---- reads ----------------------------------------------------------------------------------------------
 
@@ -192,8 +203,7 @@ class APIServer:
         key = (meta.namespace, meta.name)
         obj = replace(obj, metadata=meta)
         obj = default_object(strategy.prepare_for_create(self.sim, obj))
-        for plugin in self.admission:
-            obj = plugin(self, obj, None)  # type: ignore[assignment]
+        obj = self._admit(obj, None)
         strategy.check_create(obj, actor)
         if key in self._objects[obj.kind]:
             raise AlreadyExists(f'{obj.plural}{_group(type(obj))} "{meta.name}" already exists')
@@ -359,8 +369,7 @@ class APIServer:
         )
         if getattr(new, "spec", None) is not getattr(old, "spec", None):
             new = default_object(strategy.prepare_for_update(self.sim, new, old))
-        for plugin in self.admission:
-            new = plugin(self, new, old)  # type: ignore[assignment]
+        new = self._admit(new, old)
         strategy.check_update(new, old, actor)
         if old.deleting and set(new.metadata.finalizers) - set(was.finalizers):
             raise Forbidden(f'{resource_name(type(old))} "{old.name}": no new finalizers can be added when deleting')
@@ -371,6 +380,17 @@ class APIServer:
                 return self._write(old, new, actor, cause)
             return self._commit("DELETED", old, new, actor, cause)
         return self._write(old, new, actor, cause)
+
+    def _admit(self, obj: T, old: T | None) -> T:
+        """Ask the plug-ins that handle such a request."""
+        request = (type(obj), old is None)
+        plugins = self._asked.get(request)
+        if plugins is None:
+            plugins = tuple(p for p in self._admission if is_handled(p, type(obj), new=old is None))
+            self._asked[request] = plugins
+        for plugin in plugins:
+            obj = plugin(self, obj, old)  # type: ignore[assignment]
+        return obj
 
     def _write(self, old: T, new: T, actor: str, cause: int) -> T:
         """Store a change, unless there is none (a no-op write makes no event and no new version)."""
