@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, Protocol
 
 from k8sim.api.core import Pod, PodStatus
@@ -80,6 +81,7 @@ class PodWorker:
     pod: Pod
     stage: Stage = "syncing"
     busy: bool = False
+    steps: Steps | None = None
     grace_s: int = 0
     status_function: StatusFunction | None = None
     pending: Update | None = None
@@ -125,8 +127,6 @@ class PodWorkers:
     ----------
     tick_phase_ns
         Where the sync loop's 1 s tick lies: retries are picked up on it.
-    spawn
-        Starts a process of the kubelet.
     take
         Does something when the sync loop's turn for it has come.
 
@@ -145,7 +145,6 @@ class PodWorkers:
         settings: KubeletSettings,
         syncer: PodSyncer,
         tick_phase_ns: int,
-        spawn: Callable[[Steps], Event],
         take: Callable[..., None],
     ) -> None:
         self._clock = clock
@@ -155,7 +154,6 @@ class PodWorkers:
         self._settings = settings
         self._syncer = syncer
         self._tick_phase_ns = tick_phase_ns
-        self._spawn = spawn
         self._take = take
         self._workers: dict[str, PodWorker] = {}
         self._due: dict[str, int] = {}
@@ -195,6 +193,9 @@ class PodWorkers:
     def stop(self) -> None:
         """The kubelet's process ends."""
         self._stopped = True
+        for worker in self._workers.values():
+            if worker.steps is not None:
+                worker.steps.close()
 
     # ---- updates ------------------------------------------------------------------------------------------------
 
@@ -239,21 +240,34 @@ class PodWorkers:
     # ---- the worker ---------------------------------------------------------------------------------------------
 
     def _begin(self, worker: PodWorker) -> None:
-        """Run the worker as far as it gets at this instant; only if it has to wait it needs a process."""
+        """Run the worker as far as it gets at this instant.
+
+        It is no process of the clock's: there are many, and each would cost two events more, its begin and its end.
+        """
         worker.busy = True
-        steps = self._loop(worker)
-        try:
-            event = next(steps)
-        except StopIteration:
+        worker.steps = self._loop(worker)
+        self._go_on(worker)
+
+    def _go_on(self, worker: PodWorker, happened: Event | None = None) -> None:
+        """Let the worker go on with what it has waited for, until it waits again."""
+        steps = worker.steps
+        if self._stopped or steps is None:
             return
-        self._spawn(_resume(steps, event))
+        try:
+            event = steps.send(None if happened is None else happened.value)
+            while event.processed:
+                event = steps.send(event.value)
+        except StopIteration:
+            worker.steps = None
+        else:
+            event.callbacks.append(partial(self._go_on, worker))
 
     def _loop(self, worker: PodWorker) -> Steps:
         """Process updates until there is none (podWorkerLoop)."""
         while worker.pending is not None:
             worker.active, worker.pending = worker.pending, None
             worker.active_stage = worker.stage
-            worker.cancel = self._clock.event()
+            worker.cancel = self._clock.event() if worker.stage == "syncing" else None
             while (renewed := self._pleg.newer_than(worker.uid, worker.last_sync_ns)) is not None:
                 worker.taken_ns = self._clock.now
                 yield renewed
@@ -283,7 +297,8 @@ class PodWorkers:
     def _complete(self, worker: PodWorker, stage: Stage, terminal: bool) -> None:
         """Move the worker on after a sync without an error; a change of stage runs it again at once."""
         if stage == "syncing" and not terminal:
-            self._due.pop(worker.uid, None)
+            if worker.uid in self._due:
+                del self._due[worker.uid]
             worker.synced_ns = self._clock.now
             if not worker.resync_pending:
                 self._resync_later(worker)
@@ -359,16 +374,3 @@ class PodWorkers:
         if worker is not None and worker.stage != "finished":
             cause = worker.active.cause if worker.active is not None else NO_CAUSE
             self.update_pod(Update("sync", worker.pod, cause))
-
-
-def _resume(steps: Steps, event: Event) -> Steps:
-    """Go on with a generator that has already been started."""
-    try:
-        while True:
-            value = yield event
-            try:
-                event = steps.send(value)
-            except StopIteration:
-                return
-    finally:
-        steps.close()

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from k8sim.api.core import ConfigMap, Container, Node, Pod, Secret
 from k8sim.api.meta import ObjectMeta
-from k8sim.api.pods import is_mirror_pod, is_pod_terminal
+from k8sim.api.pods import CONFIG_MIRROR, is_pod_terminal
 from k8sim.api.resources import Amounts, pod_requests
 from k8sim.api.struct import replace
 from k8sim.apiserver.client import Client
@@ -145,7 +145,7 @@ class KubeletProcess:
             self.runtime_state, self.record, self._pod_finished,
         )  # fmt: skip
         self.workers = PodWorkers(
-            clock, rank, sim.streams, self.pleg, settings, self.syncer, grid("sync tick", SYNC_TICK), self.spawn,
+            clock, rank, sim.streams, self.pleg, settings, self.syncer, grid("sync tick", SYNC_TICK),
             self._loop.take,
         )  # fmt: skip
         self.eviction = EvictionManager(
@@ -201,8 +201,8 @@ class KubeletProcess:
         """Go on with pods that have been there all along. One that is settled waits until something happens to it."""
         for pod in pods:
             if is_settled(pod):
-                self._keep(pod)
-                self._settled[pod.uid] = pod
+                self.pods[pod.uid] = self._settled[pod.uid] = pod
+                self._requests[pod.uid] = pod_requests(pod)
             else:
                 self.pleg.know(pod.uid)
                 self.on_pod(Change("ADDED", None, pod))
@@ -244,7 +244,7 @@ class KubeletProcess:
         """Find out what has happened to a pod (config.go, HandlePod*)."""
         pod = change.new
         assert isinstance(pod, Pod)
-        if is_mirror_pod(pod):
+        if CONFIG_MIRROR in pod.metadata.annotations:
             self._handle_mirror(pod, change)
             return
         uid = pod.metadata.uid
@@ -253,7 +253,10 @@ class KubeletProcess:
         if change.type == "DELETED":
             self._pod_removed(pod, change.row)
             return
-        known = self._keep(pod)
+        known = self.pods.get(uid)
+        self.pods[uid] = pod
+        if known is None or known.spec is not pod.spec:
+            self._requests[uid] = pod_requests(pod)
         if known is None:
             self._pod_added(pod, change.row)
         elif differs(known, pod):
@@ -262,15 +265,6 @@ class KubeletProcess:
             self.status.pod_seen(pod)
             if readiness_gates_changed(known, pod):
                 self.sync(uid, change.row)
-
-    def _keep(self, pod: Pod) -> Pod | None:
-        """Keep the newest version of a pod, and what it requests; return the version before."""
-        uid = pod.metadata.uid
-        known = self.pods.get(uid)
-        self.pods[uid] = pod
-        if known is None or known.spec is not pod.spec:
-            self._requests[uid] = pod_requests(pod)
-        return known
 
     def _handle_mirror(self, mirror: Pod, change: Change) -> None:
         """Let the static pod's worker see to a mirror that came, went or is to go."""
@@ -314,7 +308,8 @@ class KubeletProcess:
 
     def _take_in(self, pod: Pod, cause: int) -> None:
         self.workers.update_pod(Update("create", pod, cause))
-        self._watch_deadline(pod)
+        if pod.spec.active_deadline_seconds is not None:
+            self._watch_deadline(pod)
 
     def _preempt(self, pod: Pod, victims: list[Pod], cause: int) -> Steps:
         """End pods with their whole grace, one after the other; the sync loop waits for them (evictPodsToFreeRequests).
