@@ -21,8 +21,8 @@ from k8sim.kubelet.restart import (
 from k8sim.machines.records import CREATED, EXITED, RUNNING, ContainerRecord, RuntimePodStatus
 
 KillReason = Literal["", "Startup", "Liveness"]
-Verdicts = Mapping[str, bool]
-"""Probe results by container ID: True success, False failure, absent unknown."""
+Verdicts = Mapping[str, bool | None]
+"""Probe results by container ID: True success, False failure, None or absent unknown."""
 
 
 @dataclass(frozen=True)

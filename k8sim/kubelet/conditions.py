@@ -19,16 +19,17 @@ SHARED = frozenset(("DisruptionTarget",))
 """Condition types that the kubelet may set among others (kubetypes.PodConditionSharedByKubelet)."""
 OWNED_OR_SHARED = OWNED | SHARED
 
+READY_TO_START_CONTAINERS = {
+    True: Condition(type="PodReadyToStartContainers", status="True"),
+    False: Condition(type="PodReadyToStartContainers", status="False"),
+}
+"""The condition while a ready sandbox with its network exists, and while none does."""
 POD_SCHEDULED = Condition(type="PodScheduled", status="True")
 _INITIALIZED = Condition(type="Initialized", status="True")
 _CONTAINERS_READY = Condition(type="ContainersReady", status="True")
+_READY = Condition(type="Ready", status="True")
 _REASON_WHEN_OVER = {"Succeeded": "PodCompleted", "Failed": "PodFailed"}
 Info = Mapping[str, ContainerStatus]
-
-
-def ready_to_start_containers(has_sandbox: bool) -> Condition:
-    """Return PodReadyToStartContainers: True while a ready sandbox with its network exists."""
-    return Condition(type="PodReadyToStartContainers", status="True" if has_sandbox else "False")
 
 
 def initialized(pod: Pod, info: Info, phase: str) -> Condition:
@@ -86,7 +87,7 @@ def ready(pod: Pod, base: Condition, conditions: tuple[Condition, ...]) -> Condi
     if missing:
         message = f"readiness gates not True: {', '.join(missing)}"
         return Condition(type="Ready", status="False", reason="ReadinessGatesNotReady", message=message)
-    return replace(base, type="Ready")
+    return _READY
 
 
 def all_containers_restarting(restarting: bool, phase: str) -> Condition:
@@ -125,9 +126,6 @@ def with_transition_times(new: tuple[Condition, ...], old: tuple[Condition, ...]
 
 
 def _names(what: str, names: list[str], unknown: list[str]) -> str:
-    parts = []
-    if unknown:
-        parts.append(f"containers with unknown status: [{' '.join(unknown)}]")
-    if names:
-        parts.append(f"containers {what}: [{' '.join(names)}]")
+    parts = [f"containers with unknown status: [{' '.join(unknown)}]"] if unknown else []
+    parts += [f"containers {what}: [{' '.join(names)}]"] if names else []
     return ", ".join(parts)

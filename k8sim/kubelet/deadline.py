@@ -19,7 +19,5 @@ def deadline_ns(pod: Pod, status: PodStatus) -> int | None:
 
 def past_active_deadline(pod: Pod, status: PodStatus, now_ns: int) -> tuple[str, str] | None:
     """Return reason and message if the pod is past its deadline."""
-    if pod.spec.active_deadline_seconds is None:
-        return None
     deadline = deadline_ns(pod, status)
     return None if deadline is None or now_ns < deadline else (REASON, MESSAGE)

@@ -113,6 +113,8 @@ class Devices:
 
     def release(self, uid: str) -> None:
         """Note that a pod's volumes are no longer wanted nor published."""
+        if not self._wanted and not self.mounts.staged:
+            return
         for unique, uids in list(self._wanted.items()):
             if uids.pop(uid, "") is None and not uids:
                 del self._wanted[unique]

@@ -77,7 +77,8 @@ class PLEG:
 
     def relist_soon(self, uid: str) -> None:
         """Look at one pod at once."""
-        self._clock.call_after(self._relist_ns, self._relist_one, uid, self._clock.now + 1, rank=self._rank)
+        now = self._clock.now
+        self._clock.call_at(now + self._relist_ns, self._relist_one, uid, now + 1, rank=self._rank)
 
     def runtime_stopped(self) -> None:
         """No relist succeeds from now on; if none has since the last time, it is all one."""
@@ -124,6 +125,8 @@ class PLEG:
 
     def _schedule(self) -> None:
         """Make sure that the next relist takes place."""
+        if self._due is not None and self._due >= self._clock.now:
+            return
         due = self._clock.next_on_grid(self._first_ns, self._period_ns, max(self._first_ns, self._clock.now))
         if self._due != due and not self._blind:
             self._due = due

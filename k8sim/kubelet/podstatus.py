@@ -50,9 +50,11 @@ def generate_api_pod_status(
     regular = container_statuses(
         pod, runtime, previous.container_statuses, spec.containers, False, start_errors, truncate
     )
-    inits = container_statuses(
-        pod, runtime, previous.init_container_statuses, spec.init_containers, True, start_errors, truncate
-    )
+    inits: Statuses = ()
+    if spec.init_containers:
+        inits = container_statuses(
+            pod, runtime, previous.init_container_statuses, spec.init_containers, True, start_errors, truncate
+        )
     regular, inits = fill_from_probes(pod, regular, inits, previous)
     info = {s.name: s for s in (*regular, *inits)}
     phase, reason, message = _phase(pod, info, previous, pod_is_terminal, eviction)
@@ -104,7 +106,7 @@ def _conditions(
     return (
         *foreign,
         *restarting,
-        conditions.ready_to_start_containers(has_sandbox),
+        conditions.READY_TO_START_CONTAINERS[has_sandbox],
         conditions.initialized(pod, info, phase),
         conditions.ready(pod, containers_ready, foreign),
         containers_ready,

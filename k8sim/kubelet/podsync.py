@@ -188,6 +188,7 @@ class PodSync:
         """Compute the status from what the runtime says and give it to the status manager."""
         uid = pod.metadata.uid
         previous = self._status.get(uid) or pod.status
+        has_deadline = pod.spec.active_deadline_seconds is not None
         computed = generate_api_pod_status(
             pod,
             runtime,
@@ -196,7 +197,7 @@ class PodSync:
             self._clock.truncated,
             self._machine.host_ip,
             pod_is_terminal,
-            past_active_deadline(pod, previous, self._clock.now),
+            past_active_deadline(pod, previous, self._clock.now) if has_deadline else None,
             self._prober.update_pod_status,
         )
         status = computed if status_function is None else status_function(computed)

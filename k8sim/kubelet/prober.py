@@ -9,7 +9,7 @@ Source: pkg/kubelet/prober/{prober_manager,worker}.go, results/results_manager.g
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -88,10 +88,6 @@ class ProbeManager:
         self._workers: dict[str, dict[tuple[str, ProbeKind], Worker]] = {}
         self._attempts = 0
         self.results: dict[ProbeKind, dict[str, Result]] = {"startup": {}, "readiness": {}, "liveness": {}}
-
-    def verdicts(self, kind: ProbeKind) -> Mapping[str, bool]:
-        """Return the known results of a kind by container ID."""
-        return self.results[kind]  # type: ignore[return-value]  # None reads like an absent key
 
     # ---- life of workers ----------------------------------------------------------------------------------------
 

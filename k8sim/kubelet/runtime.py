@@ -102,8 +102,8 @@ class RuntimeManager:
         self, pod: Pod, status: RuntimePodStatus, restart_all: bool = False, cause: int = NO_CAUSE
     ) -> Generator[Event, Any, SyncResult]:
         """Bring the runtime in line with the spec (SyncPod); ``restart_all``: let all containers begin again."""
-        verdicts = self._prober.verdicts
-        actions = compute_pod_actions(pod, status, verdicts("liveness"), verdicts("startup"), restart_all)
+        results = self._prober.results
+        actions = compute_pod_actions(pod, status, results["liveness"], results["startup"], restart_all)
         if actions.nothing:
             return SyncResult()
         result = SyncResult(acted=True, reset=bool(actions.containers_to_reset))

@@ -126,7 +126,7 @@ class StatusManager:
         """Push PodReadyToStartContainers at once: the sandbox stands, whatever else the sync is still to do."""
         entry = self._entries.get(pod.metadata.uid)
         if entry is not None:
-            new = set_condition(entry.status.conditions, conditions.ready_to_start_containers(ready))
+            new = set_condition(entry.status.conditions, conditions.READY_TO_START_CONTAINERS[ready])
             self._update(pod, replace(entry.status, conditions=new), False, False, cause)
 
     def _flag(self, entry: Entry, pod: Pod, container_id: str, flag: str, value: bool, cause: int) -> None:
@@ -252,8 +252,8 @@ class StatusManager:
         if not self._client.connected:
             self._blocked_since = self._clock.now  # the request hangs until the connection is closed
             return
-        delay = self._draw_read() + self._draw_write()
-        self._clock.call_after(delay, self._arrive, self._sending, rank=self._rank)
+        arrives = self._clock.now + self._draw_read() + self._draw_write()
+        self._clock.call_at(arrives, self._arrive, self._sending, rank=self._rank)
 
     def link_restored(self) -> None:
         """The connection is back: a request that hung fails now; what is due is sent again."""
@@ -314,7 +314,7 @@ class StatusManager:
             return None
         if send.version > entry.sent:
             entry.sent = send.version
-        if not same_for_kubelet(pod.status, entry.status) and entry.version <= entry.sent:
+        if entry.version <= entry.sent and not same_for_kubelet(pod.status, entry.status):
             self._reconcile_later()
         deletable = send.finished and pod.deleting and pod.status.phase in TERMINAL and not is_mirror_pod(pod)
         return pod if deletable else None

@@ -68,8 +68,9 @@ class VolumeGrowth:
 
     def forget(self, uid: str) -> None:
         """Stop watching a pod's claims."""
-        for stop in self._watches.pop(uid, ()):
-            stop()
+        if uid in self._watches:
+            for stop in self._watches.pop(uid):
+                stop()
 
     def stop(self) -> None:
         """Stop all watches."""
