@@ -39,7 +39,7 @@ class PodGCController(Controller):
         self._pods = self.informers.of(Pod)
         self._pods.add_index("spec.nodeName", lambda p: (p.spec.node_name,) if p.spec.node_name else ())
         self._out_of_service: dict[str, None] = {}
-        self._nodes.add_handler(self._on_node, of_status=False)
+        self._nodes.add_handler(self._on_node)
         self._pods.add_handler(self._on_pod)
 
     def start(self) -> None:

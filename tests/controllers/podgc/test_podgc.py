@@ -92,6 +92,15 @@ def test_out_of_service_takes_terminating_pods_within_a_period_if_the_node_is_no
     assert gone_at(m) is not None
 
 
+def test_out_of_service_counts_from_when_the_node_is_not_ready_whichever_comes_first() -> None:
+    m = world()
+    m.at(5, out_of_service, m)
+    m.at(10, not_ready, m)  # a change of the status alone
+    m.at(11, m.server.delete, Pod, "default", "lost")
+    m.run(60)
+    assert gone_at(m) is not None
+
+
 def test_out_of_service_on_a_ready_node_means_nothing_here() -> None:
     m = world()
     m.at(11, out_of_service, m)
