@@ -57,6 +57,9 @@ class Informer(Generic[T]):
         self._server = server
         self._clock = server.sim.clock
         self._objects: dict[Key, T] = {}
+        self.find: Callable[[Key], T | None] = self._objects.get
+        """`get` for a key, as work queues have it; all syncs begin with that."""
+        self._has_spec = "spec" in cls.__struct_fields__
         self._handlers: list[Handler] = []
         self._status_handlers: list[Handler] = []
         self._owners_handlers: dict[str, list[Handler]] = {}
@@ -267,7 +270,7 @@ class Informer(Generic[T]):
         if change.old is not cached or change.type != type_:
             change = Change(type_, cached, change.new, change.row, change.actor)
         handlers = self._handlers
-        if type_ == "MODIFIED" and _alike_but_for_status(cached, change.new):
+        if cached is not None and type_ == "MODIFIED" and self._share_all_but_status(cached, change.new):
             handlers = self._status_handlers
         else:
             for name, function in self._indexers.items():
@@ -276,6 +279,22 @@ class Informer(Generic[T]):
             handler(change)
         if self._owners_handlers:
             self._tell_owners(change)
+
+    def _share_all_but_status(self, old: Object, new: Object) -> bool:
+        """Tell whether two versions have the same metadata and spec; what a write does not change is one object."""
+        if self._has_spec and old.spec is not new.spec:  # type: ignore[attr-defined]
+            return False
+        a, b = old.metadata, new.metadata
+        return (
+            a.labels is b.labels
+            and a.annotations is b.annotations
+            and a.owner_references is b.owner_references
+            and a.finalizers is b.finalizers
+            and a.deletion_timestamp == b.deletion_timestamp
+            and a.deletion_grace_period_seconds == b.deletion_grace_period_seconds
+            and a.generation == b.generation
+            and a.uid == b.uid
+        )
 
     def _tell_owners(self, change: Change) -> None:
         old, new = change.old, change.new
@@ -309,23 +328,6 @@ class Informer(Generic[T]):
                         del index[value]
         for value in values:
             index.setdefault(value, {})[key] = None
-
-
-def _alike_but_for_status(old: Object | None, new: Object) -> bool:
-    """Tell whether two versions share metadata and spec; what a write does not change is the same object."""
-    if old is None or getattr(old, "spec", None) is not getattr(new, "spec", None):
-        return False
-    a, b = old.metadata, new.metadata
-    return (
-        a.labels is b.labels
-        and a.annotations is b.annotations
-        and a.owner_references is b.owner_references
-        and a.finalizers is b.finalizers
-        and a.deletion_timestamp == b.deletion_timestamp
-        and a.deletion_grace_period_seconds == b.deletion_grace_period_seconds
-        and a.generation == b.generation
-        and a.uid == b.uid
-    )
 
 
 class SharedInformers:

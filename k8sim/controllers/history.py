@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Iterable, Sequence
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from k8sim.api.apps import ControllerRevision
 from k8sim.api.core import PodTemplateSpec
@@ -32,7 +34,24 @@ def controller_revision_name(prefix: str, hash_: str) -> str:
 
 
 def template_patch(template: PodTemplateSpec) -> bytes:
-    """Return the data of a revision: the template as a patch that replaces it, with sorted keys."""
+    """Return the data of a revision: the template as a patch that replaces it, with sorted keys.
+
+    Replicates of a scenario go through the same templates, so it is kept by the template's content.
+    """
+    content = msgspec.msgpack.encode(template)
+    patch = _patches.get(content)
+    if patch is None:
+        if len(_patches) >= _MOST_PATCHES:
+            _patches.clear()
+        patch = _patches[content] = _template_patch(template)
+    return patch
+
+
+_patches: dict[bytes, bytes] = {}
+_MOST_PATCHES: Final = 1024
+
+
+def _template_patch(template: PodTemplateSpec) -> bytes:
     document = {"spec": {"template": {"$patch": "replace", **encode_part(template)}}}
     return json.dumps(document, sort_keys=True, separators=(",", ":"), default=str).encode()
 

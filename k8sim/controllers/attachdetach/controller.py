@@ -193,7 +193,7 @@ class AttachDetachController:
     def _relist(self) -> None:
         keys, self._unresolved = self._unresolved, {}
         for key in keys:
-            pod = self.pods.get(*key)
+            pod = self.pods.find(key)
             if pod is not None and wants_volumes(pod):
                 self._want(pod, NO_CAUSE)
 
@@ -319,7 +319,7 @@ class AttachDetachController:
 
     def _pods_of(self, wanted: Wanted | None) -> list[Pod]:
         keys = wanted.pods.values() if wanted is not None else ()
-        return [pod for pod in (self.pods.get(*key) for key in keys) if pod is not None]
+        return [pod for pod in (self.pods.find(key) for key in keys) if pod is not None]
 
     def _note(self, volume: str, event: str, cause: int, **detail: str) -> None:
         self.sim.trace.append(self.clock.now, "Volume", volume, event, detail, cause)

@@ -78,7 +78,7 @@ class CronJobController(Controller):
 
     def sync(self, key: Key, client: Client) -> Sync:
         """Note ended jobs, start a job if one is due, delete old ones, write the status."""
-        cron_job = self.cron_jobs.get(*key)
+        cron_job = self.cron_jobs.find(key)
         if cron_job is None:
             return
         jobs = list(self.jobs.by_index(CONTROLLER_INDEX, cron_job.uid))
@@ -92,7 +92,7 @@ class CronJobController(Controller):
                 errors.append(error)
         for job in surplus_jobs(cron_job, jobs):
             yield from self._delete_job(cron_job, job.key, client)
-        stored = self.cron_jobs.get(*key)
+        stored = self.cron_jobs.find(key)
         if stored is not None and stored.uid == cron_job.uid and status != stored.status:
             yield from client.update_status(replace(cron_job, status=status))
         if errors:

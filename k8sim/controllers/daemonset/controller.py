@@ -101,7 +101,7 @@ class DaemonSetController(Controller):
 
     def sync(self, key: Key, client: Client) -> Sync:
         """Create and delete pods, go on with an update, write the status, trim the history."""
-        daemon_set = self.sets.get(*key)
+        daemon_set = self.sets.find(key)
         if daemon_set is None or daemon_set.deleting:
             return
         current, old = yield from self._history(daemon_set, client)

@@ -106,9 +106,10 @@ class DeploymentController(Controller):
     def _wake(self, namespace: str, ref: OwnerReference, row: int) -> None:
         """Queue the Deployment that a controller reference names, if it is the one with that UID."""
         if ref.kind == "Deployment":
-            deployment = self.deployments.get(namespace, ref.name)
+            key = (namespace, ref.name)
+            deployment = self.deployments.find(key)
             if deployment is not None and deployment.metadata.uid == ref.uid:
-                self.queue.add(deployment.key, row)
+                self.queue.add(key, row)
 
     def _pod_changed(self, change: Change) -> None:
         """Only the end of the last pod wakes, and only a Deployment with Recreate."""
@@ -131,7 +132,7 @@ class DeploymentController(Controller):
 
     def sync(self, key: Key, client: Client) -> Sync:
         """Find the ReplicaSets, then scale them or roll out."""
-        deployment = self.deployments.get(*key)
+        deployment = self.deployments.find(key)
         if deployment is None:
             return
         found = split(deployment, (yield from self._claim_sets(deployment, client)))
@@ -321,7 +322,7 @@ class DeploymentController(Controller):
         self, deployment: Deployment, rs: ReplicaSet, error: AlreadyExists, client: Client
     ) -> Generator[Event, Any, ReplicaSet]:
         """Use our own ReplicaSet that the cache did not show; any other means a collision of hashes."""
-        known = self.sets.get(*rs.key)
+        known = self.sets.find(rs.key)
         if known is None:
             raise error
         ref = controller_of(known)

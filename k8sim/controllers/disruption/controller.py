@@ -143,7 +143,7 @@ class DisruptionController(Controller):
 
     def _may_differ(self, key: Key) -> bool:
         """Tell whether a sync could find something else than the last one, though no pod counts differently."""
-        pdb = self._budgets.get(*key)
+        pdb = self._budgets.find(key)
         return pdb is not None and (
             bool(pdb.status.disrupted_pods) or self._scale_seen.get(key) != self._scale_version.get(key[0], 0)
         )
@@ -165,7 +165,7 @@ class DisruptionController(Controller):
 
     def sync(self, key: Key, client: Client) -> Sync:
         """Count a budget's pods and write what it allows."""
-        pdb = self._budgets.get(*key)
+        pdb = self._budgets.find(key)
         if pdb is None:
             return
         tally = self._tallies[key]
@@ -244,7 +244,7 @@ class DisruptionController(Controller):
             while not queue.keys:
                 yield queue.key_comes()
             key, client.cause = queue.take()
-            pod = self._pods.get(*key)
+            pod = self._pods.find(key)
             target = pod_condition(pod, "DisruptionTarget") if pod is not None and not pod.deleting else None
             if pod is not None and target is not None and target.status == "True" and not is_pod_terminal(pod):
                 left = (target.last_transition_time or 0) + DELETION_TIMEOUT_NS - self.clock.now

@@ -146,7 +146,7 @@ class EndpointSliceController(Controller):
 
     def sync(self, key: Key, client: Client) -> Sync:
         """Bring a service's slices in line with its pods."""
-        service = self._services.get(*key)
+        service = self._services.find(key)
         if service is None:
             self._slice_tracker.forget(key)
             return
@@ -156,7 +156,7 @@ class EndpointSliceController(Controller):
         if self._slice_tracker.is_stale(key, existing):
             raise InternalError("EndpointSlice informer cache is out of date")
         members = self._members[key]
-        desired = members.desired(service, self._pods.get, self._nodes.get)
+        desired = members.desired(service, self._pods.find, self._nodes.find)
         changes = reconcile(service, desired, existing)
         missing = next(iter(members.missing), None)
         for new in () if service.deleting else changes.create:

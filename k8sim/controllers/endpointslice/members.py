@@ -18,8 +18,8 @@ from k8sim.controllers.endpointslice.control import (
 )
 
 Key = tuple[str, str]
-GetPod = Callable[[str, str], Pod | None]
-GetNode = Callable[[str, str], Node | None]
+FindPod = Callable[[Key], Pod | None]
+FindNode = Callable[[Key], Node | None]
 
 
 class Members:
@@ -48,7 +48,7 @@ class Members:
         self._placed = {}
         self._desired = {}
 
-    def desired(self, service: Service, get_pod: GetPod, get_node: GetNode) -> dict[Ports, dict[str, Endpoint]]:
+    def desired(self, service: Service, find_pod: FindPod, find_node: FindNode) -> dict[Ports, dict[str, Endpoint]]:
         """Return the endpoints that the service is to have, by ports and pod name."""
         for key in self._dirty:
             ports = self._placed.pop(key, None)
@@ -58,10 +58,10 @@ class Members:
                 if not endpoints:
                     del self._desired[ports]
             self.missing.pop(key, None)
-            pod = get_pod(*key) if key in self.pods else None
+            pod = find_pod(key) if key in self.pods else None
             if pod is None or not should_pod_be_in_endpoints(pod):
                 continue
-            node = get_node("", pod.spec.node_name)
+            node = find_node(("", pod.spec.node_name))
             if node is None and not service.spec.publish_not_ready_addresses:
                 self.missing[key] = None
                 continue

@@ -65,7 +65,7 @@ class EphemeralVolumeController(Controller):
 
     def sync(self, key: Key, client: Client) -> Sync:
         """Make the claims that a pod lacks."""
-        pod = self.pods.get(*key)
+        pod = self.pods.find(key)
         if pod is None or pod.deleting:
             return
         for volume in pod.spec.volumes:

@@ -49,7 +49,7 @@ class ExpandController(Controller):
     def sync(self, key: Key, client: Client) -> Sync:
         """Say that an external controller is waited for, if the claim is smaller than it asks."""
         yield from ()
-        claim = self.claims.get(*key)
+        claim = self.claims.find(key)
         if claim is None or claim.status.phase != "Bound":
             return
         volume = self.volumes.get("", claim.spec.volume_name)

@@ -98,7 +98,7 @@ class JobController(Controller):
 
     def sync(self, key: Key, client: Client) -> Sync:
         """Count ended pods, end the job or manage its pods, and write the status."""
-        job = self.jobs.get(*key)
+        job = self.jobs.find(key)
         if job is None:
             return
         pods = list(self.pods.by_index(CONTROLLER_INDEX, job.uid))

@@ -47,7 +47,7 @@ class NamespaceController(Controller):
     def sync(self, key: Key, client: Client) -> Sync:
         """Delete the content of one namespace; when nothing is left, take the finalizer off."""
         name = key[1]
-        namespace = self._namespaces.get(*key)
+        namespace = self._namespaces.find(key)
         if namespace is None or not needs_content_deleted(namespace):
             return
         for cls in _CONTENT:

@@ -169,7 +169,7 @@ class NodeLifecycleController(Controller):
         if key[0]:
             yield from self._process_pod(key, client)
             return
-        node = self._nodes.get(*key)
+        node = self._nodes.find(key)
         if node is None:
             return
         add, remove = no_schedule_taints(node)
@@ -177,7 +177,7 @@ class NodeLifecycleController(Controller):
             yield from swap_taints(client, node.name, "NoSchedule", add, remove, self.clock.truncated())
 
     def _process_pod(self, key: Key, client: Client) -> Sync:
-        pod = self._pods.get(*key)
+        pod = self._pods.find(key)
         health = self._health.get(pod.spec.node_name) if pod is not None else None
         if pod is None or health is None or health.ready is None or health.ready.status == "True":
             return

@@ -243,7 +243,7 @@ class PersistentVolumeController:
 
     def sync_claim_key(self, key: Key, client: Client) -> Sync:
         """Sync the claim of that name, or forget it and look at its volume."""
-        claim = self.claim_informer.get(*key)
+        claim = self.claim_informer.find(key)
         if claim is None:
             gone = self.claims.pop(key, None)
             self._waiting.pop(key, None)
@@ -305,7 +305,7 @@ class PersistentVolumeController:
 
     def sync_volume_key(self, key: Key, client: Client) -> Sync:
         """Sync the volume of that name, or forget it and look at its claim."""
-        volume = self.volume_informer.get(*key)
+        volume = self.volume_informer.find(key)
         if volume is None:
             gone = self.volumes.get(key[1])
             if gone is not None:
@@ -350,7 +350,7 @@ class PersistentVolumeController:
         key = (ref.namespace, ref.name)
         claim = self.claims.get(key)
         if claim is None and volume.status.phase not in ("Released", "Failed"):
-            claim = self.claim_informer.get(*key) or (yield from _find(client, key))
+            claim = self.claim_informer.find(key) or (yield from _find(client, key))
         if claim is not None and claim.uid != ref.uid:
             claim = yield from _find(client, key)
         return claim if claim is not None and claim.uid == ref.uid else None

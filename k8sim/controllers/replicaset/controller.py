@@ -87,7 +87,7 @@ class ReplicaSetController(Controller):
             rs = self._wake(pod.metadata.namespace, pod.metadata.name, ref, change.row)
             if rs is None:
                 return
-            if change.type == "DELETED" or pod.deleting:
+            if change.type == "DELETED" or pod.metadata.deletion_timestamp is not None:
                 self.expectations.deletion_observed(rs.uid, pod.name)
             elif change.type == "ADDED":
                 self.expectations.creation_observed(rs.metadata.uid)
@@ -106,17 +106,18 @@ class ReplicaSetController(Controller):
         if ref.kind != "ReplicaSet":
             return None
         self._changed.mark(ref.uid, pod)
-        rs = self.sets.get(namespace, ref.name)
+        key = (namespace, ref.name)
+        rs = self.sets.find(key)
         if rs is None or rs.metadata.uid != ref.uid:
             return None
-        self.queue.add(rs.key, row)
+        self.queue.add(key, row)
         return rs
 
     # ---- one sync -------------------------------------------------------------------------------------------
 
     def sync(self, key: Key, client: Client) -> Sync:
         """Claim pods, create or delete if the cache shows all that was done before, write the status."""
-        rs = self.sets.get(*key)
+        rs = self.sets.find(key)
         if rs is None:
             return
         self.written.ensure_ready(rs.metadata.uid)
@@ -205,7 +206,7 @@ class ReplicaSetController(Controller):
         tally = self._tallies[rs.metadata.uid] = (self._tallies.get(rs.metadata.uid) or Tally(rs)).refitted(rs)
         strangers = self._strangers.setdefault(rs.metadata.uid, {})
         for name in self._changed.take(rs.metadata.uid):
-            pod = self.pods.get(rs.metadata.namespace, name)
+            pod = self.pods.find((rs.metadata.namespace, name))
             ref = controller_of(pod) if pod is not None else None
             strangers.pop(name, None)
             if pod is None or ref is None or ref.uid != rs.metadata.uid:

@@ -101,7 +101,7 @@ class ResourceQuotaController(Controller):
         self._resync_due = None
         for ledgers in self._ledgers.values():
             for key, ledger in ledgers.items():
-                quota = self._quotas.get(*key)
+                quota = self._quotas.find(key)
                 if quota is not None and ledger.status(self.clock.now) != quota.status:
                     self.queue.add(key, NO_CAUSE)
                     self._plan_resync()
@@ -112,7 +112,7 @@ class ResourceQuotaController(Controller):
 
     def sync(self, key: Key, client: Client) -> Sync:
         """Write a quota's limits and a recount of what is used."""
-        quota = self._quotas.get(*key)
+        quota = self._quotas.find(key)
         if quota is None:
             return
         status = self._ledgers[key[0]][key].status(self.clock.now)

@@ -79,7 +79,7 @@ class SnapshotController(Controller):
 
     def sync(self, key: Key, client: Client) -> Sync:
         """Bring a snapshot and its content together, or take them apart."""
-        snapshot = self.snapshots.get(*key)
+        snapshot = self.snapshots.find(key)
         if snapshot is None:
             return
         try:

@@ -114,10 +114,11 @@ class StatefulSetController(Controller):
         if ref.kind != "StatefulSet":
             return None
         self.views.pod_changed(ref.uid, pod)
-        sts = self.sets.get(namespace, ref.name)
+        key = (namespace, ref.name)
+        sts = self.sets.find(key)
         if sts is None or sts.metadata.uid != ref.uid:
             return None
-        self.queue.add((namespace, ref.name), row)
+        self.queue.add(key, row)
         return sts
 
     # ---- one sync -------------------------------------------------------------------------------------------
@@ -126,7 +127,7 @@ class StatefulSetController(Controller):
         """Claim revisions and pods, decide, carry out the plan, write the status, trim the history."""
         for uid in self._gone.pop(key, ()) if self._gone else ():
             self._forget(uid)
-        sts = self.sets.get(*key)
+        sts = self.sets.find(key)
         if sts is None:
             return
         self.written.ensure_ready(sts.metadata.uid)
@@ -228,7 +229,7 @@ class StatefulSetController(Controller):
             try:
                 updated = yield from client.update_status(replace(version, status=status))
             except ApiError:
-                version = self.sets.get(*sts.key) or version
+                version = self.sets.find(sts.key) or version
                 raise
             self.written.wrote(sts.uid, updated)
 
@@ -357,7 +358,7 @@ class Views:
         view = self._view(sts)
         strangers = self._strangers.setdefault(sts.metadata.uid, {})
         for name in self._changed.take(sts.metadata.uid):
-            pod = pods.get(sts.metadata.namespace, name)
+            pod = pods.find((sts.metadata.namespace, name))
             known = view.find(name)
             if pod is not None and known is not None and sts.spec is view.sts.spec and same_identity(pod, known):
                 view.put(pod)  # it is the set's, and a member, as before

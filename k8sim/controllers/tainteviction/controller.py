@@ -95,7 +95,7 @@ class TaintEvictionController(Controller):
             self._handle_node(key[1], client)
 
     def _handle_pod(self, key: Key, node_name: str, client: Client) -> None:
-        pod = self._pods.get(*key)
+        pod = self._pods.find(key)
         if pod is None:
             self._cancel(key, client)
         elif pod.spec.node_name == node_name and node_name in self._tainted:
@@ -143,7 +143,7 @@ class TaintEvictionController(Controller):
     def _cancel(self, key: Key, client: Client) -> None:
         timer = self._timers.pop(key, None)
         if timer is not None and not timer.fired:
-            pod = self._pods.get(*key)
+            pod = self._pods.find(key)
             if pod is not None:
                 client.event(pod, "Normal", "TaintManagerEviction", f"Cancelling deletion of Pod {key[0]}/{key[1]}")
 
@@ -158,7 +158,7 @@ class TaintEvictionController(Controller):
         """Mark the pod and delete it, with its own grace period; up to five attempts, then never again."""
         client = self._free.pop() if self._free else self.client()
         client.cause = timer.row
-        pod = self._pods.get(*key)
+        pod = self._pods.find(key)
         if pod is not None:
             client.event(pod, "Normal", "TaintManagerEviction", f"Marking for deletion Pod {key[0]}/{key[1]}")
 

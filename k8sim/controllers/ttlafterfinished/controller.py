@@ -45,7 +45,7 @@ class TTLAfterFinishedController(Controller):
 
     def sync(self, key: Key, client: Client) -> Sync:
         """Delete the job with all its pods when its time has come, else come back then."""
-        job = self.jobs.get(*key)
+        job = self.jobs.find(key)
         due = expires_ns(job) if job is not None else None
         if job is None or due is None:
             return

@@ -90,7 +90,7 @@ class PVCProtectionController(Controller):
 
     def sync(self, key: Key, client: Client) -> Sync:
         """Lift the protection of a claim that is being deleted and that no pod uses; add a missing one."""
-        claim = self.claims.get(*key)
+        claim = self.claims.find(key)
         if claim is None:
             return
         if is_deletion_candidate(claim, PVC_PROTECTION):
@@ -132,7 +132,7 @@ class PVProtectionController(Controller):
 
     def sync(self, key: Key, client: Client) -> Sync:
         """Lift the protection of a volume that is being deleted and is not Bound; add a missing one."""
-        volume = self.volumes.get(*key)
+        volume = self.volumes.find(key)
         if volume is None:
             return
         if is_deletion_candidate(volume, PV_PROTECTION):
@@ -172,7 +172,7 @@ class VACProtectionController(Controller):
 
     def sync(self, key: Key, client: Client) -> Sync:
         """Lift the protection of a class that is being deleted and that nothing names; add a missing one."""
-        found = self.classes.get(*key)
+        found = self.classes.find(key)
         if found is None:
             return
         if is_deletion_candidate(found, VAC_PROTECTION):
