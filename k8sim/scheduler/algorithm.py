@@ -65,8 +65,12 @@ class Algorithm:
         self.nodes = nodes
         self._listers = listers
         self._streams = streams
-        self._local = tuple(p for p in plugins if p.local)
-        self._scoring = tuple(p for p in plugins if p.weight)
+        self._pre_filtering = {p for p in plugins if defines(p, "pre_filter")}
+        self._counting = {p for p in plugins if defines(p, "filter") and not p.local}
+        self._nodewise = {p for p in plugins if defines(p, "judges_nodes")}
+        self._signing = tuple(p for p in plugins if p.local and defines(p, "signature"))
+        self._scoring_nodes = tuple(p for p in plugins if p.local and p.weight and defines(p, "score_node"))
+        self._scoring = tuple(p for p in plugins if p.weight and defines(p, "score"))
         self._numbers: dict[Status, int] = {}
         self._statuses: list[Status] = []
         self._next_start = 0
@@ -96,20 +100,21 @@ class Algorithm:
     # ---- filter ---------------------------------------------------------------------------------------------
 
     def _pre_filter(self, cycle: Cycle) -> list[Plugin] | Status:
-        asked = []
+        skipped = set()
         for plugin in self.plugins:
-            answer = plugin.pre_filter(cycle)
-            if isinstance(answer, Status):
-                return answer
-            if answer is not SKIP:
-                asked.append(plugin)
-        return asked
+            if plugin in self._pre_filtering:
+                answer = plugin.pre_filter(cycle)
+                if isinstance(answer, Status):
+                    return answer
+                if answer is SKIP:
+                    skipped.add(plugin)
+        return [plugin for plugin in self.plugins if plugin not in skipped]
 
     def _find_feasible(self, cycle: Cycle, asked: list[Plugin], rotated: Slots) -> tuple[Slots, Scores, int]:
         """Look at nodes in order until enough pass; return those, their local scores, and how many were looked at."""
         wanted = num_feasible_nodes_to_find(len(rotated), self._percentage)
-        masks = [v.codes[rotated] == 0 for p in asked if not p.local and (v := p.filter(cycle)) is not None]
-        nodewise = [p for p in asked if p.judges_nodes(cycle)]
+        masks = [v.codes[rotated] == 0 for p in asked if p in self._counting and (v := p.filter(cycle)) is not None]
+        nodewise = [p for p in asked if p in self._nodewise and p.judges_nodes(cycle)]
         found: list[Slots] = []
         scores: list[Scores] = []
         examined = 0
@@ -133,7 +138,7 @@ class Algorithm:
 
     def _local_verdicts(self, cycle: Cycle, asked: Sequence[Plugin], slots: Slots) -> Scores:
         """Return the weighted local scores of nodes; a negative number stands for the status that rejects a node."""
-        filters = tuple(p for p in asked if p.local)
+        filters = [p for p in asked if p.local]
 
         def judge(slot: int) -> int:
             info = self.nodes.infos[slot]
@@ -141,9 +146,12 @@ class Algorithm:
                 status = plugin.filter_node(cycle, info)
                 if status is not None:
                     return -self._number_of(status)
-            return sum(plugin.weight * plugin.score_node(cycle, info) for plugin in self._local if plugin.weight)
+            score = 0
+            for plugin in self._scoring_nodes:
+                score += plugin.weight * plugin.score_node(cycle, info)
+            return score
 
-        return self.nodes.memo(tuple(p.signature(cycle) for p in self._local), slots, judge)
+        return self.nodes.memo(tuple([p.signature(cycle) for p in self._signing]), slots, judge)
 
     def _number_of(self, status: Status) -> int:
         """Return a number, from 1, that stands for a status."""
@@ -246,6 +254,11 @@ class Algorithm:
         if len(best) == 1:
             return int(best[0])
         return int(np.sort(best)[self._streams.choice(pod.metadata.uid, "selectHost", len(best))])
+
+
+def defines(plugin: Plugin, method: str) -> bool:
+    """Tell whether a plug-in has a method of its own: the default of `Plugin` lets all pass, and need not be asked."""
+    return getattr(type(plugin), method) is not getattr(Plugin, method)
 
 
 def _first_rejection(cycle: Cycle, plugin: Plugin, verdicts: Verdicts | None, info: NodeInfo) -> Status | None:

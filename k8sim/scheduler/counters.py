@@ -103,7 +103,9 @@ class PodCounter:
         """Tell whether a pod counts."""
         if self.namespaces is not None and pod.metadata.namespace not in self.namespaces:
             return False
-        return (self.terminating or not pod.deleting) and selector_matches(self.selector, pod.metadata.labels)
+        if not self.terminating and pod.metadata.deletion_timestamp is not None:
+            return False
+        return selector_matches(self.selector, pod.metadata.labels)
 
 
 class TermCounter:
@@ -157,12 +159,14 @@ class PodCounts:
         """Return all affinity terms of a pod."""
         return [term for _, term in self._terms_of(pod)] if pod.spec.affinity is not None else []
 
-    def terms_matching(self, pod: Pod) -> Iterator[TermCounter]:
+    def terms_matching(self, pod: Pod) -> list[TermCounter]:
         """Return the counters of all terms of pods on nodes that may select the pod; namespaces are not looked at."""
-        for label in (*pod.metadata.labels.items(), _ANY):
-            for counter in self._filed_terms.get(label, {}).values():
-                if selector_matches(counter.term.selector, pod.metadata.labels):
-                    yield counter
+        labels = pod.metadata.labels
+        found = []
+        for label in (*labels.items(), _ANY):
+            if label in self._filed_terms:
+                found += [c for c in self._filed_terms[label].values() if selector_matches(c.term.selector, labels)]
+        return found
 
     # ---- changes --------------------------------------------------------------------------------------------
 
@@ -202,7 +206,7 @@ class PodCounts:
     def _terms_of(self, pod: Pod) -> list[tuple[object, Term]]:
         """Parse a pod's terms, once for all pods of a template that share them."""
         affinity = pod.spec.affinity
-        key = (id(affinity), pod.namespace)
+        key = (id(affinity), pod.metadata.namespace)
         known = self._parsed.get(key)
         if known is not None:
             return known[1]

@@ -224,6 +224,8 @@ class NodeTable:
         """Add a node or a new version of it."""
         info = self._info(node.metadata.name)
         old, info.node = info.node, node
+        if old is not None and _is_alike(old, node):
+            return
         self.versions[info.slot] += 1
         self.tree.update(old, node)
         self.prefer_no_schedule += _prefers_none(node) - (old is not None and _prefers_none(old))
@@ -231,8 +233,11 @@ class NodeTable:
             info.allocatable = amounts(node.status.allocatable)
         if (old is None and node.status.images) or (old is not None and old.status.images is not node.status.images):
             self._set_images(info.slot, old, node)
-        for column in (*self._columns.values(), *self._topologies.values()):
+        for column in self._columns.values():
             column.update(info.slot, node)
+        if old is None or old.metadata.labels is not node.metadata.labels:
+            for topology in self._topologies.values():
+                topology.update(info.slot, node)
 
     def remove_node(self, name: str) -> None:
         """Forget a node; what pods it had stay until they are removed."""
@@ -388,6 +393,16 @@ def _zone_of(node: Node) -> tuple[str, str]:
     return (node.metadata.labels.get(REGION, ""), node.metadata.labels.get(ZONE, ""))
 
 
+def _is_alike(old: Node, new: Node) -> bool:
+    """Tell whether two versions of a node share all that rules look at: what a write does not change is one object."""
+    return (
+        old.spec is new.spec
+        and old.metadata.labels is new.metadata.labels
+        and old.status.allocatable is new.status.allocatable
+        and old.status.images is new.status.images
+    )
+
+
 def _prefers_none(node: Node) -> bool:
     return any(t.effect == "PreferNoSchedule" for t in node.spec.taints)
 
@@ -397,7 +412,7 @@ def _counts_alike(old: Pod, new: Pod) -> bool:
     return (
         old.spec.containers is new.spec.containers
         and old.spec.init_containers is new.spec.init_containers
-        and old.deleting == new.deleting
+        and (old.metadata.deletion_timestamp is None) == (new.metadata.deletion_timestamp is None)
         and old.metadata.labels == new.metadata.labels
     )
 

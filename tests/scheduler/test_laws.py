@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from k8sim.api.core import Node, Pod
-from k8sim.api.meta import with_meta
+from k8sim.api.meta import Condition, with_meta
 from k8sim.api.resources import amounts, pod_requests
 from k8sim.api.selectors import selector_matches
 from k8sim.api.struct import replace
@@ -208,3 +208,32 @@ def test_a_pod_like_the_last_one_costs_a_look_at_the_nodes_that_changed(monkeypa
         assert isinstance(result, Found)
         bench.table.add_pod(pod, result.node)
     assert len(looks) == 60 + 49
+
+
+CHANGES = {
+    "conditions": lambda n: replace(n, status=replace(n.status, conditions=(Condition(type="Ready", status="True"),))),
+    "cordon": lambda n: replace(n, spec=replace(n.spec, unschedulable=not n.spec.unschedulable)),
+    "zone": lambda n: with_meta(n, labels={**n.metadata.labels, ZONE: n.metadata.labels.get(ZONE, "") + "b"}),
+    "small": lambda n: replace(n, status=replace(n.status, allocatable={"cpu": "1", "memory": "1Gi", "pods": "9"})),
+    "large": lambda n: replace(n, status=replace(n.status, allocatable={"cpu": "9", "memory": "9Gi", "pods": "9"})),
+    "copy": lambda n: replace(n, spec=replace(n.spec), metadata=replace(n.metadata, labels=dict(n.metadata.labels))),
+}
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from(sorted(CHANGES))), max_size=12))
+def test_a_table_that_has_seen_all_versions_of_its_nodes_judges_as_a_new_one(history: list[tuple[int, str]]) -> None:
+    """What is remembered of a node goes with what it was made of, whatever part of the node has changed since."""
+    pod = Bench.placed("new", cpu="2", labels={"app": "web"}, topologySpreadConstraints=[spread("web", ZONE)])
+    bench = Bench(*(make_node(f"n{i}", zone="a") for i in range(3)))
+    bench.put("n0", "there", cpu="1", labels={"app": "web"})
+    for i, what in history:
+        bench.set(CHANGES[what](bench.nodes[f"n{i}"]))
+        fresh = Bench(*bench.nodes.values())
+        fresh.put("n0", "there", cpu="1", labels={"app": "web"})
+        old, new = bench.algorithm.schedule(pod), fresh.algorithm.schedule(pod)
+        assert type(old) is type(new)
+        for plugin in ("NodeResourcesFit", "NodeUnschedulable", "PodTopologySpread"):
+            assert bench.verdicts(plugin, pod) == fresh.verdicts(plugin, pod)
+        if isinstance(old, Found):
+            assert isinstance(new, Found)
+            assert (old.feasible, old.examined) == (new.feasible, new.examined)

@@ -51,6 +51,9 @@ _SIGN: Final = {
 }
 
 
+_PREFERRED: Final = ("preferred affinity", "preferred anti-affinity")
+
+
 class Rules(NamedTuple):
     """A pod's own terms, and the terms of pods on nodes that select it."""
 
@@ -69,10 +72,10 @@ def rules_for(pod: Pod, nodes: NodeTable, listers: Listers) -> Rules:
     if not own and not nodes.pods.has_terms:
         return NO_RULES
     return Rules(
-        tuple(t for t in own if t.kind == "required affinity"),
-        tuple(t for t in own if t.kind == "required anti-affinity"),
-        tuple(t for t in own if t.kind.startswith("preferred")),
-        tuple(c for c in nodes.pods.terms_matching(pod) if in_namespaces(c.term, pod.namespace, listers)),
+        tuple([t for t in own if t.kind == "required affinity"]),
+        tuple([t for t in own if t.kind == "required anti-affinity"]),
+        tuple([t for t in own if t.kind in _PREFERRED]),
+        tuple([c for c in nodes.pods.terms_matching(pod) if in_namespaces(c.term, pod.metadata.namespace, listers)]),
     )
 
 
@@ -210,8 +213,9 @@ class InterPodAffinity(Plugin):
     def pre_filter(self, cycle: Cycle) -> Status | Skip | None:
         """See `Plugin`."""
         rules = cycle.state[NAME] = rules_for(cycle.pod, cycle.nodes, cycle.listers)
-        existing_anti = any(c.term.kind == "required anti-affinity" for c in rules.existing)
-        return None if rules.affinity or rules.anti_affinity or existing_anti else SKIP
+        if rules.affinity or rules.anti_affinity:
+            return None
+        return None if any(c.term.kind == "required anti-affinity" for c in rules.existing) else SKIP
 
     def filter(self, cycle: Cycle) -> Verdicts | None:
         """See `Plugin`."""
