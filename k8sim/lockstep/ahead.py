@@ -1,19 +1,29 @@
-"""Events that are handled ahead of the step that they would have: rules of `engine` in their simplest cases.
+"""Events that are handled ahead, in the step before their own: rules of `engine` in their simplest cases.
 
-In all of these nobody waits for a place and no rollout is on the way, so that the controller and the scheduler have
-nothing to do after the event. Whether it is the next one of its column is looked at by `Timers.set_timers`.
+In all of them the controller and the scheduler have nothing to do after the event, for no pod waits for a place, and no
+rollout for a pod. Whether the event is the next one of its column, `Timers.set_timers` sees to.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from k8sim.lockstep.campaign import DRAINING, IDLE, MAINTENANCE, NEVER, SERVING, TERMINATING, Campaign
+from k8sim.lockstep.campaign import (
+    DRAINING,
+    IDLE,
+    MAINTENANCE,
+    NEVER,
+    SERVING,
+    TERMINATING,
+    Campaign,
+)
 from k8sim.lockstep.columns import Flags, Ints
 from k8sim.lockstep.delays import Wanted
 from k8sim.lockstep.timers import Delay, FollowUp, Timers
+
+_NONE: Final = np.empty(0, dtype=np.int64)
 
 
 class Start(NamedTuple):
@@ -26,7 +36,17 @@ class Start(NamedTuple):
 
 
 class Ahead(Timers):
-    """A range of replicates, with what follows on what is set."""
+    """A range of replicates, and what is certain to follow in them.
+
+    Attributes
+    ----------
+    starts, deaths
+        What happened to pods in this step: pods that start; pods that died, their columns and when they are evicted.
+    woken
+        Nodes whose drains go on after this step, and their columns.
+    hands_over, drained
+        See `find_drained`: in which columns there is such a node; which, and when that is seen.
+    """
 
     def __init__(self, campaign: Campaign, seed: int, replicates: Ints) -> None:
         super().__init__(campaign, seed, replicates)
@@ -34,7 +54,7 @@ class Ahead(Timers):
         self.deaths: list[tuple[Ints, Ints, Ints]] = []
         self.woken: list[tuple[Ints, Ints]] = []
         self.hands_over = np.zeros(0, dtype=bool)
-        self.drained = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+        self.drained = _NONE, _NONE
 
     # ---- nodes ----------------------------------------------------------------------------------------------
 
@@ -66,7 +86,9 @@ class Ahead(Timers):
             )
             timers = self.pod_timer(q)
             self.find_drained(missing, k)
-            follow_up = FollowUp(k, calm[k] | self.hands_over[k], "crash", False, self.serves_alone, self.drained_first)
+            certain, timer = calm[k] | self.hands_over[k], self.drain_timer(self.drained[0])
+            drains = Wanted("maintenance", timer, 1), Wanted("drain_every", timer, 2)
+            follow_up = FollowUp(k, certain, "crash", False, self.serves_alone, self.drained_first, drains)
             self.arm(timers, when, *self.until_serving(q, timers, starts), follow_up=follow_up)
         self.woken = []
 
@@ -113,11 +135,12 @@ class Ahead(Timers):
     # ---- drains ---------------------------------------------------------------------------------------------
 
     def find_drained(self, missing: Flags, starting: Ints) -> None:
-        """Find nodes that have been drained and wait for it to be seen, while their pod starts elsewhere.
+        """Find nodes that have been drained, which is yet to be seen, while their last pod starts elsewhere.
 
-        Their timers are held back; `drained_first` sets them.
+        It is the only one that starts there. Their timers are held back; `drained_first` sets them.
         """
         self.hands_over = np.zeros(self.width, dtype=bool)
+        self.drained = _NONE, _NONE
         if not self.woken:
             return
         a, k = (np.concatenate(parts) for parts in zip(*self.woken, strict=True))
@@ -134,15 +157,14 @@ class Ahead(Timers):
         self.drained = a, self.timers[timers]
         self.timers[timers] = NEVER
 
-    def drained_first(self, k: Ints, serves: Ints, crashes: Ints, handled: Flags) -> None:
-        """Handle the end of drains before their pods serve, and that of maintenance thereafter."""
+    def drained_first(self, k: Ints, serves: Ints, crashes: Ints, handled: Flags, delays: list[Ints | int]) -> None:
+        """Handle the end of drains before their pods serve, and that of maintenance after it."""
         of = self.hands_over[k].nonzero()[0]
         if not len(of):
             return
         (a, begins), k, serves, crashes = self.drained, k[of], serves[of], crashes[of]
         timers = self.drain_timer(a)
-        laws = Wanted("maintenance", timers, 1), Wanted("drain_every", timers, 2)
-        maintenance, pause = self.delays.draw(laws)
+        maintenance, pause = delays
         limit = np.minimum(self.when[k], self.c.horizon_ns)
         ends = begins + maintenance
         begun = begins < np.minimum(serves, limit)

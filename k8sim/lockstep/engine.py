@@ -1,8 +1,8 @@
 """The campaign model, thousands of replicates in lock-step: `reference` rule by rule, on arrays.
 
-Each step handles the next event of every replicate. A rule gets the places of what it is about and *k*, the columns
-they are in (`columns` says how state lies in memory); rules are named and ordered as in `reference`, which says what
-they mean.
+Each step handles the next event of every replicate, and what is certain to follow (`timers`, `ahead`). A rule gets the
+places of what it is about and *k*, the columns they are in (`columns` says how state lies in memory); rules are named
+and ordered as in `reference`, which says what they mean.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Lockstep(Ahead):
     """A range of replicates of a campaign, by the rules.
 
     What several rules ask for in one step is done once for all of them, after them: nodes lose or get power, and delays
-    are drawn and timers set. Each replicate has one event in a step, so nothing comes in between.
+    are drawn and timers set. Each replicate has one event until then, so nothing comes in between.
     """
 
     # ---- machines -------------------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ class Lockstep(Ahead):
         if not len(busy):
             return
         n, k, alive = n[busy], k[busy], alive[busy]
-        rows, columns = np.nonzero(self.node.reshape(-1, self.width).take(k, axis=1) == n)
+        rows, columns = both(self.node.reshape(-1, self.width).take(k, axis=1) == n)
         k, alive = k[columns], alive[columns]
         q = rows * self.width + k
         state = self.state[q]
@@ -129,8 +129,9 @@ class Lockstep(Ahead):
             self.delays.occasion(self.pod_timer(q[starts]))
             self.start(q[starts], k[starts], self.now[k[starts]])
         if confirmed.any():
-            self.state[q[confirmed]] = STOPPING
-            self.timers[self.pod_timer(q[confirmed])] = self.now[k[confirmed]] + CLEANUP
+            q, k = q[confirmed], k[confirmed]
+            self.state[q] = STOPPING
+            self.timers[self.pod_timer(q)] = self.now[k] + CLEANUP
 
     # ---- pods -----------------------------------------------------------------------------------------------
 
@@ -223,8 +224,8 @@ class Lockstep(Ahead):
         k = k[columns]
         q = pods * self.width + k
         self.state[q] = PENDING
-        for turn in turns(k):
-            self.place_pods(q[turn], k[turn])
+        for turn in turns(q, k):
+            self.place_pods(*turn)
 
     def place_pods(self, q: Ints, k: Ints) -> None:
         n = self.choose(q, k)
@@ -264,16 +265,22 @@ class Lockstep(Ahead):
             rows.reshape(nodes, self.width).take(k, axis=1) for rows in (self.there, self.off, self.drain)
         )
         refused = (drain != IDLE) | (there >= c.per_node)
-        n, of = np.nonzero(off > 0)
-        known = self.noticed(n * self.width + k[of], k[of]) <= self.now[k[of]]
+        n, of = both(off > 0)
+        since = k[of]
+        known = self.noticed(n * self.width + since, since) <= self.now[since]
         refused[n[known], of[known]] = True
         if c.pinning != "none":
             pin = self.pin[q]
             own = (np.arange(nodes) if c.pinning == "node" else self.zone_of).astype(np.int8)
             refused |= (pin >= 0) & (pin != own[:, None])
-        in_zone = np.array([there[self.zone_of == z].sum(axis=0, dtype=np.int16) for z in range(c.zones)])
-        score = (in_zone[self.zone_of] * (c.replicas + 1) + there) * nodes + np.arange(nodes, dtype=np.int16)[:, None]
-        score[refused] = _REFUSED
+        in_zone = np.zeros((c.zones, len(k)), dtype=np.int16)
+        for zone, pods in zip(c.node_zone, there, strict=True):
+            in_zone[zone] += pods
+        in_zone *= (c.replicas + 1) * nodes
+        score = in_zone[self.zone_of]
+        score += there * np.int16(nodes)
+        score += np.arange(nodes, dtype=np.int16)[:, None]
+        np.copyto(score, _REFUSED, where=refused)
         lowest = score.min(axis=0)
         return np.where(lowest == _REFUSED, -1, lowest % nodes).astype(np.int64)
 
@@ -337,17 +344,15 @@ class Lockstep(Ahead):
         q = pods * self.width + k
         state = self.state[q]
         runs = places((state == SERVING) | (state == STARTING))
-        q, k, state = q[runs], k[runs], state[runs]
-        for turn in turns(k):
-            spare = self.serving[k[turn]] - (state[turn] == SERVING)
-            some = turn[spare >= self.c.healthy]
-            self.stop(q[some], k[some])
+        for pods, of in turns(q[runs], k[runs]):
+            some = places(self.serving[of] - (self.state[pods] == SERVING) >= self.c.healthy)
+            self.stop(pods[some], of[some])
 
     def wake_drains(self, k: Ints) -> None:
         k = k[self.draining[k] > 0]
         if not len(k):
             return
-        rows, columns = np.nonzero(self.drain.reshape(-1, self.width).take(k, axis=1) == DRAINING)
+        rows, columns = both(self.drain.reshape(-1, self.width).take(k, axis=1) == DRAINING)
         k = k[columns]
         a, now = rows * self.width + k, self.now[k]
         self.woken.append((a, k))
@@ -465,19 +470,28 @@ def power_change(up: Flags) -> npt.NDArray[np.int8]:
     return change
 
 
+def both(mask: Flags) -> tuple[Ints, Ints]:
+    """Return rows and columns where a mask is true: `numpy.nonzero`, which takes several times as long for that."""
+    at = places(mask.ravel())
+    rows = at // mask.shape[1]
+    return rows, at - rows * mask.shape[1]
+
+
 def places(mask: Flags) -> Ints:
     """Return where a mask is true: `numpy.flatnonzero` without the five calls that it makes for any array's sake."""
     return mask.nonzero()[0]
 
 
-def turns(columns: Ints) -> Iterator[Ints]:
-    """Yield places, each column at most once at a time: its first, then its second; equal columns are neighbours."""
-    left = np.arange(len(columns))
-    while len(left):
-        first = np.ones(len(left), dtype=bool)
-        first[1:] = columns[left[1:]] != columns[left[:-1]]
-        yield left[first]
-        left = left[~first]
+def turns(q: Ints, k: Ints) -> Iterator[tuple[Ints, Ints]]:
+    """Yield pods and their columns, each column once at a time: its first pod, then its second, which is next to it."""
+    while len(k):
+        again = k[1:] == k[:-1]
+        if not again.any():
+            yield q, k
+            return
+        first = np.concatenate([[True], ~again])
+        yield q[first], k[first]
+        q, k = q[~first], k[~first]
 
 
 def run_lockstep(campaign: Campaign, seed: int, replicates: Ints) -> Outcome:

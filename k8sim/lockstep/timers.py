@@ -1,8 +1,8 @@
 """Timers of thousands of replicates: how they are set, and which of them ends next in each.
 
-A step costs nearly the same whether much happens in it or little, so the fewer steps the better. Often it is certain
-what comes next when a timer is set: a pod that starts will serve, a node on which nothing runs will be back. If the
-timer then is the first of its column to end, its event is handled in the step in which it is set, ahead of its time.
+A third of what a step costs is the same whether much happens in it or little, so the fewer steps the better. Often it
+is certain what comes next when a timer is set: a pod that starts will serve, a node on which nothing runs will be back.
+If the timer then is the first of its column to end, its event is handled in the step that sets it, ahead of its time.
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ class FollowUp(NamedTuple):
     rule
         What it changes, given places of timers, their columns and the time.
     before
-        What may come before, given the columns, when the timers end, when again, and which of them are handled.
+        What may come before, given the columns, when the timers end, when again, which of them are handled (it may
+        change that), and some more delays.
+    delays
+        These delays. Only one rule of a step may want any.
     """
 
     k: Ints
@@ -51,7 +54,8 @@ class FollowUp(NamedTuple):
     law: str
     later: bool
     rule: Callable[[Ints, Ints, Ints], None]
-    before: Callable[[Ints, Ints, Ints, Flags], None] | None = None
+    before: Callable[[Ints, Ints, Ints, Flags, list[Ints | int]], None] | None = None
+    delays: tuple[Wanted, ...] = ()
 
 
 class Armed(NamedTuple):
@@ -63,7 +67,7 @@ class Armed(NamedTuple):
     follow_up: FollowUp | None
 
 
-class Ahead(NamedTuple):
+class Candidates(NamedTuple):
     """Timers whose events may be handled ahead of their time: which of all that are set, and their columns."""
 
     follow_up: FollowUp
@@ -90,44 +94,51 @@ class Timers(Columns):
         """Set the timers that were armed in this step, handle what can be handled ahead, and find the next events."""
         armed, self.armed = self.armed, []
         ahead = self.may_be_ahead(armed)
+        wanted = [Wanted(f.law, at, int(f.later)) for f, _, at, _ in ahead]
+        timers, when, delays = self.drawn(armed, [*wanted, *(more for f, *_ in ahead for more in f.delays)])
+        places = np.concatenate([_NONE, *(a.places for a in ahead)])
+        ends = when[places]
+        when[places] = NEVER
+        self.timers[timers] = when
+        self.next_events()
+        if ahead:
+            self.handle_ahead(ahead, ends, delays)
+
+    def drawn(self, armed: list[Armed], more: list[Wanted]) -> tuple[Ints, Ints, list[Ints | int]]:
+        """Return timers, to when they are to be set, and more delays that are wanted."""
         wanted = [Wanted(law, at, 0) for _, _, delays, _ in armed for law, at, _ in delays]
-        wanted += [Wanted(follow_up.law, timers, int(follow_up.later)) for follow_up, _, timers, _ in ahead]
-        drawn = iter(self.delays.draw(wanted))
+        drawn = iter(self.delays.draw(wanted + more))
         for _, when, delays, _ in armed:
             for *_, some in delays:
                 if some is None:
                     when += next(drawn)
                 else:
                     when[some] += next(drawn)
-        when = np.concatenate([_NONE, *(a.when for a in armed)])
-        places = np.concatenate([_NONE, *(a.places for a in ahead)])
-        ends = when[places]
-        when[places] = NEVER
-        self.timers[np.concatenate([_NONE, *(a.timers for a in armed)])] = when
-        self.next_events()
-        if ahead:
-            self.handle_ahead(ahead, ends, list(drawn))
+        timers, when = (
+            np.concatenate([_NONE, *parts]) for parts in ([a.timers for a in armed], [a.when for a in armed])
+        )
+        return timers, when, list(drawn)
 
-    def may_be_ahead(self, armed: list[Armed]) -> list[Ahead]:
+    def may_be_ahead(self, armed: list[Armed]) -> list[Candidates]:
         """Return which timers are followed by something certain."""
         found, begin = [], 0
         for timers, _, _, follow_up in armed:
             if follow_up:
                 places = follow_up.certain.nonzero()[0]
-                found.append(Ahead(follow_up, places + begin, timers[places], follow_up.k[places]))
+                found.append(Candidates(follow_up, places + begin, timers[places], follow_up.k[places]))
             begin += len(timers)
         return found
 
-    def handle_ahead(self, ahead: list[Ahead], ends: Ints, delays: list[Ints | int]) -> None:
+    def handle_ahead(self, ahead: list[Candidates], ends: Ints, delays: list[Ints | int]) -> None:
         """Handle the events of timers that end first in their columns, before the horizon; set the others."""
         timers, k = np.concatenate([a.timers for a in ahead]), np.concatenate([a.k for a in ahead])
         handled = ends < np.minimum(self.when[k], self.c.horizon_ns)
         edges = (0, *accumulate(len(a.places) for a in ahead))
         parts = [slice(low, high) for low, high in pairwise(edges)]
-        when = np.concatenate([ends[part] + delay for part, delay in zip(parts, delays, strict=True)])
+        when = np.concatenate([ends[part] + delay for part, delay in zip(parts, delays, strict=False)])
         for (follow_up, *_), part in zip(ahead, parts, strict=True):
             if follow_up.before:
-                follow_up.before(k[part], ends[part], when[part], handled[part])
+                follow_up.before(k[part], ends[part], when[part], handled[part], delays[len(ahead) :])
         self.set_first(timers, k, np.where(handled, when, ends))
         for a, part in zip(ahead, parts, strict=True):
             some = handled[part].nonzero()[0]

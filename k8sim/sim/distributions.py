@@ -149,8 +149,10 @@ class Lognormal(Distribution):
 
     @classmethod
     def quantiles_of_several(cls, laws: Sequence[Self], counts: Sequence[int], u: Float64Array) -> Int64Array:
-        mu, sigma = np.array([(law._mu, law._sigma) for law in laws]).T.repeat(counts, axis=1)
-        return _exp_ns_array(mu + sigma * normal_quantiles(u))
+        z = normal_quantiles(u)
+        z *= np.array([law._sigma for law in laws]).repeat(counts)
+        z += np.array([law._mu for law in laws]).repeat(counts)
+        return _exp_ns_array(z)
 
     @property
     def mean_s(self) -> float:
@@ -190,8 +192,10 @@ class Weibull(Distribution):
 
     @classmethod
     def quantiles_of_several(cls, laws: Sequence[Self], counts: Sequence[int], u: Float64Array) -> Int64Array:
-        scale, shape = np.array([(law._log_scale, law.shape) for law in laws]).T.repeat(counts, axis=1)
-        return _exp_ns_array(scale + np.log(-np.log1p(-u)) / shape)
+        log = np.log(-np.log1p(-u))
+        log /= np.array([law.shape for law in laws]).repeat(counts)
+        log += np.array([law._log_scale for law in laws]).repeat(counts)
+        return _exp_ns_array(log)
 
     @property
     def mean_s(self) -> float:
@@ -346,7 +350,8 @@ def _require_finite_mean(name: str, log_mean_ns: float) -> None:
 
 
 def _to_ns(ns: Float64Array) -> Int64Array:
-    return np.rint(np.minimum(ns, _CAP)).astype(np.int64)
+    whole = np.minimum(ns, _CAP)
+    return np.rint(whole, whole).astype(np.int64)
 
 
 def _exp_ns(log_ns: float) -> int:

@@ -85,6 +85,13 @@ _FAR_TAIL: Final = (
 )
 
 
+# NumPy takes arrays without dimensions as they are; numbers it would convert in every call.
+_CENTRE_ARRAYS, _TAIL_ARRAYS, _FAR_TAIL_ARRAYS = (
+    tuple(tuple(np.array(coefficient) for coefficient in polynomial) for polynomial in polynomials)
+    for polynomials in (_CENTRE, _TAIL, _FAR_TAIL)
+)
+
+
 def normal_quantile(u: float) -> float:
     """The z with P(Z <= z) = u, for 0 < u < 1."""
     q = u - 0.5
@@ -98,15 +105,15 @@ def normal_quantile(u: float) -> float:
 def normal_quantiles(u: Float64Array) -> Float64Array:
     """`normal_quantile` of each number."""
     q = u - 0.5
-    z = _ratio(_CENTRE, 0.180625 - q * q)  # finite for all; those outside the centre are written anew
+    z = _ratio(_CENTRE_ARRAYS, 0.180625 - q * q)  # finite for all; those outside the centre are written anew
     z *= q
-    outside = np.nonzero(np.abs(q) > _CENTRE_HALF_WIDTH)
+    outside = (np.abs(q) > _CENTRE_HALF_WIDTH).nonzero()
     u_outside = u[outside]
     r = np.sqrt(-np.log(np.minimum(u_outside, 1.0 - u_outside)))
-    z_outside = _ratio(_TAIL, r - 1.6)
+    z_outside = _ratio(_TAIL_ARRAYS, r - 1.6)
     far = np.flatnonzero(r > _TAIL_SPLIT)
     if len(far):
-        z_outside[far] = _ratio(_FAR_TAIL, r[far] - 5.0)
+        z_outside[far] = _ratio(_FAR_TAIL_ARRAYS, r[far] - 5.0)
     z[outside] = np.copysign(z_outside, q[outside])
     return z
 
@@ -115,12 +122,12 @@ def _distance(u: float) -> float:
     return float(np.sqrt(-np.log(min(u, 1.0 - u))))
 
 
-def _ratio(polynomials: tuple[tuple[float, ...], tuple[float, ...]], r: _Number) -> _Number:
+def _ratio(polynomials: tuple[tuple[_Number, ...], ...], r: _Number) -> _Number:
     numerator, denominator = polynomials
     return _polynomial(numerator, r) / _polynomial(denominator, r)
 
 
-def _polynomial(coefficients: tuple[float, ...], r: _Number) -> _Number:
+def _polynomial(coefficients: tuple[_Number, ...], r: _Number) -> _Number:
     value = r * coefficients[0]
     value += coefficients[1]
     for coefficient in coefficients[2:]:

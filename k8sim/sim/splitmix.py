@@ -31,6 +31,11 @@ _MIX_1: Final = 0x94D049BB133111EB
 _MASK: Final = 2**64 - 1
 _ULP: Final = 2.0**-53
 
+# NumPy takes arrays without dimensions as they are; numbers it would convert in every call.
+_ARRAY_MIX_0, _ARRAY_MIX_1, _30, _27, _31, _11, _1 = (
+    np.array(number, dtype=np.uint64) for number in (_MIX_0, _MIX_1, 30, 27, 31, 11, 1)
+)
+
 
 def mix(z: int) -> int:
     """Turn 64 bits into 64 others, each of which depends on all."""
@@ -77,16 +82,16 @@ def starts(seed: int, replicates: npt.ArrayLike, entity: str) -> UInt64Array:
 
 def uniforms(z: UInt64Array) -> Float64Array:
     """Return `Occasions.uniform` for sums of states and words of purposes, which are overwritten."""
-    shifted = z >> np.uint64(30)
+    shifted = z >> _30
     z ^= shifted
-    z *= np.uint64(_MIX_0)
-    np.right_shift(z, np.uint64(27), out=shifted)
+    z *= _ARRAY_MIX_0
+    np.right_shift(z, _27, shifted)
     z ^= shifted
-    z *= np.uint64(_MIX_1)
-    np.right_shift(z, np.uint64(31), out=shifted)
+    z *= _ARRAY_MIX_1
+    np.right_shift(z, _31, shifted)
     z ^= shifted
-    z >>= np.uint64(11)
-    z |= np.uint64(1)
+    z >>= _11
+    z |= _1
     numbers = z.astype(np.float64)
     numbers *= _ULP
     return numbers

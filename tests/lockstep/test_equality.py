@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from k8sim.lockstep.campaign import FIGURES, NEVER, Campaign
-from k8sim.lockstep.engine import run_lockstep
+from k8sim.lockstep.engine import Lockstep, run_lockstep
 from k8sim.lockstep.reference import Reference, run_reference
 from k8sim.sim.distributions import Constant, Distribution, Exponential, Lognormal, Uniform, Weibull
 from k8sim.sim.units import DAY, HOUR, MINUTE, SECOND
@@ -118,6 +118,32 @@ def campaigns(draw: st.DrawFn) -> Campaign:
 @given(campaigns(), st.integers(0, 2**32))
 def test_equal_for_any_campaign(campaign: Campaign, seed: int) -> None:
     assert_equal(campaign, seed, 4)
+
+
+ROUND = st.sampled_from([Constant(0), Constant(MINUTE), Constant(5 * MINUTE), Constant(10 * MINUTE)])
+LAWS = [
+    "start", "catch_up", "rebuild", "stop", "attach", "detach", "maintenance", "replace", "restore", "node_outage",
+    "zone_outage", "node_life", "zone_life", "crash", "disk_life", "drain_every", "force_delete",
+]  # fmt: skip
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.fixed_dictionaries(dict.fromkeys(LAWS, ROUND)), st.data())
+def test_equal_where_many_events_coincide(laws: dict[str, Distribution], data: st.DataObject) -> None:
+    """Everything happens on the minute, at which timers end in the order of their rows."""
+    lives = ("node_life", "zone_life", "crash", "disk_life", "drain_every")
+    seldom = {name: Constant(data.draw(st.sampled_from([10, 20, 30, 60])) * MINUTE) for name in lives}
+    rollouts = tuple(range(HOUR, 4 * HOUR, 90 * MINUTE))
+    assert_equal(replace(NORMAL, horizon_ns=6 * HOUR, rollouts_ns=rollouts, **{**laws, **seldom}), 1, 2)  # type: ignore[arg-type]
+
+
+def test_what_is_certain_to_follow_takes_no_step_of_its_own() -> None:
+    engine = Lockstep(replace(NORMAL, disk_life=None, rollouts_ns=()), 1, np.arange(50))
+    engine.begin()
+    steps = 0
+    while engine.step():
+        steps += 1
+    assert steps < 0.7 * engine.results["events"].max()
 
 
 @pytest.mark.slow
