@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from k8sim.api.core import Container, ContainerStatus, Pod, PodStatus, Probe
-from k8sim.api.pods import is_sidecar
+from k8sim.api.pods import is_pod_ready, is_sidecar
 from k8sim.api.struct import replace
 from k8sim.kubelet.containerstatus import status_of
 from k8sim.kubelet.phase import TERMINAL
@@ -96,6 +96,8 @@ class ProbeManager:
         if pod.metadata.uid in self._workers:
             return
         workers: dict[tuple[str, ProbeKind], Worker] = {}
+        # Containers of an earlier kubelet: a new pod has none before its first sync.
+        existing = {s.name for s in (*status.init_container_statuses, *status.container_statuses) if s.container_id}
         sidecars = [c for c in pod.spec.init_containers if is_sidecar(c.restart_policy)]
         for container in (*pod.spec.containers, *sidecars):
             kinds: tuple[tuple[ProbeKind, Probe | None], ...] = (
@@ -106,9 +108,10 @@ class ProbeManager:
             for kind, probe in kinds:
                 if probe is not None:
                     delay = self._start_delay(pod, container, kind, probe)
-                    # An attempt at once finds no container yet; the ticks count from it.
-                    first = self._clock.now + (delay or probe.period_seconds * SECOND)
                     begins = self._clock.now + delay
+                    # An attempt at once that finds no container comes to nothing; the ticks count from it.
+                    in_vain = not delay and container.name not in existing
+                    first = begins + (probe.period_seconds * SECOND if in_vain else 0)
                     workers[container.name, kind] = Worker(pod, container, probe, Ticks.of(kind, probe, first), begins)
         if not workers:
             return
@@ -183,12 +186,12 @@ class ProbeManager:
     ) -> tuple[Statuses, Statuses]:
         """Fill in started and ready of regular and init containers (UpdatePodStatus)."""
         old = previous.container_statuses
-        regular = tuple([self._status(c, s, old) for c, s in zip(pod.spec.containers, regular, strict=True)])
+        regular = tuple([self._status(pod, c, s, old) for c, s in zip(pod.spec.containers, regular, strict=True)])
         if inits:
             old = previous.init_container_statuses
             inits = tuple(
                 [
-                    self._status(c, s, old) if is_sidecar(c.restart_policy) else self._init_status(s)
+                    self._status(pod, c, s, old) if is_sidecar(c.restart_policy) else self._init_status(s)
                     for c, s in zip(pod.spec.init_containers, inits, strict=True)
                 ]
             )
@@ -199,31 +202,37 @@ class ProbeManager:
         started = status.state.running is not None
         return replace(status, started=started, ready=ended is not None and ended.exit_code == 0)
 
-    def _status(self, container: Container, status: ContainerStatus, previous: Statuses) -> ContainerStatus:
-        started = status.state.running is not None and self._is_started(container, status, previous)
-        ready = started and (container.readiness_probe is None or self._is_ready(status, previous))
+    def _status(self, pod: Pod, container: Container, status: ContainerStatus, previous: Statuses) -> ContainerStatus:
+        started = status.state.running is not None and self._is_started(pod, container, status, previous)
+        ready = started and (container.readiness_probe is None or self._is_ready(pod, status))
         return replace(status, started=started, ready=ready)
 
-    def _is_started(self, container: Container, status: ContainerStatus, previous: Statuses) -> bool:
+    def _is_started(self, pod: Pod, container: Container, status: ContainerStatus, previous: Statuses) -> bool:
         results = self.results["startup"]
         if status.container_id in results:
             return results[status.container_id] is True
         if container.startup_probe is None:
             return True
         old = status_of(previous, status.name)
-        return old is not None and bool(old.started)  # of this instance nothing is known yet
+        if old is not None and old.started:
+            return True  # nothing is known yet of this instance: the last status of the name counts
+        return not self._watches(pod)
 
-    def _is_ready(self, status: ContainerStatus, previous: Statuses) -> bool:
+    def _is_ready(self, pod: Pod, status: ContainerStatus) -> bool:
         results = self.results["readiness"]
-        if status.container_id in results:
-            return results[status.container_id] is True
-        old = status_of(previous, status.name)
-        return (
-            old is not None
-            and old.ready
-            and old.container_id == status.container_id
-            and self._before_this_kubelet(status)
-        )
+        if results.get(status.container_id) is True:
+            return True
+        if self._before_this_kubelet(status):
+            return status.container_id not in results and is_pod_ready(pod)  # setReadyStateOnKubeletRestart
+        return not self._watches(pod)
+
+    def _watches(self, pod: Pod) -> bool:
+        """Tell whether the pod has workers; a kubelet's first status of a pod comes before them.
+
+        There a running container with probes looks like one without any: started, and ready unless it is old enough
+        to be known as one of an earlier kubelet (isContainerStarted, UpdatePodStatus).
+        """
+        return pod.metadata.uid in self._workers
 
     def _before_this_kubelet(self, status: ContainerStatus) -> bool:
         running = status.state.running

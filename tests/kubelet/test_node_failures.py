@@ -38,6 +38,55 @@ def test_kubelet_restart_leaves_an_unready_pod_unready_until_a_probe_passes():
     assert 25 <= bench.time("Ready") <= 27
 
 
+@pytest.mark.parametrize(("restart", "flaps"), [(8, 1), (20, 0)])
+def test_readiness_of_a_container_is_in_doubt_after_a_kubelet_restart_within_ten_seconds_of_its_start(
+    restart: float, flaps: int
+):
+    """Its worker begins with the failure of a new container; the probe that follows at once takes it back."""
+    bench = Bench(image(ready=1, stop=1))
+    bench.pod("app", {"readinessProbe": {**READY, "periodSeconds": 5}})
+    bench.at(restart, bench.machine.restart_kubelet)
+    bench.run(restart + 20)
+    lost, ready = bench.times("NotReady"), bench.times("Ready")
+    assert len(lost) == flaps
+    assert len(ready) == 1 + flaps
+    assert all(restart + 1 < t < restart + 7 and again - t < 0.1 for t, again in zip(lost, ready[1:], strict=True))
+
+
+def test_the_first_status_after_a_kubelet_restart_takes_no_notice_of_probes():
+    """No worker watches the pod yet; what is older than ten seconds is only ready if its pod was."""
+    bench = Bench(image(ready=None, stop=1))
+    bench.pod_at(0, "old", {"readinessProbe": READY | {"periodSeconds": 5}})
+    bench.pod_at(15, "young", {"readinessProbe": READY | {"periodSeconds": 5}})
+    bench.at(20, bench.machine.restart_kubelet)
+    bench.run(40)
+    assert bench.times("Ready", "old") == []
+    assert 21 < bench.time("Ready", "young") < 21.5
+    assert bench.time("Ready", "young") < bench.time("NotReady", "young") < 27
+
+
+def test_a_container_that_is_still_starting_counts_as_started_after_a_kubelet_restart():
+    """Nobody asks it any more (kubernetes issue 142305), unless it is young enough to be taken as a new one."""
+    bench = Bench(image(started=60, stop=1))
+    startup = {"startupProbe": {"exec": {"command": ["check", "startup"]}, "periodSeconds": 2, "failureThreshold": 99}}
+    bench.pod_at(0, "old", startup)
+    bench.pod_at(15, "young", startup)
+    bench.at(20, bench.machine.restart_kubelet)
+    bench.run(100)
+    assert [21 < t < 21.5 for t in bench.times("Ready", "old")] == [True]
+    assert bench.times("NotReady", "old") == []
+    assert len(bench.times("NotReady", "young")) == 1
+    assert 75 <= bench.times("Ready", "young")[-1] <= 78
+
+
+def test_a_probe_whose_period_is_over_when_the_kubelet_is_back_asks_at_once():
+    bench = Bench(image(ready=21, stop=1))
+    bench.pod("app", {"readinessProbe": READY})
+    bench.at(20, bench.machine.restart_kubelet)
+    bench.run(30)
+    assert 21 < bench.time("Ready") < 21.3
+
+
 def test_termination_begins_anew_after_a_kubelet_restart():
     bench = Bench(image(stop=None))
     hook = {"preStop": {"exec": {"command": ["sleep", "100"]}}}
