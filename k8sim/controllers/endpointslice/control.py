@@ -6,8 +6,8 @@ Source: staging/src/k8s.io/endpointslice/{reconciler,utils}.go, util/controller_
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import repeat
+from typing import NamedTuple
 
 from k8sim.api.core import Node, ObjectReference, Pod, Service
 from k8sim.api.discovery import Endpoint, EndpointConditions, EndpointPort, EndpointSlice
@@ -26,8 +26,7 @@ Desired = Mapping[Ports, dict[str, Endpoint]]
 """Endpoints by the ports they offer, then by the name of their pod."""
 
 
-@dataclass(frozen=True)
-class Changes:
+class Changes(NamedTuple):
     """What is to be written so that the slices hold the desired endpoints; in this order."""
 
     create: Sequence[EndpointSlice]
@@ -50,12 +49,13 @@ def pod_endpoints_changed(old: Pod, new: Pod) -> bool:
 
     Kubernetes compares the deletion timestamps as pointers, so that every update of a terminating pod counts.
     """
+    was, now = old.status, new.status
     return (
-        new.deleting
-        or old.deleting
-        or is_pod_ready(old) != is_pod_ready(new)
-        or old.status.pod_ips != new.status.pod_ips
-        or old.status.pod_ip != new.status.pod_ip
+        new.metadata.deletion_timestamp is not None
+        or old.metadata.deletion_timestamp is not None
+        or (was.conditions is not now.conditions and is_pod_ready(old) != is_pod_ready(new))
+        or was.pod_ips != now.pod_ips
+        or was.pod_ip != now.pod_ip
         or old.spec.node_name != new.spec.node_name
     )
 
@@ -147,9 +147,9 @@ def _reconcile_by_port_mapping(
         if len(kept) < len(pairs):  # what has another address leaves the slice
             left |= {n: w for n, (h, w) in zip(names, pairs, strict=True) if w and w.addresses != h.addresses}
         if kept == s.endpoints:  # most are the very same objects, which costs no comparison
-            unchanged[s.name] = s
+            unchanged[s.metadata.name] = s
         elif kept:
-            update[s.name] = replace(s, endpoints=kept)
+            update[s.metadata.name] = replace(s, endpoints=kept)
         else:
             delete.append(s)
     rest = list(left.values())

@@ -152,19 +152,23 @@ class EndpointSliceController(Controller):
             return
         if not is_handled(service):
             return
-        existing = [s for s in self._slices.by_index("service", key) if not s.deleting]
+        existing = [s for s in self._slices.by_index("service", key) if s.metadata.deletion_timestamp is None]
         if self._slice_tracker.is_stale(key, existing):
             raise InternalError("EndpointSlice informer cache is out of date")
         members = self._members[key]
         desired = members.desired(service, self._pods.find, self._nodes.find)
-        changes = reconcile(service, desired, existing)
         missing = next(iter(members.missing), None)
-        for new in () if service.deleting else changes.create:
-            self._slice_tracker.wrote(key, (yield from client.create(new)))
-        for new in changes.update:
-            self._slice_tracker.wrote(key, (yield from client.update(new)))
-        for old in changes.delete:
-            yield from client.delete(EndpointSlice, old.namespace, old.name)
-            self._slice_tracker.deleted(key, old)
+        seen = (members.changes, existing)
+        if members.settled != seen:
+            changes = reconcile(service, desired, existing)
+            if not any(changes):
+                members.settled = seen
+            for new in () if service.deleting else changes.create:
+                self._slice_tracker.wrote(key, (yield from client.create(new)))
+            for new in changes.update:
+                self._slice_tracker.wrote(key, (yield from client.update(new)))
+            for old in changes.delete:
+                yield from client.delete(EndpointSlice, old.namespace, old.name)
+                self._slice_tracker.deleted(key, old)
         if missing is not None:
             raise InternalError(f"skipping Pod {missing[1]} for Service {service.name}: Node not found")
