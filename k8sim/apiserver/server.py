@@ -94,10 +94,10 @@ class APIServer:
 
     def get(self, cls: type[T], namespace: str, name: str) -> T:
         """Return an object, or raise NotFound."""
-        obj = self.find(cls, namespace, name)
+        obj = self._objects[cls.kind].get((namespace, name))
         if obj is None:
             raise NotFound(f'{cls.plural}{_group(cls)} "{name}" not found')
-        return obj
+        return obj  # type: ignore[return-value]
 
     def list(self, cls: type[T], namespace: str | None = None) -> list[T]:
         """Return the objects of a kind (of a namespace), in the order of their creation."""
@@ -341,11 +341,10 @@ class APIServer:
     # ---- internals ------------------------------------------------------------------------------------------
 
     def _stored(self, obj: T) -> T:
-        old = self.get(type(obj), *obj.key)
-        version = obj.metadata.resource_version
-        if (version and version != old.metadata.resource_version) or (
-            obj.metadata.uid and obj.metadata.uid != old.metadata.uid
-        ):
+        meta = obj.metadata
+        old = self.get(type(obj), meta.namespace, meta.name)
+        version, uid = meta.resource_version, meta.uid
+        if (version and version != old.metadata.resource_version) or (uid and uid != old.metadata.uid):
             raise Conflict(
                 f'Operation cannot be fulfilled on {obj.plural}{_group(type(obj))} "{obj.name}": the object has been '
                 "modified; please apply your changes to the latest version and try again"
@@ -371,11 +370,12 @@ class APIServer:
             new = default_object(strategy.prepare_for_update(self.sim, new, old))
         new = self._admit(new, old)
         strategy.check_update(new, old, actor)
-        if old.deleting and set(new.metadata.finalizers) - set(was.finalizers):
+        deleting = was.deletion_timestamp is not None
+        if deleting and set(new.metadata.finalizers) - set(was.finalizers):
             raise Forbidden(f'{resource_name(type(old))} "{old.name}": no new finalizers can be added when deleting')
         if getattr(new, "spec", None) != getattr(old, "spec", None):
             new = with_meta(new, generation=was.generation + 1)
-        if new.deleting and not strategy.is_held(new) and not new.metadata.deletion_grace_period_seconds:
+        if deleting and not strategy.is_held(new) and not new.metadata.deletion_grace_period_seconds:
             if isinstance(new, Pod) and not was.finalizers:
                 return self._write(old, new, actor, cause)
             return self._commit("DELETED", old, new, actor, cause)
@@ -400,8 +400,9 @@ class APIServer:
 
     def _commit(self, type_: ChangeType, old: T | None, new: T, actor: str, cause: int) -> T:
         self.resource_version += 1
-        new = with_meta(new, resource_version=self.resource_version)
-        key = (new.metadata.namespace, new.metadata.name)
+        meta = replace(new.metadata, resource_version=self.resource_version)
+        new = replace(new, metadata=meta)
+        key = (meta.namespace, meta.name)
         objects = self._objects[new.kind]
         if type_ == "DELETED":
             del objects[key]

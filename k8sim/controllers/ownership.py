@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable
 from typing import Any, Literal, TypeVar
 
-from k8sim.api.meta import Object, controller_of, controller_ref, with_meta
+from k8sim.api.meta import Object, OwnerReference, controller_of, controller_ref, with_meta
 from k8sim.apiserver.client import Client
 from k8sim.apiserver.errors import ApiError, Conflict, NotFound
 from k8sim.apiserver.informer import Informer
@@ -26,6 +26,14 @@ def index_by_controller(informer: Informer[T]) -> None:
     """File objects under their controller's UID, and those without a controller under their namespace."""
     informer.add_index(CONTROLLER_INDEX, lambda o: (ref.uid,) if (ref := controller_of(o)) else ())
     informer.add_index(ORPHAN_INDEX, lambda o: () if controller_of(o) else (o.metadata.namespace,))
+
+
+def controller_before(old: Object | None, new: Object, now: OwnerReference | None) -> OwnerReference | None:
+    """Return the controller of an object's former version; ``now`` is the new one's, and mostly it is the same."""
+    if old is None:
+        return None
+    shared = old.metadata.owner_references is new.metadata.owner_references
+    return now if shared else controller_of(old)
 
 
 def claim_object(obj: Object, controller: Object, matches: bool) -> Verdict:

@@ -56,7 +56,13 @@ from k8sim.controllers.deployment.replica_sets import (
     split,
     surplus,
 )
-from k8sim.controllers.ownership import CONTROLLER_INDEX, ORPHAN_INDEX, claim_objects, index_by_controller
+from k8sim.controllers.ownership import (
+    CONTROLLER_INDEX,
+    ORPHAN_INDEX,
+    claim_objects,
+    controller_before,
+    index_by_controller,
+)
 from k8sim.sim.clock import Event
 
 Requests = Generator[Event, Any, None]
@@ -91,8 +97,8 @@ class DeploymentController(Controller):
     def _set_changed(self, change: Change) -> None:
         rs, old = change.new, change.old
         ref = controller_of(rs)
-        old_ref = controller_of(old) if old is not None else None
-        if old_ref is not None and (ref is None or ref.uid != old_ref.uid):
+        old_ref = controller_before(old, rs, ref)
+        if old_ref is not ref and old_ref is not None and (ref is None or ref.uid != old_ref.uid):
             self._wake(rs.namespace, old_ref, change.row)
         if ref is not None:
             self._wake(rs.metadata.namespace, ref, change.row)

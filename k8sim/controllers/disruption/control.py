@@ -40,7 +40,7 @@ class Tally:
                 changed = True
             owner = controller_of(pod)
             self._owners[owner] = self._owners.get(owner, 0) + 1
-        healthy = is_pod_ready(pod) and not pod.deleting
+        healthy = is_pod_ready(pod) and pod.metadata.deletion_timestamp is None
         if healthy != (pod.metadata.name in self._healthy):
             changed = True
             if healthy:

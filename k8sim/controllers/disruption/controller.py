@@ -121,8 +121,9 @@ class DisruptionController(Controller):
         pod, old = change.new, change.old
         assert isinstance(pod, Pod)
         self._watch_disruption_target(pod, change)
+        pod_key = (pod.metadata.namespace, pod.metadata.name)
         if isinstance(old, Pod) and change.type == "MODIFIED" and old.metadata.labels == pod.metadata.labels:
-            budgets = self._budgets_of.get(pod.key)
+            budgets = self._budgets_of.get(pod_key)
             if not budgets:
                 return
             counted = False
@@ -131,12 +132,12 @@ class DisruptionController(Controller):
             if counted or self._may_differ(budgets[0]):
                 self._enqueue(budgets, pod, change.row)
             return
-        before = self._budgets_of.pop(pod.key, [])
+        before = self._budgets_of.pop(pod_key, [])
         after = self._selectors.matching(pod.metadata.namespace, pod.metadata.labels)
         for key in before:
             self._tallies[key].remove(pod.name)
         if change.type != "DELETED" and after:
-            self._budgets_of[pod.key] = after
+            self._budgets_of[pod_key] = after
             for key in after:
                 self._tallies[key].put(pod)
         self._enqueue(after, pod, change.row)

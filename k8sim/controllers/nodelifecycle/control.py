@@ -148,7 +148,8 @@ def no_schedule_taints(node: Node) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def has_no_execute(node: Node, key: str) -> bool:
     """Tell whether the node carries a NoExecute taint of that key."""
-    return any(t.key == key and t.effect == "NoExecute" for t in node.spec.taints)
+    taints = node.spec.taints
+    return bool(taints) and any(t.key == key and t.effect == "NoExecute" for t in taints)
 
 
 def with_taints(node: Node, effect: str, add: tuple[str, ...], remove: tuple[str, ...], now: Time) -> Node:
@@ -172,7 +173,7 @@ def no_execute_key(ready: Condition | None) -> str | None:
 def zone_key(node: Node) -> str:
     """Return region and zone, "" for a node that has neither label (GetZoneKey)."""
     labels = node.metadata.labels
-    region, zone = (labels.get(old) or labels.get(new, "") for old, new in _ZONE_LABELS)
+    region, zone = [labels.get(old) or labels.get(new, "") for old, new in _ZONE_LABELS]
     return f"{region}:\x00:{zone}" if region or zone else ""
 
 

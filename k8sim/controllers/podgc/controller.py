@@ -70,6 +70,8 @@ class PodGCController(Controller):
     def _on_pod(self, change: Change) -> None:
         pod, old = change.new, change.old
         assert isinstance(pod, Pod)
+        if change.type == "MODIFIED" and _is_the_same_to_the_collector(old, pod):  # type: ignore[arg-type]
+            return
         gone = change.type == "DELETED"
         was_ended = isinstance(old, Pod) and is_pod_terminal(old)
         self._ended += (not gone and is_pod_terminal(pod)) - was_ended
@@ -155,3 +157,12 @@ class PodGCController(Controller):
             yield from client.delete(Pod, *pod.key, grace_period_seconds=0)
         except ApiError:
             return  # the next run tries again
+
+
+def _is_the_same_to_the_collector(old: Pod, new: Pod) -> bool:
+    """Tell whether a new version of a pod is where the old one was, has ended as it had, and is deleted as it was."""
+    return (
+        old.spec.node_name == new.spec.node_name
+        and old.status.phase == new.status.phase
+        and old.metadata.deletion_timestamp == new.metadata.deletion_timestamp
+    )

@@ -27,6 +27,7 @@ from k8sim.controllers.ownership import (
     ORPHAN_INDEX,
     Adoption,
     claim_object,
+    controller_before,
     index_by_controller,
     release,
 )
@@ -80,8 +81,8 @@ class ReplicaSetController(Controller):
     def _pod_changed(self, change: Change) -> None:
         pod, old = change.new, change.old
         ref = controller_of(pod)
-        old_ref = controller_of(old) if old is not None else None
-        if old_ref is not None and (ref is None or ref.uid != old_ref.uid):
+        old_ref = controller_before(old, pod, ref)
+        if old_ref is not ref and old_ref is not None and (ref is None or ref.uid != old_ref.uid):
             self._wake(pod.namespace, pod.name, old_ref, change.row)
         if ref is not None:
             rs = self._wake(pod.metadata.namespace, pod.metadata.name, ref, change.row)

@@ -28,6 +28,7 @@ from k8sim.controllers.ownership import (
     ORPHAN_INDEX,
     Adoption,
     claim_object,
+    controller_before,
     index_by_controller,
     release,
 )
@@ -94,7 +95,7 @@ class StatefulSetController(Controller):
     def _pod_changed(self, change: Change) -> None:
         pod, old = change.new, change.old
         ref = controller_of(pod)
-        old_ref = controller_of(old) if old is not None else None
+        old_ref = controller_before(old, pod, ref)
         if old_ref is not ref and old_ref is not None and (ref is None or ref.uid != old_ref.uid):
             self._wake(pod.namespace, pod.name, old_ref, change.row)
         if ref is not None:
@@ -174,8 +175,9 @@ class StatefulSetController(Controller):
         self, sts: StatefulSet, current: ControllerRevision, update: ControllerRevision, collisions: int, client: Client
     ) -> Plan:
         uid = sts.metadata.uid
+        now = self.clock.now
         replicas = self.views.of(sts, update.metadata.name)
-        replicas.advance(self.clock.now)
+        replicas.advance(now)
         last = self._decisions.get(uid)
         if last is not None and last.still_holds(sts, replicas, current, update):
             return last.plan
@@ -186,7 +188,7 @@ class StatefulSetController(Controller):
             current,
             update,
             collisions,
-            self.clock.now,
+            now,
             self.sim.enabled("MaxUnavailableStatefulSet"),
         )
         self._decisions[uid] = Decision(sts, replicas, replicas.filings, current, update, plan)
@@ -194,7 +196,6 @@ class StatefulSetController(Controller):
             self._waiting[sts.uid] = plan.waiting
             if plan.waiting:
                 detail = {"controller": "StatefulSet", "reason": plan.waiting}
-                now = self.clock.now
                 self.sim.trace.append(now, "Controller", sts.name, "Waiting", detail, client.cause, sts.namespace)
         return plan
 
