@@ -68,7 +68,7 @@ class PLEG:
 
     def newer_than(self, uid: str, since_ns: int) -> Event | None:
         """Return None if the cache was renewed after a moment, else an event to wait for (GetNewerThan)."""
-        if self._renewed.get(uid, -(2**62)) > since_ns or self._last_relist() > since_ns:
+        if self._last_relist() > since_ns or self._renewed.get(uid, -(2**62)) > since_ns:
             return None
         event = self._clock.event()
         self._waiting[uid] = (since_ns, event)

@@ -27,8 +27,6 @@ def differs(old: Pod, new: Pod) -> bool:
 
 def readiness_gates_changed(old: Pod, new: Pod) -> bool:
     """Tell whether a condition that a readiness gate names has changed."""
-    if not new.spec.readiness_gates:
-        return False
     gates = [g.condition_type for g in new.spec.readiness_gates]
 
     def values(pod: Pod) -> list[str]:

@@ -12,7 +12,7 @@ from k8sim.api.meta import Condition
 from k8sim.api.resources import qos_class
 from k8sim.kubelet import conditions
 from k8sim.kubelet.actions import pod_sandbox_changed
-from k8sim.kubelet.conditions import OWNED, Info
+from k8sim.kubelet.conditions import OWNED, SHARED, Info
 from k8sim.kubelet.containerstatus import StartError, Truncate, container_statuses
 from k8sim.kubelet.phase import TERMINAL, get_phase
 from k8sim.kubelet.restart import all_containers_could_restart, should_all_containers_restart
@@ -96,19 +96,23 @@ def _phase(
 def _conditions(
     pod: Pod, runtime: RuntimePodStatus, info: Info, phase: str, previous: PodStatus
 ) -> tuple[Condition, ...]:
-    foreign = tuple([c for c in pod.status.conditions if c.type not in OWNED])
+    others = tuple([c for c in pod.status.conditions if c.type not in OWNED])
+    foreign = [c for c in others if c.type not in SHARED] if others else others
+    shared = [c for c in others if c.type in SHARED] if others else others
     has_sandbox = not pod_sandbox_changed(pod, runtime)[0]
     restarting: tuple[Condition, ...] = ()
     if all_containers_could_restart(pod.spec):
         begun = bool(runtime.containers) and should_all_containers_restart(pod, runtime, previous)
         restarting = (conditions.all_containers_restarting(begun, phase),)
     containers_ready = conditions.containers_ready(pod, info, phase)
+    # Shared ones come last, as in the stored status (`merge_pod_status`): the two are compared by position.
     return (
         *foreign,
         *restarting,
         conditions.READY_TO_START_CONTAINERS[has_sandbox],
         conditions.initialized(pod, info, phase),
-        conditions.ready(pod, containers_ready, foreign),
+        conditions.ready(pod, containers_ready, others),
         containers_ready,
         conditions.POD_SCHEDULED,
+        *shared,
     )

@@ -98,8 +98,10 @@ class ProbeManager:
         workers: dict[tuple[str, ProbeKind], Worker] = {}
         # Containers of an earlier kubelet: a new pod has none before its first sync.
         existing = {s.name for s in (*status.init_container_statuses, *status.container_statuses) if s.container_id}
-        sidecars = [c for c in pod.spec.init_containers if is_sidecar(c.restart_policy)]
-        for container in (*pod.spec.containers, *sidecars):
+        containers = pod.spec.containers
+        if pod.spec.init_containers:
+            containers = (*containers, *[c for c in pod.spec.init_containers if is_sidecar(c.restart_policy)])
+        for container in containers:
             kinds: tuple[tuple[ProbeKind, Probe | None], ...] = (
                 ("startup", container.startup_probe),
                 ("readiness", container.readiness_probe),
@@ -129,15 +131,19 @@ class ProbeManager:
 
     def stop_liveness_and_startup(self, pod: Pod) -> None:
         """Stop those workers of regular containers: the pod terminates; sidecars are still watched."""
+        workers = self._workers.get(pod.metadata.uid)
+        if not workers:
+            return
         regular = {c.name for c in pod.spec.containers}
-        for (name, kind), worker in list(self._workers.get(pod.uid, {}).items()):
+        for (name, kind), worker in list(workers.items()):
             if name in regular and kind != "readiness":
                 self._stop(worker)
 
     def remove_pod(self, uid: str) -> None:
         """Stop all workers of a pod."""
-        for worker in list(self._workers.pop(uid, {}).values()):
-            self._stop(worker)
+        if uid in self._workers:
+            for worker in list(self._workers.pop(uid).values()):
+                self._stop(worker)
 
     def _stop(self, worker: Worker) -> None:
         worker.alive = False

@@ -263,7 +263,7 @@ class KubeletProcess:
             self.workers.update_pod(Update("update", pod, change.row))
         else:
             self.status.pod_seen(pod)
-            if readiness_gates_changed(known, pod):
+            if pod.spec.readiness_gates and readiness_gates_changed(known, pod):
                 self.sync(uid, change.row)
 
     def _handle_mirror(self, mirror: Pod, change: Change) -> None:

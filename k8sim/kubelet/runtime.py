@@ -288,7 +288,7 @@ class RuntimeManager:
         """Stop all containers at the same time, then the sandbox (killPodWithSyncResult)."""
         running = [c for c in status.containers if c.state == RUNNING]
         order = None
-        if any(is_sidecar(c.restart_policy) for c in pod.spec.init_containers):
+        if pod.spec.init_containers and any(is_sidecar(c.restart_policy) for c in pod.spec.init_containers):
             order = TerminationOrder(self._clock, self._rank, pod, [c.name for c in running])
         kills = [
             self.kill_container(pod, _spec_of(pod, c.name), c, "", override=override, order=order, cause=cause)

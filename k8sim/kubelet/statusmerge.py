@@ -102,10 +102,11 @@ def terminated_status(pod: Pod, status: PodStatus) -> PodStatus:
     """
     regular = status.container_statuses
     if _has_pod_initialized(pod, status):
-        regular = tuple(_ended(s) for s in regular)
+        regular = tuple([_ended(s) for s in regular])
     inits = status.init_container_statuses
-    n = _initialized_containers(inits)
-    inits = tuple(_ended(s) for s in inits[:n]) + inits[n:]
+    if inits:
+        n = _initialized_containers(inits)
+        inits = (*[_ended(s) for s in inits[:n]], *inits[n:])
     phase = status.phase if status.phase in TERMINAL else "Failed"
     return replace(status, phase=phase, container_statuses=regular, init_container_statuses=inits)
 

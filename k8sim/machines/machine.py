@@ -243,7 +243,7 @@ class Machine:
     def stop_sandbox(self, uid: str, host_network: bool = False) -> Steps:
         """Stop a pod's sandboxes and take down their network; what is left in them is killed."""
         pod = self._pods.get(uid)
-        if pod is None or not any(s.ready for s in pod.sandboxes):
+        if pod is None or True not in [s.ready for s in pod.sandboxes]:
             return
         self._ask_runtime()
         yield self._clock.sleep(self._delay("runtimeSandboxStop"), self._rank)
