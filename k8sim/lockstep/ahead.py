@@ -176,8 +176,9 @@ class Ahead(Timers):
         goes_off = (begun & ~ended).nonzero()[0]
         self.off[a[goes_off]] = 1
         self.died[a[goes_off]] = begins[goes_off]
-        for some, time in ((begun, begins), (ended, ends)):
+        for some, time in ((begun.nonzero()[0], begins), (ended.nonzero()[0], ends)):
             self.happened(k[some], time[some])
             self.delays.occasion_now(timers[some])
-        self.count("drained", k[begun])
-        self.draining[k[begun]] -= 1
+        k = k[begun]
+        self.count("drained", k)
+        self.draining[k] -= 1

@@ -70,9 +70,9 @@ class Lockstep(Ahead):
         up = ~self.zone_up[at]
         self.zone_up[at] = up
         self.delays.occasion(at)
-        for law, some in (("zone_life", up), ("zone_outage", ~up)):
+        for law, some in (("zone_life", places(up)), ("zone_outage", places(~up))):
             self.arm(at[some], self.now[k[some]], (law, at[some], None))
-        n, of = np.nonzero(self.zone_of[:, None] == z)
+        n, of = both(self.zone_of[:, None] == z)
         return n, k[of], power_change(up[of])
 
     def node_event(self, n: Ints, k: Ints) -> PowerChange:
@@ -105,8 +105,9 @@ class Lockstep(Ahead):
         k, alive = k[columns], alive[columns]
         q = rows * self.width + k
         state = self.state[q]
-        self.nodes_died(q[~alive], k[~alive], state[~alive])
-        self.nodes_returned(q[alive], k[alive], state[alive])
+        died, returned = places(~alive), places(alive)
+        self.nodes_died(q[died], k[died], state[died])
+        self.nodes_returned(q[returned], k[returned], state[returned])
 
     def noticed(self, a: Ints, k: Ints) -> Ints:
         """Return when the control plane will have noticed that nodes are down."""
@@ -115,20 +116,21 @@ class Lockstep(Ahead):
         return stale + (self.monitor[k] - stale) % MONITOR_PERIOD
 
     def nodes_died(self, q: Ints, k: Ints, state: npt.NDArray[np.int8]) -> None:
-        ran, stopped = (state == SERVING) | (state == STARTING), state == STOPPING
-        if ran.any():
-            np.subtract.at(self.serving, k[state == SERVING], np.int8(1))  # a column may be there more than once
+        serving = state == SERVING
+        ran, stopped = places(serving | (state == STARTING)), places(state == STOPPING)
+        if len(ran):
+            np.subtract.at(self.serving, k[places(serving)], np.int8(1))  # a column may be there more than once
             self.dead(q[ran], k[ran])
-        if stopped.any():
+        if len(stopped):
             self.terminating(q[stopped], k[stopped])
 
     def nodes_returned(self, q: Ints, k: Ints, state: npt.NDArray[np.int8]) -> None:
-        starts, confirmed = state == DEAD, state == TERMINATING
-        if starts.any():
+        starts, confirmed = places(state == DEAD), places(state == TERMINATING)
+        if len(starts):
             np.add.at(self.figures["resumed"], k[starts], 1)  # a column may be there more than once
             self.delays.occasion(self.pod_timer(q[starts]))
             self.start(q[starts], k[starts], self.now[k[starts]])
-        if confirmed.any():
+        if len(confirmed):
             q, k = q[confirmed], k[confirmed]
             self.state[q] = STOPPING
             self.timers[self.pod_timer(q)] = self.now[k] + CLEANUP
@@ -196,7 +198,9 @@ class Lockstep(Ahead):
 
     def gone(self, q: Ints, k: Ints) -> None:
         self.state[q] = ABSENT
-        self.delays.occasion(self.pod_timer(q))
+        timers = self.pod_timer(q)
+        self.timers[timers] = NEVER
+        self.delays.occasion(timers)
         self.waiting[k] += 1
         self.there[self.node[q] * np.int64(self.width) + k] -= 1
         self.node[q] = -1
@@ -220,7 +224,7 @@ class Lockstep(Ahead):
         if self.c.ordered:  # all lower ordinals serve
             wanted[1:] &= np.logical_and.accumulate(state == SERVING)[:-1]
         wanted |= state == PENDING
-        columns, pods = np.nonzero(wanted.T)
+        columns, pods = both(wanted.T)
         k = k[columns]
         q = pods * self.width + k
         self.state[q] = PENDING
@@ -310,21 +314,22 @@ class Lockstep(Ahead):
         a = n * self.width + k
         phase = self.drain[a]
         ends, idle = places(phase == MAINTENANCE), places(phase == IDLE)
-        dead = self.off[a[idle]] > 0
-        again = np.concatenate([ends, idle[dead]])
+        alive = self.off[a[idle]] == 0
+        again = np.concatenate([ends, idle[~alive]])
         self.drain[a[ends]] = IDLE
         timers = self.drain_timer(a[again])
         self.delays.occasion(timers)
         self.arm(timers, self.now[k[again]], ("drain_every", timers, None))
-        begins = idle[~dead]
+        begins = idle[alive]
         self.drain[a[begins]] = DRAINING
         self.draining[k[begins]] += 1
         self.drain_began[a[begins]] = self.now[k[begins]]
         goes_on = np.concatenate([begins, places(phase == DRAINING)])
-        busy = goes_on[self.there[a[goes_on]] > 0]
+        used = self.there[a[goes_on]] > 0
+        busy, down = goes_on[places(used)], goes_on[places(~used)]
         if len(busy):
+            self.timers[self.drain_timer(a[busy])] = NEVER
             self.evict(n[busy], k[busy])
-        down = goes_on[self.there[a[goes_on]] == 0]
         self.maintenance_begins(a[down], k[down])
         changed = np.concatenate([ends, down])
         return n[changed], k[changed], np.repeat(np.array([-1, 1], dtype=np.int8), (len(ends), len(down)))
@@ -339,7 +344,7 @@ class Lockstep(Ahead):
         self.arm(timers, self.now[k], ("maintenance", timers, None), follow_up=ends)
 
     def evict(self, n: Ints, k: Ints) -> None:
-        columns, pods = np.nonzero((self.node.reshape(-1, self.width).take(k, axis=1) == n).T)
+        columns, pods = both((self.node.reshape(-1, self.width).take(k, axis=1) == n).T)
         k = k[columns]
         q = pods * self.width + k
         state = self.state[q]
@@ -439,7 +444,6 @@ class Lockstep(Ahead):
         kinds = (0, self.first_node, self.first_pod, self.first_drain, self.first_disk, self.rollout)
         edges = np.searchsorted(row, (*kinds, len(self.timers) // self.width)).tolist()
         row, k = row[: edges[-1]], k[: edges[-1]]
-        self.timers[row * self.width + k] = NEVER
         zones, nodes, pods, drains, disks, rollouts = (
             (row[low:high] - first, k[low:high]) for first, (low, high) in zip(kinds, pairwise(edges), strict=True)
         )

@@ -132,7 +132,7 @@ class Timers(Columns):
     def handle_ahead(self, ahead: list[Candidates], ends: Ints, delays: list[Ints | int]) -> None:
         """Handle the events of timers that end first in their columns, before the horizon; set the others."""
         timers, k = np.concatenate([a.timers for a in ahead]), np.concatenate([a.k for a in ahead])
-        handled = ends < np.minimum(self.when[k], self.c.horizon_ns)
+        handled: Flags = ends < np.minimum(self.when[k], self.c.horizon_ns)
         edges = (0, *accumulate(len(a.places) for a in ahead))
         parts = [slice(low, high) for low, high in pairwise(edges)]
         when = np.concatenate([ends[part] + delay for part, delay in zip(parts, delays, strict=False)])
@@ -145,7 +145,8 @@ class Timers(Columns):
             if a.follow_up.later:
                 self.delays.occasion_now(a.timers[some])
             a.follow_up.rule(a.timers[some], a.k[some], ends[part][some])
-        self.happened(k[handled], ends[handled])
+        some = handled.nonzero()[0]
+        self.happened(k[some], ends[some])
 
     def set_first(self, timers: Ints, k: Ints, when: Ints) -> None:
         """Set timers, one in each column, when the next events without them are known."""
