@@ -348,6 +348,8 @@ class ProbeManager:
         since = worker.view.running_since
         if since is None or since >= self._started_ns - GRACE_AROUND_RESTART:
             self._store(worker, ticks.initial)
+        elif ticks.kind == "startup" and worker.view.started and is_sidecar(worker.container.restart_policy):
+            self._store(worker, True)  # containers after it wait for this result (kubernetes pull request 137146)
 
     def _store(self, worker: Worker, result: Result) -> None:
         ticks = worker.ticks

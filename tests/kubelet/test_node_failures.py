@@ -79,6 +79,16 @@ def test_a_container_that_is_still_starting_counts_as_started_after_a_kubelet_re
     assert 75 <= bench.times("Ready", "young")[-1] <= 78
 
 
+def test_a_container_restarts_beside_a_sidecar_that_had_started_before_the_kubelet_did():
+    bench = Bench(image("side*", started=2), image("app*", exit_after=30))
+    startup = {"startupProbe": {"exec": {"command": ["check", "startup"]}, "periodSeconds": 1}}
+    bench.pod(initContainers=[{"name": "side", "image": "side:v1", "restartPolicy": "Always", **startup}])
+    bench.at(20, bench.machine.restart_kubelet)
+    bench.run(40)
+    assert bench.times("Started", container="side", restart=1) == []
+    assert 33 < bench.time("Started", restart=1) < 35
+
+
 def test_a_probe_whose_period_is_over_when_the_kubelet_is_back_asks_at_once():
     bench = Bench(image(ready=21, stop=1))
     bench.pod("app", {"readinessProbe": READY})
