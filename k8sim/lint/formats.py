@@ -161,7 +161,7 @@ def rules_text(rules: Iterable[Rule] = RULES) -> str:
 
 
 def rules_markdown(rules: Iterable[Rule] = RULES) -> str:
-    """Return the table of rules; docs/lint.md ends with it (tools/lint_rules.py writes it)."""
+    """Return the table of rules; docs/lint.md ends with it (tools/lists.py writes it)."""
     head = ("| rule | level | looks for | how it is tried | |", "| --- | --- | --- | --- | --- |")
     lines = (f"| `{r.name}` | {r.level} | {r.looks_for} | {r.tries} | [source]({r.source}) |" for r in rules)
     return "\n".join((*head, *lines)) + "\n"

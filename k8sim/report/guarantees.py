@@ -67,7 +67,7 @@ def _particulars(guarantee: Guarantee) -> tuple[tuple[str, str], ...]:
 
 
 def guarantees_markdown() -> str:
-    """Return the list as Markdown; docs/guarantees.md ends with it (tools/guarantees.py writes it)."""
+    """Return the list as Markdown; docs/guarantees.md ends with it (tools/lists.py writes it)."""
     parts = []
     for g in GUARANTEES.values():
         lines = [f"### {g.name}", "", f"{g.promise} ({g.kind})", ""]

@@ -13,7 +13,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_the_page_lists_all_guarantees() -> None:
-    assert (DOCS / "guarantees.md").read_text().endswith(guarantees_markdown()), "run python tools/guarantees.py"
+    assert (DOCS / "guarantees.md").read_text().endswith(guarantees_markdown()), "run python tools/lists.py"
 
 
 @pytest.mark.parametrize("name", GUARANTEES)

@@ -10,7 +10,7 @@ DOCS = ROOT / "docs"
 
 
 def test_the_page_lists_all_rules() -> None:
-    assert (DOCS / "lint.md").read_text().endswith(rules_markdown()), "run python tools/lint_rules.py"
+    assert (DOCS / "lint.md").read_text().endswith(rules_markdown()), "run python tools/lists.py"
 
 
 def test_names_are_different_and_say_everything() -> None:
