@@ -134,8 +134,9 @@ class Informer(Generic[T]):
         self._handlers.append(handler)
         if of_status:
             self._status_handlers.append(handler)
-        for obj in list(self._objects.values()) if replay else ():
-            handler(Change("ADDED", None, obj))
+        if replay and self._objects:
+            for obj in list(self._objects.values()):
+                handler(Change("ADDED", None, obj))
 
     def add_owners_handler(self, kind: str, handler: Handler) -> None:
         """Call the handler on every change of an object that a controller of a kind has or had, and of those without.

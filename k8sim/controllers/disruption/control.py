@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from k8sim.api.core import Pod
 from k8sim.api.meta import Condition, OwnerReference, controller_of, set_condition
 from k8sim.api.pods import is_pod_ready
-from k8sim.api.policy import PodDisruptionBudget, PodDisruptionBudgetStatus
+from k8sim.api.policy import PodDisruptionBudget, PodDisruptionBudgetSpec, PodDisruptionBudgetStatus
 from k8sim.api.struct import IntOrString, Time, replace
 
 DELETION_TIMEOUT_NS = 120 * 1_000_000_000
@@ -22,10 +23,14 @@ DISRUPTION_ALLOWED = "DisruptionAllowed"
 
 
 class Tally:
-    """The pods that a budget selects, counted as they change: who is healthy, who owns how many."""
+    """The pods that a budget selects, counted as they change: who is healthy, who owns how many.
+
+    ``changes`` tells how often a count has changed.
+    """
 
     def __init__(self) -> None:
         self.pods: dict[str, Pod] = {}
+        self.changes = 0
         self._healthy: dict[str, None] = {}
         self._owners: dict[OwnerReference | None, int] = {}
 
@@ -47,12 +52,14 @@ class Tally:
                 self._healthy[pod.name] = None
             else:
                 del self._healthy[pod.name]
+        self.changes += changed
         return changed
 
     def remove(self, name: str) -> None:
         """Remove a pod."""
         pod = self.pods.pop(name, None)
         if pod is not None:
+            self.changes += 1
             self._healthy.pop(name, None)
             self._disown(pod)
 
@@ -76,6 +83,19 @@ class Tally:
     def current_healthy(self, disrupted: Iterable[str]) -> int:
         """Count pods that are Ready, not terminating, and not about to be evicted (countHealthyPods)."""
         return len(self._healthy) - sum(name in self._healthy for name in disrupted)
+
+
+class Seen(NamedTuple):
+    """What a status without disrupted pods is made of, and the status: from the same the same would be made again.
+
+    ``scales`` and ``counts`` tell how often a workload's size, and the count of pods, had changed.
+    """
+
+    spec: PodDisruptionBudgetSpec
+    generation: int
+    scales: int
+    counts: int
+    status: PodDisruptionBudgetStatus
 
 
 def scaled_value(value: IntOrString, total: int) -> int:

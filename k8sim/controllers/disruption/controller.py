@@ -22,6 +22,7 @@ from k8sim.apiserver.watch import Change
 from k8sim.controllers.controller import Controller, ControllerContext, Key, Sync
 from k8sim.controllers.disruption.control import (
     DELETION_TIMEOUT_NS,
+    Seen,
     Tally,
     budget_status,
     build_disrupted_pod_map,
@@ -56,6 +57,7 @@ class DisruptionController(Controller):
         self._budgets_of: dict[Key, list[Key]] = {}
         self._scale_version: dict[str, int] = {}
         self._scale_seen: dict[Key, int] = {}
+        self._settled: dict[Key, Seen] = {}
         self._events = Client(self.server, self.name, self.rank)
         self._stale: WorkQueue[Key] = WorkQueue(self.clock, self.rank)
         self._budgets = self.informers.of(PodDisruptionBudget)
@@ -106,6 +108,7 @@ class DisruptionController(Controller):
             self._budgets_of[key[0], name].remove(key)
         self._selectors.discard(key)
         self._scale_seen.pop(key, None)
+        self._settled.pop(key, None)
         if pdb is None:
             return
         self._selectors.put(key, pdb.spec.selector)
@@ -170,10 +173,14 @@ class DisruptionController(Controller):
         if pdb is None:
             return
         tally = self._tallies[key]
+        scales = self._scale_version.get(key[0], 0)
+        seen = Seen(pdb.spec, pdb.metadata.generation, scales, tally.changes, pdb.status)
+        if self._settled.get(key) == seen:
+            return
         if not tally:
             client.event(pdb, "Normal", "NoPods", "No matching pods found")
         now = self.clock.now
-        self._scale_seen[key] = self._scale_version.get(key[0], 0)
+        self._scale_seen[key] = scales
         disrupted = build_disrupted_pod_map(pdb, tally.pods, now)
         try:
             scale = self._expected_scale(tally, key[0]) if needs_scale(pdb) else 0
@@ -182,7 +189,8 @@ class DisruptionController(Controller):
             client.event(pdb, "Warning", "CalculateExpectedPodCountFailed", f"Failed to calculate the number: {error}")
             yield from self._write(pdb, fail_safe(pdb, str(error), Time(self.clock.truncated())), client)
             return
-        if needs_scale(pdb) and tally.has_unmanaged():
+        unmanaged = needs_scale(pdb) and tally.has_unmanaged()
+        if unmanaged:
             client.event(pdb, "Warning", "UnmanagedPods", "Pods selected by this PodDisruptionBudget are not managed")
         for name in disrupted.expired:
             client.event(
@@ -192,6 +200,8 @@ class DisruptionController(Controller):
         healthy = tally.current_healthy(disrupted.keep)
         status = budget_status(pdb, healthy, desired, expected, disrupted.keep, Time(self.clock.truncated()))
         yield from self._write(pdb, status, client)
+        if tally and not unmanaged and not pdb.status.disrupted_pods:
+            self._settled[key] = seen._replace(status=status)  # nothing to say, and no time to wait for
         if disrupted.recheck_at_ns is not None:
             self.queue.add_after(key, disrupted.recheck_at_ns + 1 - now, client.cause)
 

@@ -24,8 +24,8 @@ ZoneState = Literal["Initial", "Normal", "FullDisruption", "PartialDisruption"]
 
 _SECOND_NS: Final = 1_000_000_000
 _ZONE_LABELS: Final = (
-    ("failure-domain.beta.kubernetes.io/region", "topology.kubernetes.io/region"),
-    ("failure-domain.beta.kubernetes.io/zone", "topology.kubernetes.io/zone"),
+    ("failure-domain.beta.kubernetes.io/region", "failure-domain.beta.kubernetes.io/zone"),
+    ("topology.kubernetes.io/region", "topology.kubernetes.io/zone"),
 )
 _TAINT_OF_CONDITION: Final[Mapping[tuple[str, str], str]] = {
     ("Ready", "False"): NOT_READY,
@@ -173,7 +173,12 @@ def no_execute_key(ready: Condition | None) -> str | None:
 def zone_key(node: Node) -> str:
     """Return region and zone, "" for a node that has neither label (GetZoneKey)."""
     labels = node.metadata.labels
-    region, zone = [labels.get(old) or labels.get(new, "") for old, new in _ZONE_LABELS]
+    region = zone = ""
+    for region_label, zone_label in _ZONE_LABELS:
+        if not region and region_label in labels:
+            region = labels[region_label]
+        if not zone and zone_label in labels:
+            zone = labels[zone_label]
     return f"{region}:\x00:{zone}" if region or zone else ""
 
 

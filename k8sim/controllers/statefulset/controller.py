@@ -333,7 +333,10 @@ class Views:
 
     def of(self, sts: StatefulSet, update_revision: str) -> Replicas:
         """Return the set's pods, filed for an update revision."""
-        view = self._views[sts.metadata.uid] = self._views[sts.metadata.uid].refitted(sts, update_revision)
+        uid = sts.metadata.uid
+        view = self._views[uid]
+        if sts is not view.sts or update_revision != view.update_revision:
+            view = self._views[uid] = view.refitted(sts, update_revision)
         return view
 
     def next_available_ns(self, uid: str) -> int | None:
@@ -356,9 +359,10 @@ class Views:
             Pods without a controller, and the names of those that the set owns and that are no members of it.
         """
         pods = self._controller.pods
-        view = self._view(sts)
-        strangers = self._strangers.setdefault(sts.metadata.uid, {})
-        for name in self._changed.take(sts.metadata.uid):
+        uid = sts.metadata.uid
+        view = self._views.get(uid) or self._new_view(sts)
+        strangers = self._strangers[uid]
+        for name in self._changed.take(uid):
             pod = pods.find((sts.metadata.namespace, name))
             known = view.find(name)
             if pod is not None and known is not None and sts.spec is view.sts.spec and same_identity(pod, known):
@@ -366,27 +370,27 @@ class Views:
                 continue
             ref = controller_of(pod) if pod is not None else None
             strangers.pop(name, None)
-            if pod is None or ref is None or ref.uid != sts.metadata.uid:
+            if pod is None or ref is None or ref.uid != uid:
                 view.remove(name)
             elif _is_member(pod, sts):
                 view.put(pod)
             else:
                 view.remove(name)
                 strangers[name] = None
-        changed_claims = self._changed_claims[sts.metadata.uid]
-        for ordinal in changed_claims:
-            view.claims_changed(ordinal)
-        changed_claims.clear()
+        changed_claims = self._changed_claims[uid]
+        if changed_claims:
+            for ordinal in changed_claims:
+                view.claims_changed(ordinal)
+            changed_claims.clear()
         return list(pods.by_index(ORPHAN_INDEX, sts.metadata.namespace)), list(strangers)
 
-    def _view(self, sts: StatefulSet) -> Replicas:
-        view = self._views.get(sts.metadata.uid)
-        if view is None:
-            lookup = self._controller.claim_lookup(sts)
-            view = self._views[sts.uid] = Replicas(sts, "", lookup, now_ns=self._controller.clock.now)
-            self._changed_claims[sts.uid] = {}
-            for prefix in _claim_prefixes(sts):
-                self._claim_prefixes.setdefault(prefix, {})[sts.uid] = None
+    def _new_view(self, sts: StatefulSet) -> Replicas:
+        lookup = self._controller.claim_lookup(sts)
+        view = self._views[sts.uid] = Replicas(sts, "", lookup, now_ns=self._controller.clock.now)
+        self._strangers[sts.uid] = {}
+        self._changed_claims[sts.uid] = {}
+        for prefix in _claim_prefixes(sts):
+            self._claim_prefixes.setdefault(prefix, {})[sts.uid] = None
         return view
 
     def adopt_and_release(
