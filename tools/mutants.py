@@ -2,7 +2,7 @@
 """Plant realistic bugs in the decisions, one at a time, and show that the tests catch each.
 
     python tools/mutants.py              # all of them, in a copy of the tree; about a minute of CPU each
-    python tools/mutants.py statefulset  # those whose room's name has this word
+    python tools/mutants.py statefulset  # those with this word in their room or bug
 
 A mutant that survives is a test that is missing.
 """
@@ -91,7 +91,8 @@ MUTANTS: Final = (
     ),
     Mutant(
         "disruption", "a pod that terminates is healthy", "controllers/disruption/control.py",
-        "healthy = is_pod_ready(pod) and not pod.deleting", "healthy = is_pod_ready(pod)", ORACLES,
+        "healthy = is_pod_ready(pod) and pod.metadata.deletion_timestamp is None", "healthy = is_pod_ready(pod)",
+        ORACLES,
     ),
     Mutant(
         "disruption", "a granted eviction is forgotten at once", "controllers/disruption/control.py",

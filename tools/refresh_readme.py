@@ -24,7 +24,7 @@ ENVIRONMENT = {**os.environ, "COLUMNS": "110", "NO_COLOR": "1", "PYTHONPATH": st
 
 def refreshed(block: re.Match[str]) -> str:
     """Return a console block with today's output."""
-    lines = []
+    lines = list[str]()
     for command in re.findall(r"^\$ (.*)$", block[0], re.MULTILINE):
         real = re.sub(r"\bk8sim(?= )", f"{sys.executable} -m k8sim", command, count=1)
         shell = ["bash", "-c", real]
@@ -76,9 +76,8 @@ def main() -> None:
     text = README.read_text("utf-8")
     text = re.sub(r"^```console\n.*?^```$", refreshed, text, flags=re.MULTILINE | re.DOTALL)
     text = re.sub(r"^\| fault \|.*?(?=\n\n)", lambda _: faults(), text, count=1, flags=re.MULTILINE | re.DOTALL)
-    table = scenarios()
-    text = re.sub(r"^\| scenario \|.*?(?=\n\n)", lambda _: table, text, count=1, flags=re.MULTILINE | re.DOTALL)
-    text = re.sub(r"^Kinds that act:.*?(?=\n\n)", kinds(), text, count=1, flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^\| scenario \|.*?(?=\n\n)", lambda _: scenarios(), text, count=1, flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^Kinds that act:.*?(?=\n\n)", lambda _: kinds(), text, count=1, flags=re.MULTILINE | re.DOTALL)
     README.write_text(text, "utf-8")
     batches = BATCHES.read_text("utf-8")
     between = re.compile(r"(?<=<!-- names: begin \(tools/refresh_readme.py\) -->\n).*?(?=<!-- names: end)", re.DOTALL)

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Hold every recorded case against the simulator, and write the scoreboard, docs/validation.md.
 
-python tools/scoreboard.py [--seeds 10] [--first-seed 0]
+    python tools/scoreboard.py --seeds 10 --first-seed 0
+
+The exit code is 1 if a case does not agree.
 """
 
 from __future__ import annotations
@@ -14,13 +16,13 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from k8sim.cluster import Cluster  # noqa: E402
-from k8sim.scenario import load  # noqa: E402
-from tests.conformance.compare import compare, racy_of, steps_of  # noqa: E402
+from k8sim.cluster import Cluster
+from k8sim.scenario import load
+from tests.conformance.compare import compare, racy_of, steps_of
 
+ROOT = Path(__file__).parents[1]
 CASES = ROOT / "tests" / "conformance" / "cases"
 PAGE = ROOT / "docs" / "validation.md"
 HEAD = """# Held against real Kubernetes
@@ -75,8 +77,8 @@ def judge(case: str, seeds: range) -> Row:
 def main() -> None:
     """Judge all cases, two at a time, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=10, help="runs of each case")
+    parser.add_argument("--first-seed", type=int, default=0, help="of the first run")
     arguments = parser.parse_args()
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     cases = sorted(path.stem for path in CASES.glob("*.yaml"))

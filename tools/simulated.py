@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import re
-import sys
 import typing
 from collections import Counter
 from collections.abc import Iterator
@@ -190,4 +189,3 @@ def page() -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page())
-    sys.exit()

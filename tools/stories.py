@@ -67,7 +67,7 @@ STORIES: Final = (
 
 
 def replicas_of(scenario: Scenario) -> int:
-    """Return how many pods the scenario's workloads want."""
+    """Return how many pods the scenario's StatefulSets want: the stories have no others."""
     return sum((m.get("spec") or {}).get("replicas", 1) for m in scenario.objects if m["kind"] == "StatefulSet")
 
 
