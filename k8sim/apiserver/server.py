@@ -408,12 +408,13 @@ class APIServer:
             del objects[key]
         else:
             objects[key] = new
-        if isinstance(new, Pod) and new.spec.node_name:
-            on_node = self._pods_of_node.setdefault(new.spec.node_name, {})
+        node = new.spec.node_name if isinstance(new, Pod) else ""
+        if node:
+            on_node = self._pods_of_node.setdefault(node, {})
             if type_ == "DELETED":
                 on_node.pop(key, None)
             else:
-                on_node[key] = new
+                on_node[key] = new  # type: ignore[assignment]
         change = Change(type_, old, new, cause, actor)
         row = self.recorder(change, actor, cause)
         if row != cause:
@@ -422,8 +423,8 @@ class APIServer:
             self.history.append((self.sim.clock.now, change))
         for watcher in self._watchers[new.kind]:
             watcher(change)
-        if isinstance(new, Pod) and new.spec.node_name in self._pod_watchers:
-            for watcher in self._pod_watchers[new.spec.node_name]:
+        if node in self._pod_watchers:
+            for watcher in self._pod_watchers[node]:
                 watcher(change)
         if self._object_watchers:
             for watcher in tuple(self._object_watchers.get((new.kind, *key), ())):

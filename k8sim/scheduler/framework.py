@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ import numpy.typing as npt
 
 from k8sim.api.core import Pod
 from k8sim.api.meta import Object
+from k8sim.api.resources import Amounts, pod_non_zero_requests, pod_requests
 
 if TYPE_CHECKING:
     from k8sim.scheduler.listers import Listers
@@ -101,6 +103,16 @@ class Cycle:
     nodes: NodeTable
     listers: Listers
     state: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def requests(self) -> Amounts:
+        """What the pod requests."""
+        return pod_requests(self.pod)
+
+    @cached_property
+    def non_zero_requests(self) -> Amounts:
+        """What the scores take the pod to use."""
+        return pod_non_zero_requests(self.pod)
 
 
 class Skip:

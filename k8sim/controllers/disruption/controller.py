@@ -10,7 +10,7 @@ from typing import Any
 
 from k8sim.api.apps import Deployment, ReplicaSet, StatefulSet
 from k8sim.api.core import Pod
-from k8sim.api.meta import Object, OwnerReference, condition_of, controller_of, set_condition
+from k8sim.api.meta import Condition, Object, OwnerReference, condition_of, controller_of, set_condition
 from k8sim.api.pods import is_pod_terminal, pod_condition
 from k8sim.api.policy import PodDisruptionBudget, PodDisruptionBudgetStatus
 from k8sim.api.selector_index import SelectorIndex
@@ -123,7 +123,9 @@ class DisruptionController(Controller):
     def _on_pod(self, change: Change) -> None:
         pod, old = change.new, change.old
         assert isinstance(pod, Pod)
-        self._watch_disruption_target(pod, change)
+        target = condition_of(pod.status.conditions, "DisruptionTarget")
+        if target is not None:
+            self._watch_disruption_target(pod, target, change)
         pod_key = (pod.metadata.namespace, pod.metadata.name)
         if isinstance(old, Pod) and change.type == "MODIFIED" and old.metadata.labels == pod.metadata.labels:
             budgets = self._budgets_of.get(pod_key)
@@ -148,9 +150,11 @@ class DisruptionController(Controller):
     def _may_differ(self, key: Key) -> bool:
         """Tell whether a sync could find something else than the last one, though no pod counts differently."""
         pdb = self._budgets.find(key)
-        return pdb is not None and (
-            bool(pdb.status.disrupted_pods) or self._scale_seen.get(key) != self._scale_version.get(key[0], 0)
-        )
+        if pdb is None:
+            return False
+        if pdb.status.disrupted_pods:
+            return True
+        return self._scale_seen.get(key) != self._scale_version.get(key[0], 0)
 
     def _enqueue(self, budgets: list[Key], pod: Pod, cause: int) -> None:
         if not budgets:
@@ -239,9 +243,8 @@ class DisruptionController(Controller):
 
     # ---- stale DisruptionTarget conditions --------------------------------------------------------------------
 
-    def _watch_disruption_target(self, pod: Pod, change: Change) -> None:
-        target = condition_of(pod.status.conditions, "DisruptionTarget")
-        if target is None or target.status != "True" or target.reason == "TerminationByKubelet":
+    def _watch_disruption_target(self, pod: Pod, target: Condition, change: Change) -> None:
+        if target.status != "True" or target.reason == "TerminationByKubelet":
             return
         if change.type == "DELETED" or pod.deleting or is_pod_terminal(pod):
             return

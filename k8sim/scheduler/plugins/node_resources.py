@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 
 from k8sim.api.core import Node, Pod
-from k8sim.api.resources import CPU, MEMORY, PODS, Amounts, amounts, pod_non_zero_requests, pod_requests
+from k8sim.api.resources import CPU, MEMORY, PODS, Amounts, amounts, pod_requests
 from k8sim.scheduler.framework import (
     ASSIGNED_POD_DELETE,
     MAX_NODE_SCORE,
@@ -96,17 +96,16 @@ class NodeResourcesFit(Plugin):
 
     def signature(self, cycle: Cycle) -> Hashable:
         """See `Plugin`."""
-        return (tuple(pod_requests(cycle.pod).items()), tuple(pod_non_zero_requests(cycle.pod).items()))
+        return (tuple(cycle.requests.items()), tuple(cycle.non_zero_requests.items()))
 
     def filter_node(self, cycle: Cycle, info: NodeInfo) -> Status | None:
         """See `Plugin`."""
-        requests = pod_requests(cycle.pod)
-        short = insufficient(requests, info)
-        return shortage(short, requests, info) if short else None
+        short = insufficient(cycle.requests, info)
+        return shortage(short, cycle.requests, info) if short else None
 
     def score_node(self, cycle: Cycle, info: NodeInfo) -> int:
         """See `Plugin`."""
-        guess, whole = pod_non_zero_requests(cycle.pod), info.allocatable
+        guess, whole = cycle.non_zero_requests, info.allocatable
         used = (info.non_zero_cpu + guess.get(CPU, 0), info.non_zero_memory + guess.get(MEMORY, 0))
         return least_allocated(used, (whole.get(CPU, 0), whole.get(MEMORY, 0)))
 
@@ -120,7 +119,7 @@ class NodeResourcesBalancedAllocation(Plugin):
 
     def score_node(self, cycle: Cycle, info: NodeInfo) -> int:
         """See `Plugin`; a pod that requests neither cpu nor memory is not scored. `NodeResourcesFit` signs for both."""
-        requests = pod_requests(cycle.pod)
+        requests = cycle.requests
         cpu, memory = requests.get(CPU, 0), requests.get(MEMORY, 0)
         if not cpu and not memory:
             return 0
