@@ -156,8 +156,11 @@ def tests() -> dict[Path, Counter[str]]:
     return {path: Counter(re.findall(r"\w+", path.read_text())) for path in files}
 
 
-def tested_by(field: Field) -> str:
-    """Return the file of tests in which a field's name stands most often, beside what it is a part of."""
+def tested_by(field: Field, kind: str) -> str:
+    """Return the file of tests in which a field's name stands most often, beside what it is a part of.
+
+    If that is the kind itself, files that name it come first.
+    """
     parts = field.path.replace("[]", "").split(".")
     around = {field.within, *parts[-2:-1]} - {"spec", ""}
     counts = {
@@ -165,8 +168,9 @@ def tested_by(field: Field) -> str:
         for path, words in tests().items()
         if not around or any(words[word] for word in around)
     }
-    best = max(counts, key=lambda p: (counts[p], str(p)), default=None)
-    return f"`{best.relative_to(ROOT)}`" if best is not None and counts[best] else ""
+    named = [path for path, count in counts.items() if count]
+    best = max(named, key=lambda p: (not around and kind in tests()[p], counts[p], str(p)), default=None)
+    return f"`{best.relative_to(ROOT)}`" if best is not None else ""
 
 
 def page() -> str:
@@ -182,7 +186,7 @@ def page() -> str:
         for field in rows:
             recorded = used().get((kind.kind, field.path.removesuffix("[]")), [])
             cell = f"{len(recorded)}: {recorded[0]}" if recorded else ""
-            lines.append(f"| `{field.path}` | {cell} | {tested_by(field)} | {read_by(field)} |")
+            lines.append(f"| `{field.path}` | {cell} | {tested_by(field, kind.kind)} | {read_by(field)} |")
         lines.append("")
     return "\n".join(lines)
 
