@@ -65,12 +65,12 @@ class Algorithm:
         self.nodes = nodes
         self._listers = listers
         self._streams = streams
-        self._pre_filtering = {p for p in plugins if defines(p, "pre_filter")}
-        self._counting = {p for p in plugins if defines(p, "filter") and not p.local}
-        self._nodewise = {p for p in plugins if defines(p, "judges_nodes")}
-        self._signing = tuple(p for p in plugins if p.local and defines(p, "signature"))
-        self._scoring_nodes = tuple(p for p in plugins if p.local and p.weight and defines(p, "score_node"))
-        self._scoring = tuple(p for p in plugins if p.weight and defines(p, "score"))
+        self._pre_filtering = {p for p in plugins if "pre_filter" in p.defined}
+        self._counting = {p for p in plugins if "filter" in p.defined and not p.local}
+        self._nodewise = {p for p in plugins if "judges_nodes" in p.defined}
+        self._signing = [p for p in plugins if "signature" in p.defined and p.local]
+        self._scoring_nodes = [p for p in plugins if "score_node" in p.defined and p.local and p.weight]
+        self._scoring = [p for p in plugins if "score" in p.defined and p.weight]
         self._numbers: dict[Status, int] = {}
         self._statuses: list[Status] = []
         self._next_start = 0
@@ -254,11 +254,6 @@ class Algorithm:
         if len(best) == 1:
             return int(best[0])
         return int(np.sort(best)[self._streams.choice(pod.metadata.uid, "selectHost", len(best))])
-
-
-def defines(plugin: Plugin, method: str) -> bool:
-    """Tell whether a plug-in has a method of its own: the default of `Plugin` lets all pass, and need not be asked."""
-    return getattr(type(plugin), method) is not getattr(Plugin, method)
 
 
 def _first_rejection(cycle: Cycle, plugin: Plugin, verdicts: Verdicts | None, info: NodeInfo) -> Status | None:

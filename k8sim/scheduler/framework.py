@@ -123,11 +123,18 @@ SKIP: Final = Skip()
 
 
 class Plugin:
-    """A rule. Every method has a default that lets all pods and nodes pass, so a plug-in declares only what it does."""
+    """A rule. Every method has a default that lets all pods and nodes pass, so a plug-in declares only what it does.
+
+    ``defined`` names the methods of its own: a default need not be asked.
+    """
 
     name: ClassVar[str]
     weight: ClassVar[int] = 0
     local: ClassVar[bool] = False
+    defined: ClassVar[frozenset[str]] = frozenset()
+
+    def __init_subclass__(cls) -> None:
+        cls.defined = cls.defined | {name for name in vars(cls) if hasattr(Plugin, name)}
 
     def events(self) -> Mapping[Event, Hint]:
         """Events after which a pod that this plug-in rejected may be tried again (EventsToRegister)."""
