@@ -67,7 +67,7 @@ def pod_sandbox_changed(pod: Pod, runtime: RuntimePodStatus) -> tuple[bool, int]
     if not runtime.sandboxes:
         return True, 0
     newest = runtime.sandboxes[0]
-    if not newest.ready or (len(runtime.sandboxes) > 1 and any(s.ready for s in runtime.sandboxes[1:])):
+    if not newest.ready or (runtime.sandboxes[1:] and any(s.ready for s in runtime.sandboxes[1:])):
         return True, newest.attempt + 1
     return False, newest.attempt
 

@@ -82,7 +82,6 @@ class PodSync:
         status = self._publish(pod, runtime, False, cause)
         if status.phase in TERMINAL:
             return True
-        assert cancel is not None
         network_error = self._runtime_state.network_error
         if network_error and not pod.spec.host_network:
             self._record(pod, "Warning", "NetworkNotReady", f"network is not ready: {network_error}")

@@ -248,15 +248,15 @@ class PodWorkers:
         worker.steps = self._loop(worker)
         self._go_on(worker)
 
-    def _go_on(self, worker: PodWorker, happened: Event | None = None) -> None:
-        """Let the worker go on with what it has waited for, until it waits again."""
+    def _go_on(self, worker: PodWorker, _: Event | None = None) -> None:
+        """Let the worker go on after what it has waited for, until it waits again; it asks for no event's value."""
         steps = worker.steps
         if self._stopped or steps is None:
             return
         try:
-            event = steps.send(None if happened is None else happened.value)
+            event = next(steps)
             while event.processed:
-                event = steps.send(event.value)
+                event = next(steps)
         except StopIteration:
             worker.steps = None
         else:
@@ -267,7 +267,8 @@ class PodWorkers:
         while worker.pending is not None:
             worker.active, worker.pending = worker.pending, None
             worker.active_stage = worker.stage
-            worker.cancel = self._clock.event() if worker.stage == "syncing" else None
+            if worker.stage == "syncing" and worker.pod.spec.volumes:  # only a wait for volumes is given up
+                worker.cancel = self._clock.event()
             while (renewed := self._pleg.newer_than(worker.uid, worker.last_sync_ns)) is not None:
                 worker.taken_ns = self._clock.now
                 yield renewed

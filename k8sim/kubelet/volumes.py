@@ -125,8 +125,8 @@ class VolumeManager:
 
     # ---- what a pod's sync asks -------------------------------------------------------------------------------------
 
-    def wait_for_attach_and_mount(self, pod: Pod, cancel: Event) -> Generator[Event, Any, bool]:
-        """Wait until all volumes are mounted; False if the wait was cancelled.
+    def wait_for_attach_and_mount(self, pod: Pod, cancel: Event | None) -> Generator[Event, Any, bool]:
+        """Wait until all volumes are mounted; False if the wait was cancelled, which takes a pod with volumes.
 
         Raises
         ------
@@ -136,6 +136,7 @@ class VolumeManager:
         """
         if not pod.spec.volumes or not used_volumes(pod):
             return True
+        assert cancel is not None
         volumes = self._pods.get(pod.uid)
         if volumes is None:
             volumes = self._pods[pod.uid] = PodVolumes(pod, self._clock.event(), self._clock.event())
