@@ -133,7 +133,10 @@ class Kubelet:
     def _started_again(self, start: int) -> None:
         if start != self._starts or self.process is not None:
             return
-        process = self._new_process(self._clock.now, begins_now=True)
+        # The wait for the node begins first, and is over when probes with a period of a second count as young, or just
+        # not any more (NewMainKubelet: makePodSourceConfig, prober.NewManager).
+        made = self._clock.now + self.sim.latencies.draw("kubeletAssembly", self.name)
+        process = self._new_process(made, begins_now=True)
         if self.machine.connected:
             self._register(process)
         for pod in self.machine.pods():

@@ -70,7 +70,7 @@ class ProbeManager:
     Parameters
     ----------
     started_ns
-        When the kubelet's process started.
+        When the kubelet's process made it.
     on_result, on_unhealthy
         Called when a result changes, and for the first failed attempt in a row.
     """

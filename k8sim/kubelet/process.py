@@ -73,7 +73,7 @@ class KubeletProcess:
     node
         The node as it was last seen.
     started_ns
-        When the process started.
+        When the process' probe manager was made.
     begins_now
         All its loops begin now; else they have been running for long, each with a phase of its own.
     """

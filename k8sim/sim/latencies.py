@@ -49,6 +49,9 @@ LATENCIES: Mapping[str, Latency] = {
     "runtimeSandboxStop": Latency(_ms(1, 4), "stop a sandbox (CNI DEL)", RECORDED + "; real: 0.05-0.5 s, node.md 6.3"),
     "runtimeContainerStart": Latency(_ms(2, 8), "create and start a container", RECORDED + "; real: 0.1-0.4 s"),
     "kubeletStart": Latency(_ms(70, 200), "from a boot or a restart to the kubelet's first request", RECORDED),
+    "kubeletAssembly": Latency(
+        _ms(1, 10), "from there until its probe manager is made", "assumed: it calls the runtime meanwhile"
+    ),
     "plegRelist": Latency(
         _ms(1.5, 3), "one look of the kubelet at all containers", RECORDED + " (drift of its period)"
     ),
