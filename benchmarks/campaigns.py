@@ -6,9 +6,8 @@
     python benchmarks/campaigns.py --memory 1000000      # peak memory of that many replicates of 30 days
     python benchmarks/campaigns.py --workers             # one worker against two
 
-The campaign is `campaign.yaml`. CPU time of this process, rounds of all engines alternate and ratios are taken round by
-round, so that a busy machine slows all alike; it is checked first that the lock-step engine and its reference count the
-same.
+The campaign is `campaign.yaml`. CPU time of this process; engines take turns, and ratios are taken round by round, so
+that a busy machine slows all alike. It is checked first that the lock-step engine and its reference count the same.
 """
 
 from __future__ import annotations
@@ -80,19 +79,21 @@ def engines(scenario: Scenario, replicates: int, reference: int, full: int, roun
     years = scenario.duration_ns / YEAR
     costs: dict[str, list[float]] = {"whole cluster (simpy)": [], "campaign on SimPy (reference)": [], "lockstep": []}
     whole, slow, fast = costs.values()
+    played: list[int] = []
     run_lockstep(model, 1, np.arange(replicates // 10))  # so that none has to warm up
     for number in range(rounds):
         whole.append(
             cpu(lambda: [Cluster(scenario, replicate=r, keep_history=False).run() for r in range(full)]) / full
         )
-        one, other = side_by_side(model, replicates)
+        one, other, done = side_by_side(model, replicates)
         slow.append(one)
         fast.append(other)
+        played.append(done)
         print(f"round {number + 1}: {slow[-1] / fast[-1]:.1f} x reference, {whole[-1] / fast[-1]:,.0f} x whole cluster")
     print(f"\n{events:.0f} events a replicate\n")
     print("| engine | replicates | replicate-years per CPU s | lockstep is so many times as fast | rounds from | to |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
-    for (name, values), n in zip(costs.items(), (full, reference, replicates), strict=True):
+    for (name, values), n in zip(costs.items(), (full, min(played), replicates), strict=True):
         ratios = sorted(v / f for v, f in zip(values, fast, strict=True))
         print(
             f"| {name} | {n:,} | {years / statistics.median(values):,.2f} | {statistics.median(ratios):,.1f} "
@@ -100,10 +101,11 @@ def engines(scenario: Scenario, replicates: int, reference: int, full: int, roun
         )
 
 
-def side_by_side(model: Campaign, replicates: int) -> tuple[float, float]:
+def side_by_side(model: Campaign, replicates: int) -> tuple[float, float, int]:
     """Return CPU seconds a replicate of the reference and of lock-step, which take turns of a tenth of a second or so.
 
-    The speed of a shared machine changes from second to second; so each has its share of what is fast and slow.
+    Third, how many replicates the reference has had in that time. The speed of a shared machine changes from second to
+    second; so each has its share of what is fast and slow.
     """
     start = time.process_time()
     lockstep = Lockstep(model, 1, np.arange(replicates))
@@ -121,7 +123,7 @@ def side_by_side(model: Campaign, replicates: int) -> tuple[float, float]:
             turn += cpu(partial(run_reference, model, 1, done))
             done += 1
         slow += turn
-    return slow / done, fast / replicates
+    return slow / done, fast / replicates, done
 
 
 def growth(scenario: Scenario) -> None:
@@ -196,11 +198,12 @@ def workers(scenario: Scenario, rounds: int) -> None:
     for _ in range(rounds):
         wall, ideal = [], []
         for jobs in (1, 2):
-            pool = TimedWorkers(jobs, ProcessPoolExecutor(jobs))
-            start, own = time.perf_counter(), time.process_time()
-            experiment(month, WORK, executor=pool, engine="lockstep")
-            wall.append(time.perf_counter() - start)
-            own = time.process_time() - own
+            with ProcessPoolExecutor(jobs) as executor:
+                pool = TimedWorkers(jobs, executor)
+                start, own = time.perf_counter(), time.process_time()
+                experiment(month, WORK, executor=pool, engine="lockstep")
+                wall.append(time.perf_counter() - start)
+                own = time.process_time() - own
             ideal.append(max(pool.seconds / jobs, (pool.seconds + own) / 2))
         walls.append(wall[0] / wall[1])
         ideals.append(ideal[0] / ideal[1])
@@ -228,7 +231,7 @@ def main() -> None:
     """Measure and print tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--replicates", type=int, default=10_000, help="of the lock-step engine, stepped together")
-    parser.add_argument("--reference", type=int, default=40, help="replicates of the reference")
+    parser.add_argument("--reference", type=int, default=40, help="replicates that are checked first")
     parser.add_argument("--full", type=int, default=1, help="replicates of the whole cluster")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--growth", action="store_true")

@@ -153,7 +153,7 @@ def days(name: str, manifests: str, replicates: int) -> None:
             samples.append(replicate(scenario, number)[0])
             marks.append(time.process_time())
     spent = time.process_time() - marks[0]
-    total_s = statistics.median(after - before for before, after in pairwise(marks))
+    total_s = statistics.median(end - begin for begin, end in pairwise(marks))
     timeout_s = (before + timeout_cost()) / 2
 
     def median(figure: str) -> float:

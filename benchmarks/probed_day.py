@@ -116,11 +116,11 @@ def the_day(cluster: Cluster) -> None:
     cluster.run()
 
 
-def measure(prepare: Callable[[Scenario], Cluster], what: Callable[[Cluster], None], scenario: Scenario) -> Sample:
+def measure(prepare: Callable[[Scenario], Cluster], what: Callable[[Cluster], None], day: Scenario) -> Sample:
     """Let something happen in a cluster, and say what that cost; ``read_s`` is what the cluster cost before."""
     gc.collect()
     begin = time.process_time()
-    cluster = prepare(scenario)
+    cluster = prepare(day)
     read = time.process_time()
     events, version = cluster.sim.clock.events_scheduled, cluster.server.resource_version
     what(cluster)
