@@ -292,7 +292,7 @@ def _node_changes(new: Node, old: Node) -> Events:
 def _endpoint_slice(change: Change) -> Events:
     new = change.new
     assert isinstance(new, EndpointSlice)
-    service = new.metadata.labels.get(SERVICE_NAME, new.name)
+    service = new.metadata.labels.get(SERVICE_NAME, new.metadata.name)
     old = change.old if isinstance(change.old, EndpointSlice) else None
     had = old.endpoints if old is not None else ()
     has = new.endpoints if change.type != "DELETED" else ()

@@ -49,9 +49,9 @@ class Tally:
         if healthy != (pod.metadata.name in self._healthy):
             changed = True
             if healthy:
-                self._healthy[pod.name] = None
+                self._healthy[pod.metadata.name] = None
             else:
-                del self._healthy[pod.name]
+                del self._healthy[pod.metadata.name]
         self.changes += changed
         return changed
 

@@ -94,7 +94,7 @@ class DisruptionController(Controller):
     def _on_budget(self, change: Change) -> None:
         pdb, old = change.new, change.old
         assert isinstance(pdb, PodDisruptionBudget)
-        key = pdb.key
+        key = (pdb.metadata.namespace, pdb.metadata.name)
         if change.type == "DELETED":
             self._select(key, None)
         elif not isinstance(old, PodDisruptionBudget) or old.spec.selector != pdb.spec.selector:

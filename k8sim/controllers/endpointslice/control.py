@@ -63,14 +63,15 @@ def pod_endpoints_changed(old: Pod, new: Pod) -> bool:
 def pod_to_endpoint(pod: Pod, node: Node | None, service: Service) -> Endpoint:
     """Return a pod's endpoint in a service (podToEndpoint)."""
     serving = is_pod_ready(pod)
-    terminating = pod.deleting
+    meta = pod.metadata
+    terminating = meta.deletion_timestamp is not None
     ready = service.spec.publish_not_ready_addresses or (serving and not terminating)
-    addresses = tuple(p.ip for p in pod.status.pod_ips) or (pod.status.pod_ip,)
+    address = pod.status.pod_ips[0].ip if pod.status.pod_ips else pod.status.pod_ip
     return Endpoint(
-        addresses=addresses[:1],
+        addresses=(address,),
         conditions=EndpointConditions(ready=ready, serving=serving, terminating=terminating),
-        hostname=pod.spec.hostname if pod.spec.subdomain == service.name else "",
-        target_ref=ObjectReference(kind="Pod", namespace=pod.namespace, name=pod.name, uid=pod.uid),
+        hostname=pod.spec.hostname if pod.spec.subdomain == service.metadata.name else "",
+        target_ref=ObjectReference(kind="Pod", namespace=meta.namespace, name=meta.name, uid=meta.uid),
         node_name=pod.spec.node_name,
         zone=node.metadata.labels.get(ZONE, "") if node is not None else "",
     )

@@ -89,7 +89,7 @@ class EndpointSliceController(Controller):
     def _on_pod(self, change: Change) -> None:
         pod, old = change.new, change.old
         assert isinstance(pod, Pod)
-        key = pod.key
+        key = (pod.metadata.namespace, pod.metadata.name)
         if change.type == "MODIFIED":
             assert isinstance(old, Pod)
             if old.metadata.labels == pod.metadata.labels:
@@ -132,7 +132,7 @@ class EndpointSliceController(Controller):
         """Sync the service of a slice that somebody else made, changed or deleted."""
         s = change.new
         assert isinstance(s, EndpointSlice)
-        service = (s.namespace, s.metadata.labels.get(SERVICE_NAME, ""))
+        service = (s.metadata.namespace, s.metadata.labels.get(SERVICE_NAME, ""))
         if not service[1] or MANAGED_BY not in s.metadata.labels:
             return
         if change.type == "DELETED":

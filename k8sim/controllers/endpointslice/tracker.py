@@ -21,7 +21,7 @@ class SliceTracker:
 
     def wrote(self, service: Key, stored: EndpointSlice) -> None:
         """Remember a create or update."""
-        self._versions.setdefault(service, {})[stored.uid] = stored.metadata.resource_version
+        self._versions.setdefault(service, {})[stored.metadata.uid] = stored.metadata.resource_version
 
     def deleted(self, service: Key, old: EndpointSlice) -> None:
         """Remember a delete."""
@@ -33,7 +33,7 @@ class SliceTracker:
 
     def is_known(self, service: Key, seen: EndpointSlice) -> bool:
         """Tell whether a version that has arrived is one that the controller wrote, or older."""
-        version = self._versions.get(service, {}).get(seen.uid)
+        version = self._versions.get(service, {}).get(seen.metadata.uid)
         return version is not None and version != _DELETION_EXPECTED and version >= seen.metadata.resource_version
 
     def expected_deletion(self, service: Key, gone: EndpointSlice) -> bool:

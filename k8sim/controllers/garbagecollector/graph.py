@@ -72,7 +72,7 @@ class OwnerGraph:
             node.cls, node.namespace, node.name = type(obj), obj.metadata.namespace, obj.metadata.name
         if refs != node.owners:
             work += self._change_owners(node, refs)
-        if obj.deleting:
+        if obj.metadata.deletion_timestamp is not None:
             node.being_deleted = True
             finalizers = obj.metadata.finalizers
             if ORPHAN in finalizers and not node.orphaning:

@@ -156,7 +156,7 @@ def update_stateful_set(
     """
     replicas.advance(now_ns)
     status = status_of(sts, replicas, current.metadata.name, update.metadata.name, collision_count)
-    if sts.deleting:
+    if sts.metadata.deletion_timestamp is not None:
         return Plan((), status, "the set is being deleted")
     phase = process_replicas(sts, replicas, claims, current, update)
     batches = phase.batches

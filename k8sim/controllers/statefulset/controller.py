@@ -85,9 +85,11 @@ class StatefulSetController(Controller):
     # ---- which sets -----------------------------------------------------------------------------------------
 
     def _set_changed(self, change: Change) -> None:
+        meta = change.new.metadata
+        key = (meta.namespace, meta.name)
         if change.type == "DELETED":
-            self._gone.setdefault(change.new.key, []).append(change.new.uid)  # a sync may be under way
-        self.queue.add(change.new.key, change.row)
+            self._gone.setdefault(key, []).append(meta.uid)  # a sync may be under way
+        self.queue.add(key, change.row)
 
     def _claim_changed(self, change: Change) -> None:
         self.views.claim_changed(change.new)  # wakes nobody
@@ -192,8 +194,8 @@ class StatefulSetController(Controller):
             self.sim.enabled("MaxUnavailableStatefulSet"),
         )
         self._decisions[uid] = Decision(sts, replicas, replicas.filings, current, update, plan)
-        if plan.waiting != self._waiting.get(sts.metadata.uid, ""):
-            self._waiting[sts.uid] = plan.waiting
+        if plan.waiting != self._waiting.get(uid, ""):
+            self._waiting[uid] = plan.waiting
             if plan.waiting:
                 detail = {"controller": "StatefulSet", "reason": plan.waiting}
                 self.sim.trace.append(now, "Controller", sts.name, "Waiting", detail, client.cause, sts.namespace)
@@ -232,7 +234,7 @@ class StatefulSetController(Controller):
             except ApiError:
                 version = self.sets.find(sts.key) or version
                 raise
-            self.written.wrote(sts.uid, updated)
+            self.written.wrote(sts.metadata.uid, updated)
 
         yield from retry_on_conflict(client, DEFAULT_RETRY, attempt)
 
