@@ -118,7 +118,7 @@ class Ahead(Timers):
 
     def serves_alone(self, timers: Ints, k: Ints, when: Ints) -> None:
         self.serves_from(timers - self.first_pod * self.width, k, when)
-        self.figures["short_ns"][k] += when - self.now[k]
+        np.add.at(self.figures["short_ns"], k, when - self.now[k])
 
     def serves_from(self, q: Ints, k: Ints, when: Ints) -> None:
         self.state[q] = SERVING

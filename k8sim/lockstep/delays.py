@@ -59,7 +59,7 @@ class DelaysOf:
 
     def occasion_now(self, at: Ints) -> None:
         """Let some entities have a new occasion at once."""
-        self._states[at] += _GOLDEN
+        np.add.at(self._states, at, _GOLDEN)
 
     def draw(self, wanted: Iterable[Wanted]) -> list[Ints | int]:
         """Return what is wanted, at the occasions that the entities have."""
@@ -85,7 +85,7 @@ class DelaysOf:
     def _draw(self, wanted: list[Wanted], counts: list[int]) -> Ints:
         """Return what is wanted in one array; laws of a family are next to each other."""
         z = self._states[np.concatenate([at for _, at, _ in wanted])]
-        z += np.array([_word(law, later) for law, _, later in wanted]).repeat(counts)
+        z += np.array([_word(law, later) for law, _, later in wanted], dtype=np.uint64).repeat(counts)
         u, parts, begin, done = uniforms(z), [], 0, 0
         laws = [self._laws[law] for law, *_ in wanted]
         for family, members in groupby(laws, type):
@@ -107,5 +107,5 @@ def _quantiles(family: type[Distribution], laws: list[Distribution], counts: lis
 
 
 @lru_cache
-def _word(law: str, later: int) -> np.uint64:
-    return np.uint64((purpose_word(law) + later * GOLDEN) % 2**64)
+def _word(law: str, later: int) -> int:
+    return (purpose_word(law) + later * GOLDEN) % 2**64

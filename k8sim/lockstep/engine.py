@@ -42,7 +42,7 @@ from k8sim.lockstep.campaign import (
 from k8sim.lockstep.columns import Flags, Ints, Outcome
 from k8sim.lockstep.timers import FollowUp, Rows
 
-CHUNK: Final = 10_000
+CHUNK: Final = 20_000
 """Replicates stepped together: more gain little and need more memory, about 1 kB each."""
 _COMPACT: Final = 0.75
 """Columns that are done are taken out when fewer than this share is left."""
@@ -127,7 +127,7 @@ class Lockstep(Ahead):
     def nodes_returned(self, q: Ints, k: Ints, state: npt.NDArray[np.int8]) -> None:
         starts, confirmed = places(state == DEAD), places(state == TERMINATING)
         if len(starts):
-            np.add.at(self.figures["resumed"], k[starts], 1)  # a column may be there more than once
+            self.count("resumed", k[starts])
             self.delays.occasion(self.pod_timer(q[starts]))
             self.start(q[starts], k[starts], self.now[k[starts]])
         if len(confirmed):

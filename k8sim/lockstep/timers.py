@@ -82,6 +82,8 @@ class Timers(Columns):
     def __init__(self, campaign: Campaign, seed: int, replicates: Ints) -> None:
         super().__init__(campaign, seed, replicates)
         self.armed: list[Armed] = []
+        n = len(self.timers) // self.width
+        self.numbers = np.arange(n, 0, -1)[:, None].astype(np.uint8 if n < 256 else np.uint16)
 
     def arm(self, timers: Ints, when: Ints, *delays: Delay, follow_up: FollowUp | None = None) -> None:
         """Set timers to a time and some delays after it, all of which are drawn together at the end of the step.
@@ -162,12 +164,10 @@ class Timers(Columns):
         Timers are read in blocks that fit a processor's cache, twice each. Rows are found by numbers that fall with
         them, of which the largest belongs to the first: a search in each column would take longer.
         """
-        timers = self.timers.reshape(-1, self.width)
-        n = len(timers)
-        numbers = np.arange(n, 0, -1)[:, None].astype(np.uint8 if n < 256 else np.uint16)
+        timers, numbers = self.timers.reshape(-1, self.width), self.numbers
         self.when, self.row = np.empty(self.width, dtype=np.int64), np.empty(self.width, dtype=numbers.dtype)
         for first in range(0, self.width, _BLOCK):
             block = slice(first, first + _BLOCK)
             when = np.minimum.reduce(timers[:, block], axis=0, out=self.when[block])
-            ends = timers[:, block] == when
-            np.subtract(n, np.maximum.reduce(np.multiply(ends.view(np.uint8), numbers), axis=0), out=self.row[block])
+            ends = np.multiply((timers[:, block] == when).view(np.uint8), numbers)
+            np.subtract(len(timers), np.maximum.reduce(ends, axis=0), out=self.row[block])
