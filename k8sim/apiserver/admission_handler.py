@@ -37,8 +37,7 @@ def handles(*, create: Kinds = None, update: Kinds = None) -> Callable[[P], P]:
     return declare
 
 
-def is_handled(plugin: Callable[..., Any], cls: type[Object], *, new: bool) -> bool:
-    """Tell whether a plug-in handles the creation (``new``), or an update, of an object of a kind."""
+def handled_by(plugin: Callable[..., Any]) -> Handled:
+    """Return what a plug-in handles."""
     handled: Handled = getattr(plugin, "handled", _EVERYTHING)
-    kinds = handled.create if new else handled.update
-    return kinds is None or cls in kinds
+    return handled

@@ -98,9 +98,8 @@ class Recorder:
                 reason = target.reason if target is not None and target.status == "True" else ""
                 yield "Disruption", "Begins", {"inc": self._server.incarnation(new), "by": actor, "reason": reason}
         elif isinstance(new, StatefulSet | Deployment):
-            gone = change.type == "DELETED" or new.deleting
-            was = old.spec.replicas if isinstance(old, StatefulSet | Deployment) and not old.deleting else None
-            wanted = 0 if gone else new.spec.replicas
+            was = _wanted(old) if isinstance(old, StatefulSet | Deployment) else None
+            wanted = 0 if change.type == "DELETED" else _wanted(new)
             if wanted != was:
                 yield "Belonging", "Wanted", {"kind": new.kind, "replicas": wanted}
 
@@ -196,6 +195,10 @@ class Recorder:
         old = change.old
         assert isinstance(old, Node)
         yield from _node_changes(new, old)
+
+
+def _wanted(workload: StatefulSet | Deployment) -> int:
+    return 0 if workload.deleting else workload.spec.replicas
 
 
 def _is_of_status_alone(change: Change) -> bool:

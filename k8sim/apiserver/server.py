@@ -19,7 +19,7 @@ from k8sim.api.meta import Condition, Object, set_condition, with_meta
 from k8sim.api.scheme import KINDS, resource_name
 from k8sim.api.struct import Time, replace
 from k8sim.apiserver import eviction, strategy
-from k8sim.apiserver.admission_handler import is_handled
+from k8sim.apiserver.admission_handler import handled_by
 from k8sim.apiserver.errors import AlreadyExists, Conflict, Forbidden, NotFound
 from k8sim.apiserver.leases import Leases
 from k8sim.apiserver.settings import WatchSettings
@@ -79,11 +79,11 @@ class APIServer:
     @property
     def admission(self) -> Iterable[Admission]:
         """All admission plug-ins."""
-        return self._admission
+        return [plugin for plugin, _ in self._admission]
 
     @admission.setter
     def admission(self, plugins: Iterable[Admission]) -> None:
-        self._admission = tuple(plugins)
+        self._admission = [(plugin, handled_by(plugin)) for plugin in plugins]
         self._asked: dict[tuple[type[Object], bool], tuple[Admission, ...]] = {}
 
     # ---- reads ----------------------------------------------------------------------------------------------
@@ -383,11 +383,12 @@ class APIServer:
 
     def _admit(self, obj: T, old: T | None) -> T:
         """Ask the plug-ins that handle such a request."""
-        request = (type(obj), old is None)
-        plugins = self._asked.get(request)
+        cls, new = type(obj), old is None
+        plugins = self._asked.get((cls, new))
         if plugins is None:
-            plugins = tuple(p for p in self._admission if is_handled(p, type(obj), new=old is None))
-            self._asked[request] = plugins
+            handled = [(plugin, what.create if new else what.update) for plugin, what in self._admission]
+            plugins = tuple([plugin for plugin, kinds in handled if kinds is None or cls in kinds])
+            self._asked[cls, new] = plugins
         for plugin in plugins:
             obj = plugin(self, obj, old)  # type: ignore[assignment]
         return obj

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from k8sim.api import replace
+from k8sim.api.apps import StatefulSet, StatefulSetSpec
 from k8sim.api.core import (
     ContainerState,
     ContainerStateRunning,
@@ -226,3 +227,15 @@ def test_beside_the_public_events_stand_a_pods_owner_and_who_ends_it() -> None:
         ("Belonging", "Pod", {"inc": 1, "kind": "", "workload": "", "claims": [], "uid": uid}),
         ("Disruption", "Begins", {"inc": 1, "by": "kubectl", "reason": ""}),
     ]
+
+
+def test_how_many_pods_are_wanted_is_said_when_it_changes_whatever_else_does() -> None:
+    server = recorded_server()
+    held = ObjectMeta(name="web", namespace="default", finalizers=("example.com/hold",))
+    server.create(StatefulSet(metadata=held, spec=StatefulSetSpec(replicas=3)))
+    server.patch_status(StatefulSet, "default", "web", lambda s: replace(s, status=replace(s.status, replicas=1)))
+    server.patch(StatefulSet, "default", "web", lambda s: replace(s, spec=replace(s.spec, replicas=2)))
+    server.delete(StatefulSet, "default", "web")
+    server.patch_status(StatefulSet, "default", "web", lambda s: replace(s, status=replace(s.status, replicas=0)))
+    server.patch(StatefulSet, "default", "web", lambda s: with_meta(s, finalizers=()))
+    assert [r.detail["replicas"] for r in server.sim.trace if r.event == "Wanted"] == [3, 2, 0]

@@ -69,9 +69,6 @@ class Tally:
         if not self._owners[owner]:
             del self._owners[owner]
 
-    def __len__(self) -> int:
-        return len(self.pods)
-
     def owners(self) -> list[OwnerReference]:
         """Return the distinct controllers of the pods."""
         return [owner for owner in self._owners if owner is not None]

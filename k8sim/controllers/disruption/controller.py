@@ -127,7 +127,7 @@ class DisruptionController(Controller):
         if target is not None:
             self._watch_disruption_target(pod, target, change)
         pod_key = (pod.metadata.namespace, pod.metadata.name)
-        if isinstance(old, Pod) and change.type == "MODIFIED" and old.metadata.labels == pod.metadata.labels:
+        if old is not None and change.type == "MODIFIED" and old.metadata.labels == pod.metadata.labels:
             budgets = self._budgets_of.get(pod_key)
             if not budgets:
                 return
@@ -181,7 +181,7 @@ class DisruptionController(Controller):
         seen = Seen(pdb.spec, pdb.metadata.generation, scales, tally.changes, pdb.status)
         if self._settled.get(key) == seen:
             return
-        if not tally:
+        if not tally.pods:
             client.event(pdb, "Normal", "NoPods", "No matching pods found")
         now = self.clock.now
         self._scale_seen[key] = scales
@@ -200,11 +200,11 @@ class DisruptionController(Controller):
             client.event(
                 tally.pods[name], "Warning", "NotDeleted", "Pod was expected by PDB to be deleted but it wasn't"
             )
-        expected, desired = expected_and_desired(pdb, len(tally), scale)
+        expected, desired = expected_and_desired(pdb, len(tally.pods), scale)
         healthy = tally.current_healthy(disrupted.keep)
         status = budget_status(pdb, healthy, desired, expected, disrupted.keep, Time(self.clock.truncated()))
         yield from self._write(pdb, status, client)
-        if tally and not unmanaged and not pdb.status.disrupted_pods:
+        if tally.pods and not unmanaged and not pdb.status.disrupted_pods:
             self._settled[key] = seen._replace(status=status)  # nothing to say, and no time to wait for
         if disrupted.recheck_at_ns is not None:
             self.queue.add_after(key, disrupted.recheck_at_ns + 1 - now, client.cause)

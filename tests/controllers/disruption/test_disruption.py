@@ -68,7 +68,7 @@ def test_a_number_of_available_pods_counts_pods_whatever_their_state() -> None: 
     for n in range(3):
         pod = replace(make_pod(f"web-{n}"), status=pod_status())
         tally.put(with_meta(pod, deletion_timestamp=Time(1)) if n == 0 else pod)
-    expected, desired = expected_and_desired(budget(least=2), len(tally), 99)
+    expected, desired = expected_and_desired(budget(least=2), len(tally.pods), 99)
     healthy = tally.current_healthy(())
     assert (expected, healthy) == (3, 2)
     assert budget_status(budget(least=2), healthy, desired, expected, {}, Time(0)).disruptions_allowed == 0
