@@ -131,7 +131,8 @@ class AttachDetachController:
             return
         pod, old = change.new, change.old
         assert isinstance(pod, Pod)
-        if isinstance(old, Pod) and old.metadata.uid != pod.metadata.uid:
+        if old is not None and old.metadata.uid != pod.metadata.uid:
+            assert isinstance(old, Pod)
             self._drop_pod(old, change.row)
         if not pod.spec.volumes:
             return

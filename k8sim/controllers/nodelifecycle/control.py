@@ -56,7 +56,10 @@ class Health:
 
 def ready_condition(node: Node) -> Condition | None:
     """Return the node's Ready condition."""
-    return condition_of(node.status.conditions, "Ready")
+    for condition in node.status.conditions:
+        if condition.type == "Ready":
+            return condition
+    return None
 
 
 def grace_period_ns(node: Node, settings: NodeLifecycleSettings) -> int:

@@ -76,7 +76,8 @@ class PVCProtectionController(Controller):
         assert isinstance(pod, Pod)
         if pod.spec.volumes and can_free_claims(pod, change.type == "DELETED"):
             self._enqueue(pod, change.row)
-        if isinstance(old, Pod) and old.metadata.uid != pod.metadata.uid:
+        if old is not None and old.metadata.uid != pod.metadata.uid:
+            assert isinstance(old, Pod)
             self._enqueue(old, change.row)
 
     def _enqueue(self, pod: Pod, cause: int) -> None:
