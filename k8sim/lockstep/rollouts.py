@@ -48,6 +48,10 @@ def planned_rollouts(scenario: Scenario, the_set: StatefulSet, notes: Notes) -> 
     if planned:
         notes.outside += _unusual(the_set, planned)
         notes.simplified.append("timeline: each rollout replaces all pods, also one that takes back what has not ended")
+        if the_set.spec.pod_management_policy == "Parallel":
+            notes.simplified.append(
+                "timeline: a rollout waits until all pods serve, also with podManagementPolicy Parallel"
+            )
     return tuple(planned)
 
 

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from k8sim.api.apps import StatefulSet
 from k8sim.api.core import Node, PersistentVolumeClaim, Pod, PodAffinityTerm, PodSpec, Taint
-from k8sim.api.meta import LabelSelector
 from k8sim.api.policy import PodDisruptionBudget
 from k8sim.api.resources import PODS, amounts, pod_requests
 from k8sim.api.scheme import decode
@@ -27,6 +26,11 @@ from k8sim.sim.units import SECOND
 
 NOTHING: Final = Constant(0)
 _UNREACHABLE: Final = Taint(key="node.kubernetes.io/unreachable", effect="NoExecute")
+_KEEPING_AWAY: Final = (
+    Taint(key="node.kubernetes.io/unreachable", effect="NoSchedule"),
+    Taint(key="node.kubernetes.io/unschedulable", effect="NoSchedule"),
+)
+"""What keeps new pods away from nodes that are known to be dead, or are drained."""
 _SURELY: Final = 0.9999
 _PINNING: Final[dict[str, Pinning]] = {"zone": "zone", "node": "node", "": "none"}
 
@@ -62,12 +66,17 @@ def read_set(scenario: Scenario, the_set: StatefulSet, nodes: Sequence[Node], no
     pods = tuple(f"{name}-{first + i}" for i in range(spec.replicas))
     templates = spec.volume_claim_templates
     driver = _driver(scenario, templates, notes)
+    per_node = _per_node(pod, nodes, spec.replicas, notes)
+    if driver is not None:
+        _check_limits(driver, per_node * len(templates), notes)
+    if len(templates) > 1:
+        notes.simplified.append("volumeClaimTemplates: the volumes of a pod are attached like one")
     settings = {
         "replicas": spec.replicas,
         "ordered": spec.pod_management_policy == "OrderedReady",
-        "toleration_ns": _toleration_ns(pod.spec),
-        "max_unavailable": _max_unavailable(scenario, pod, spec.replicas, notes),
-        "per_node": _per_node(pod, nodes, spec.replicas, notes),
+        "toleration_ns": _toleration_ns(pod.spec, notes),
+        "max_unavailable": _max_unavailable(scenario, the_set, notes),
+        "per_node": per_node,
         "pinning": _PINNING.get(driver.topology, "none") if driver is not None else "none",
         **_attachment(scenario, driver),
         **_container(scenario, pod.spec, notes),
@@ -78,7 +87,10 @@ def read_set(scenario: Scenario, the_set: StatefulSet, nodes: Sequence[Node], no
 # ---- places ---------------------------------------------------------------------------------------------------------
 
 
-def _toleration_ns(spec: PodSpec) -> int:
+def _toleration_ns(spec: PodSpec, notes: Notes) -> int:
+    for taint in _KEEPING_AWAY:
+        tolerated, _ = get_matching_tolerations([taint], spec.tolerations)
+        notes.unless(not tolerated, f"pods that tolerate {taint.key}:{taint.effect}")
     _, used = get_matching_tolerations([_UNREACHABLE], spec.tolerations)
     if not used:
         return 300 * SECOND  # the admission plug-in DefaultTolerationSeconds
@@ -86,23 +98,29 @@ def _toleration_ns(spec: PodSpec) -> int:
     return NEVER if seconds is None else seconds * SECOND
 
 
-def _max_unavailable(scenario: Scenario, pod: Pod, replicas: int, notes: Notes) -> int:
+def _max_unavailable(scenario: Scenario, the_set: StatefulSet, notes: Notes) -> int:
+    replicas, labels = the_set.spec.replicas, the_set.spec.template.metadata.labels
+    namespace = the_set.namespace or scenario.namespace
     budgets = [decode(m) for m in scenario.objects if m["kind"] == "PodDisruptionBudget"]
     mine = [
         b
         for b in budgets
-        if isinstance(b, PodDisruptionBudget) and selector_matches(b.spec.selector, pod.metadata.labels)
+        if isinstance(b, PodDisruptionBudget)
+        and (b.namespace or scenario.namespace) == namespace
+        and selector_matches(b.spec.selector, labels)
     ]
     notes.unless(len(mine) <= 1, "several disruption budgets for the same pods")
     if not mine:
         return replicas
+    policy = mine[0].spec.unhealthy_pod_eviction_policy
+    notes.unless(policy in (None, "IfHealthyBudget"), f"unhealthyPodEvictionPolicy: {policy}")
     return replicas - min(expected_and_desired(mine[0], replicas, replicas)[1], replicas)
 
 
 def _per_node(pod: Pod, nodes: Sequence[Node], replicas: int, notes: Notes) -> int:
     """Return how many pods a node takes, by anti-affinity and by room."""
-    alone = False
     spec = pod.spec
+    alone = any(port.host_port or spec.host_network for c in spec.containers for port in c.ports)
     notes.unless(not spec.node_selector and not spec.node_name, "a node selector")
     if spec.affinity is not None:
         notes.unless(spec.affinity.node_affinity is None and spec.affinity.pod_affinity is None, "affinity")
@@ -110,9 +128,13 @@ def _per_node(pod: Pod, nodes: Sequence[Node], replicas: int, notes: Notes) -> i
         for term in anti.required_during_scheduling_ignored_during_execution if anti is not None else ():
             alone = alone or (own := _is_own(term, pod) and term.topology_key == HOSTNAME_LABEL)
             notes.unless(own, "anti-affinity other than among the pods of the set on one node")
+        if anti is not None and anti.preferred_during_scheduling_ignored_during_execution:
+            notes.simplified.append("affinity: what is preferred is taken as spreading over zones, then over nodes")
     for spread in spec.topology_spread_constraints:
         soft = spread.when_unsatisfiable == "ScheduleAnyway" and spread.topology_key in (ZONE_LABEL, HOSTNAME_LABEL)
-        notes.unless(soft, f"a hard topology spread constraint ({spread.topology_key})")
+        notes.unless(soft, f"a topology spread constraint that is hard, or of something else ({spread.topology_key})")
+    if spec.topology_spread_constraints:
+        notes.simplified.append("topologySpreadConstraints: taken as spreading over zones, then over nodes")
     wanted = {**pod_requests(pod), PODS: 1}
     rooms = {min(_room(node, wanted), replicas) for node in nodes}
     notes.unless(len(rooms) == 1, "nodes of different size")
@@ -121,8 +143,7 @@ def _per_node(pod: Pod, nodes: Sequence[Node], replicas: int, notes: Notes) -> i
 
 def _is_own(term: PodAffinityTerm, pod: Pod) -> bool:
     plain = not (term.namespaces or term.namespace_selector or term.match_label_keys or term.mismatch_label_keys)
-    selector = term.label_selector if term.label_selector is not None else LabelSelector()
-    return plain and selector_matches(selector, pod.metadata.labels)
+    return plain and term.label_selector is not None and selector_matches(term.label_selector, pod.metadata.labels)
 
 
 def _room(node: Node, wanted: dict[str, int]) -> int:
@@ -155,6 +176,14 @@ def _driver(scenario: Scenario, templates: Sequence[PersistentVolumeClaim], note
     return driver
 
 
+def _check_limits(driver: Driver, volumes: int, notes: Notes) -> None:
+    """Note what a driver may refuse, if a node is to have so many volumes."""
+    notes.unless(driver.capacity_bytes is None, f"storage that may be full ({driver.name})")
+    places = driver.volumes_per_node
+    enough = places is None or volumes <= places - driver.slots_taken
+    notes.unless(enough, f"more volumes than can be attached to a node ({driver.name})")
+
+
 def _attachment(scenario: Scenario, driver: Driver | None) -> dict[str, Distribution]:
     if driver is None or not driver.attach:
         return {"attach": NOTHING, "detach": NOTHING}
@@ -183,9 +212,8 @@ def _container(scenario: Scenario, spec: PodSpec, notes: Notes) -> dict[str, Dis
         notes.simplified.append("images: pull is taken as nothing")
     probe = spec.containers[0].readiness_probe
     if probe is not None:
-        notes.simplified.append(
-            f"readinessProbe: passes when the image is ready, not up to {probe.period_seconds}s later"
-        )
+        late = probe.initial_delay_seconds + probe.period_seconds * probe.success_threshold
+        notes.simplified.append(f"readinessProbe: passes when the image is ready, not up to {late}s later")
     ready = image.ready if probe is not None and image.ready is not None else NOTHING
     grace = Constant(spec.termination_grace_period_seconds * SECOND)
     return {"start": image.start, "catch_up": ready, "stop": _within(image.stop, grace, notes)}
@@ -198,6 +226,8 @@ def _unusual(spec: PodSpec) -> Iterator[str]:
         yield "a startup probe"
     if spec.containers[0].lifecycle is not None:
         yield "container hooks"
+    if any(volume.ephemeral or volume.persistent_volume_claim for volume in spec.volumes):
+        yield "volumes of claims that are not the set's own"
     if spec.restart_policy != "Always" or spec.readiness_gates or spec.scheduling_gates:
         yield "restartPolicy, readiness gates or scheduling gates"
 

@@ -134,11 +134,13 @@ def _failures(
         else:
             rules[name] = rule
             _check_rule(rule, targets[_LIFE[name]], notes)
-    if "zone-outage" in rules and zones == [""]:
-        notes.outside.append("failures: zone-outage, but the nodes have no zones")
+    if "zone-outage" in rules and "" in zones:
+        some = "some of " if len(zones) > 1 else ""
+        notes.outside.append(f"failures: zone-outage, but {some}the nodes have no zones")
     if "disk-loss" in rules and not shape.claims:
         notes.outside.append("failures: disk-loss, but the set has no claims")
     if "disk-loss" in rules:
+        notes.unless(len(shape.claims) <= len(shape.pods), "failures: disk-loss, but pods have several claims")
         notes.simplified.append("failures: disk-loss: a new disk and a new pod are there at once, without an operator")
     node, zone = rules.get("node-crash"), rules.get("zone-outage")
     return {
@@ -180,6 +182,8 @@ def _application(scenario: Scenario, name: str, shape: SetShape, notes: Notes) -
         notes.outside.append(f"applications: {application.name} is not on all pods of the set, or has shards")
         return nothing
     notes.simplified.append(f"applications: of {application.name}, copies count, and neither writes nor elections")
+    if application.rules.parallel_copies:
+        notes.simplified.append(f"applications: of {application.name}, all copies that are missing are made at a time")
     copy = copy_law(application)
     rebuild = ready if copy == NOTHING else copy
     restore = application.backup.restore_ns if application.backup is not None else 0
@@ -209,8 +213,13 @@ def _upgrades(upgrades: Sequence[NodeUpgrade], nodes: Sequence[Node], notes: Not
     notes.unless(
         upgrade.drain.timeout_ns == 0 and not upgrade.drain.disable_eviction, f"{what} with a drain that gives up"
     )
+    plain = upgrade.drain.grace_period < 0 and not upgrade.drain.pod_selector and upgrade.drain.delete_emptydir_data
+    notes.unless(plain, f"{what} with a drain of some pods only, or with a grace period of its own")
     notes.unless(upgrade.settle == NONE, f"{what} with settle")
-    notes.simplified.append(f"{what}: each node has a clock of its own, instead of one node after the other")
+    notes.simplified.append(
+        f"{what}: each node has a clock of its own, from t = 0 on, instead of one node after the other from at on; "
+        "parallel and readyTimeout do not count"
+    )
     return {"drain_every": upgrade.every, "maintenance": upgrade.reboot}
 
 

@@ -63,6 +63,13 @@ spec:
     - metadata: {name: data}
       spec: {accessModes: [ReadWriteOnce], storageClassName: zonal, resources: {requests: {storage: 1Gi}}}
 """
+CLAIM = "spec: {accessModes: [ReadWriteOnce], storageClassName: zonal, resources: {requests: {storage: 1Gi}}}"
+EPHEMERAL = f"volumes: [{{name: x, ephemeral: {{volumeClaimTemplate: {{{CLAIM}}}}}}}]"
+SPREAD = (
+    "topologySpreadConstraints: "
+    "[{maxSkew: 1, whenUnsatisfiable: ScheduleAnyway, topologyKey: kubernetes.io/hostname, labelSelector: {}}]"
+)
+ANOTHER = f"- {{metadata: {{name: x}}, {CLAIM}}}"
 ANTI_AFFINITY = """requiredDuringSchedulingIgnoredDuringExecution:
             - {topologyKey: kubernetes.io/hostname, labelSelector: {matchLabels: {app: db}}}"""
 
@@ -113,9 +120,13 @@ def test_other_choices_of_the_set() -> None:
     file_system = translated(("ebs.csi.aws.com", "efs.csi.aws.com"))
     assert file_system.campaign is not None
     assert file_system.campaign.pinning == "none"
-    no_budget = translated(("matchLabels: {app: db}", "matchLabels: {app: other}"))
-    assert no_budget.campaign is not None
-    assert no_budget.campaign.max_unavailable == 3
+    for budget in (("matchLabels: {app: db}", "matchLabels: {app: other}"), ("{name: db}", "{name: x, namespace: x}")):
+        no_budget = translated(budget)
+        assert no_budget.campaign is not None
+        assert no_budget.campaign.max_unavailable == 3
+    host_port = translated((ANTI_AFFINITY, "{}"), ('"db:v1"', '"db:v1", ports: [{containerPort: 1, hostPort: 1}]'))
+    assert host_port.campaign is not None
+    assert host_port.campaign.per_node == 1
 
 
 @pytest.mark.parametrize(
@@ -145,6 +156,14 @@ def test_other_choices_of_the_set() -> None:
         ("duration: 365d", "duration: 365d\n  featureGates: MaxUnavailableStatefulSet=true", "feature gate"),
         ("duration: 365d", "duration: 365d\n  cluster: {kubeControllerManager: {nodeMonitorGracePeriod: 20s}}",
          "than the defaults (kube_controller_manager)"),
+        ("minAvailable: 2,", "minAvailable: 2, unhealthyPodEvictionPolicy: AlwaysAllow,", "Policy: AlwaysAllow"),
+        ("zones: [a, b, c]}", "zones: [a, b, c]}, {name: more, count: 1}", "some of the nodes have no zones"),
+        ("[{key: node.kubernetes.io/unreachable, ", "[{operator: Exists}, {key: any, ", "unschedulable:NoSchedule"),
+        (", labelSelector: {matchLabels: {app: db}}", "", "anti-affinity other than"),
+        ("reboot: 7m", "drain: {podSelector: app=db}", "a drain of some pods only"),
+        ("reboot: 7m", "drain: {gracePeriod: 5}", "a grace period of its own"),
+        ("      containers:", f"      {EPHEMERAL}\n      containers:", "volumes of claims that are not the set's own"),
+        ("  volumeClaimTemplates:", f"  volumeClaimTemplates:\n    {ANOTHER}", "several claims"),
         ("replicas: 3", "replicas: 17", "1 to 16 pods"),
         ("count: 5,", "count: 2,", "no room"),
     ],
@@ -205,6 +224,18 @@ def test_what_is_coarser_is_named() -> None:
     simplified = " ".join(translated(("start: 5s", "start: 5s, pull: 10s")).simplified)
     for word in ("pull", "disk-loss", "readinessProbe", "applications", "nodeUpgrades", "forceDelete"):
         assert word in simplified
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "note"),
+    [
+        ("{command: [check]}}", "{command: [check]}, initialDelaySeconds: 60, successThreshold: 3}", "not up to 90s"),
+        ("copyTime: 3h", "copyTime: 3h, parallelCopies: 1", "all copies that are missing are made at a time"),
+        ("  containers:", f"  {SPREAD}\n      containers:", "topologySpreadConstraints"),
+    ],
+)
+def test_how_much_coarser_is_named_too(old: str, new: str, note: str) -> None:
+    assert any(note in found for found in translated((old, new)).simplified)
 
 
 def test_the_sweepable_scenarios_are_in_the_subset() -> None:
