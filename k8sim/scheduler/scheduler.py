@@ -133,9 +133,10 @@ class Scheduler:
 
     def _schedule_one(self, queued: QueuedPod) -> Steps:
         pod = queued.pod
+        # Before it looks: with few nodes what takes time is to wake up, hardly the decision.
+        yield self.clock.sleep(self.sim.latencies.draw("schedulingCycle", pod.metadata.uid), self.rank)
         result = self.algorithm.schedule(pod)
         preempted = self._preempt(pod, result) if isinstance(result, NotFound) else None
-        yield self.clock.sleep(self.sim.latencies.draw("schedulingCycle", pod.metadata.uid), self.rank)
         if isinstance(result, Found):
             self.cache.assume_pod(pod, result.node)
             self.nominator.delete(pod.metadata.uid)

@@ -61,6 +61,21 @@ def test_5_claims_of_a_deleted_set_go_unless_it_is_orphaned(cascade: str, left: 
     assert len(told.server.list(PersistentVolume)) == left
 
 
+def test_whether_the_owner_of_a_new_claim_comes_between_the_scheduler_and_its_binding_is_chance() -> None:
+    """The set writes it after the pod; if the scheduler had looked at the claim before, it tries again after 1 s."""
+    waits = []
+    for seed in range(12):
+        told = scene(extra="persistentVolumeClaimRetentionPolicy: {whenDeleted: Delete}", seed=seed).run(10)
+        created = told.when("Pod", "web-0", "Created")
+        waits.append(told.when("PersistentVolumeClaim", "data-web-0", "Selected") - created)
+    at_once = [wait for wait in waits if wait < 0.1]
+    again = [wait for wait in waits if wait > 1]
+    assert at_once
+    assert again
+    assert len(at_once) + len(again) == len(waits)
+    assert max(again) < 2.1
+
+
 def test_6_a_policy_does_not_reach_claims_that_were_scaled_away_before() -> None:
     patch = json.dumps({"spec": {"persistentVolumeClaimRetentionPolicy": {"whenScaled": "Delete"}}})
     told = scene(
