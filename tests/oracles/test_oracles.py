@@ -275,7 +275,7 @@ def test_budgets_and_evictions(choose: Chooser) -> None:
         tally.put(real_budget_pod(pod))
     scale = sum(wants[owner.name] for owner in tally.owners())
     disrupted = build_disrupted_pod_map(pdb, tally.pods, now_s * SECOND)
-    wanted, desired = expected_and_desired(pdb, len(tally), scale)
+    wanted, desired = expected_and_desired(pdb, len(tally.pods), scale)
     leaving = [name for name, since in disrupted.keep.items() if since + 120 * SECOND > now_s * SECOND]
     status = budget_status(pdb, tally.current_healthy(leaving), desired, wanted, disrupted.keep, Time(now_s * SECOND))
     assert status.expected_pods == expected.expected, (budget, pods, wants)
