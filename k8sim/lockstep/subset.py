@@ -177,11 +177,16 @@ def _application(scenario: Scenario, name: str, shape: SetShape, notes: Notes) -
         notes.outside.append("applications: more than one")
         return nothing
     application = scenario.applications[0]
-    everywhere = application.shards == 1 and application.copies in (None, len(shape.pods))
+    members = len(application.members)
+    everywhere = application.shards == 1 and members == len(shape.pods) and application.copies in (None, members)
     if application.workload != name or not everywhere:
         notes.outside.append(f"applications: {application.name} is not on all pods of the set, or has shards")
         return nothing
-    notes.simplified.append(f"applications: of {application.name}, copies count, and neither writes nor elections")
+    alone = application.ready not in ("leader", "serving")
+    notes.unless(alone, f"applications: readiness of {application.name} hangs on other members ({application.ready})")
+    notes.simplified.append(
+        f"applications: of {application.name}, copies count, and neither writes, elections nor how it starts and joins"
+    )
     if application.rules.parallel_copies:
         notes.simplified.append(f"applications: of {application.name}, all copies that are missing are made at a time")
     copy = copy_law(application)

@@ -145,6 +145,8 @@ def test_other_choices_of_the_set() -> None:
         ("forceDelete: {after: 2h}", "deleteNode: {after: 2h}", "operators: delete_node"),
         ("forceDelete: {after: 2h}", "forceDelete: {after: 2h, pods: db-1}", "forceDelete of some pods only"),
         ("statefulSet: db", "statefulSet: other, members: 3", "not on all pods of the set"),
+        ("statefulSet: db", "statefulSet: db, members: 2", "not on all pods of the set"),
+        ("statefulSet: db", "statefulSet: db, ready: leader", "readiness of data hangs on other members (leader)"),
         ("  replicas: 3", "  replicas: 3\n  minReadySeconds: 9", "minReadySeconds"),
         ("start: 5s", "start: 5s, exit: {after: 1h}", "hangs or exits by itself"),
         ("start: 5s", "start: 5s, answer: 2s", "takes its time to answer"),
