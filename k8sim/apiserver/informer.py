@@ -273,13 +273,23 @@ class Informer(Generic[T]):
         handlers = self._handlers
         if cached is not None and type_ == "MODIFIED" and self._share_all_but_status(cached, change.new):
             handlers = self._status_handlers
-        else:
+        elif cached is None or type_ != "MODIFIED" or not self._are_filed_alike(cached, change.new):
             for name, function in self._indexers.items():
                 self._refile(self._indexes[name], function, key, cached, change)
         for handler in handlers:
             handler(change)
         if self._owners_handlers:
             self._tell_owners(change)
+
+    def _are_filed_alike(self, old: Object, new: Object) -> bool:
+        """Tell whether two versions share what indexes are made of."""
+        a, b = old.metadata, new.metadata
+        return (
+            (not self._has_spec or old.spec is new.spec)  # type: ignore[attr-defined]
+            and a.labels is b.labels
+            and a.annotations is b.annotations
+            and a.owner_references is b.owner_references
+        )
 
     def _share_all_but_status(self, old: Object, new: Object) -> bool:
         """Tell whether two versions have the same metadata and spec; what a write does not change is one object."""

@@ -157,7 +157,7 @@ class EndpointSliceController(Controller):
             raise InternalError("EndpointSlice informer cache is out of date")
         members = self._members[key]
         desired = members.desired(service, self._pods.find, self._nodes.find)
-        missing = next(iter(members.missing), None)
+        missing = next(iter(members.missing)) if members.missing else None
         seen = (members.changes, existing)
         if members.settled != seen:
             changes = reconcile(service, desired, existing)

@@ -234,9 +234,11 @@ class PersistentVolumeController:
         return self._pod_ends.setdefault(key, self.clock.event())
 
     def _on_pod(self, change: Change) -> None:
+        if not self._pod_ends:
+            return
         pod = change.new
         assert isinstance(pod, Pod)
-        if self._pod_ends and pod.key in self._pod_ends and (change.type == "DELETED" or is_pod_terminal(pod)):
+        if pod.key in self._pod_ends and (change.type == "DELETED" or is_pod_terminal(pod)):
             self.clock.fire(self._pod_ends.pop(pod.key), pod if is_pod_terminal(pod) else None)
 
     # ---- claims -----------------------------------------------------------------------------------------------------
