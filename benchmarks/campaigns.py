@@ -233,7 +233,7 @@ def main() -> None:
     parser.add_argument("--replicates", type=int, default=10_000, help="of the lock-step engine, stepped together")
     parser.add_argument("--reference", type=int, default=40, help="replicates that are checked first")
     parser.add_argument("--full", type=int, default=1, help="replicates of the whole cluster")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, help="15, but 3 of workers")
     parser.add_argument("--growth", action="store_true")
     parser.add_argument("--memory", type=int, metavar="N")
     parser.add_argument("--workers", action="store_true")
@@ -244,9 +244,9 @@ def main() -> None:
     elif options.memory:
         memory(scenario, options.memory)
     elif options.workers:
-        workers(scenario, options.rounds)
+        workers(scenario, options.rounds or 3)
     else:
-        engines(scenario, options.replicates, options.reference, options.full, options.rounds)
+        engines(scenario, options.replicates, options.reference, options.full, options.rounds or 15)
         rare()
 
 
