@@ -36,7 +36,7 @@ _BLOCKS: Final = (4, 16, 32, 64, 128, 256)
 _ABREAST: Final = 16
 """Replicates whose first blocks are drawn together: 1.4 us for each, against 10 us for one alone."""
 _REMEMBERED: Final = 1 << 12
-"""Streams for which that is done, some 8 MB; a cluster that has more of them spends its time elsewhere."""
+"""Streams under a seed for which that is done, some 8 MB; a cluster that has more of them spends its time elsewhere."""
 _LANE: Final = 64
 
 
@@ -129,7 +129,7 @@ class Blocks:
             return lanes
 
 
-_blocks = lru_cache(maxsize=16)(Blocks)
+_blocks = lru_cache(maxsize=2)(Blocks)
 
 
 def philox4x32_array(even: UInt64Array, odd: UInt64Array, keys: RoundKeys) -> tuple[UInt64Array, UInt64Array]:
