@@ -84,7 +84,8 @@ class Workers:
                         break
                 if not running and not again:
                     return
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                done = wait(running, return_when=FIRST_COMPLETED).done
+                for future in [asked for asked in running if asked in done]:  # a set has no order
                     item, attempts = running.pop(future)
                     try:
                         yield item, future.result()
