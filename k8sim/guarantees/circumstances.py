@@ -42,10 +42,15 @@ CIRCUMSTANCES: Final[Mapping[str, str]] = {
 ZONE_LABEL: Final = "topology.kubernetes.io/zone"
 CUTS: Final = frozenset({"node-partition", "node-isolation", "zone-partition", "zone-isolation", "apiserver-outage"})
 """Faults that keep kubelets from hearing of changes."""
-MOMENTARY: Final = frozenset(
-    {"kubelet-restart", "controller-manager-restart", "container-exit", "oom-kill", "node-oom", "static-pod-change"}
-)
-"""Faults that are over at once if they are given no duration; all others then last for ever."""
+ENDS_BY_ITSELF: Final[Mapping[str, tuple[int, int]]] = {
+    **dict.fromkeys(("kubelet-restart", "container-exit", "oom-kill", "node-oom", "static-pod-change"), (0, 0)),
+    "controller-manager-restart": (13 * SECOND, 24 * SECOND),  # until another instance has the Lease
+}
+"""Faults that end although they are given no duration, and how long they last, at least and at most; all others then
+last for ever. A Lease is taken 15 s after its last renewal was seen, at looks 2 to 4.4 s apart
+(client-go/tools/leaderelection/leaderelection.go)."""
+LEADERSHIP_LOST: Final = 10 * SECOND
+"""After how long without the API server the controllers' process ends (--leader-elect-renew-deadline)."""
 NODE_FAULTS: Final = frozenset(
     {
         "node-crash", "node-partition", "node-isolation", "kubelet-restart", "runtime-outage",
@@ -64,16 +69,28 @@ _ANNOTATED: Final = frozenset({"PersistentVolume", "PersistentVolumeClaim", "Sto
 
 
 class Fault(NamedTuple):
-    """A fault that has begun; ``until`` None: it lasts for ever. ``target``: what breaks, "" for the whole cluster."""
+    """A fault that has begun. ``target``: what breaks, "" for the whole cluster.
+
+    It goes on until ``not_before`` for certain and is over at ``until`` for certain; None: it lasts for ever.
+    """
 
     name: str
     target: str
     since: int
+    not_before: int | None
     until: int | None
 
     def lasts(self, now: int, longer: int = 0) -> bool:
         """Tell whether it goes on, or has ended only so much time ago."""
         return self.until is None or now < self.until + longer
+
+    @property
+    def controllers_anew(self) -> int | None:
+        """When other instances of the controllers begin to work because of it, at the earliest; None: never."""
+        if self.name == "controller-manager-restart":
+            return self.not_before
+        lost = self.name == "apiserver-outage" and self.until is not None and self.until - self.since > LEADERSHIP_LOST
+        return self.not_before if lost else None
 
 
 def is_edited(old: Object, new: Object) -> bool:

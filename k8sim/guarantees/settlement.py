@@ -55,6 +55,11 @@ def why_stuck(world: World, pod: Pod) -> str:
     return next((w for w in ("storage-outage", "registry-outage", "apiserver-outage") if world.fault_lasts(w)), "")
 
 
+def why_nobody_acts(world: World) -> str:
+    """Return the word for why no controller can make or delete a pod, "" if they can."""
+    return "apiserver-outage" if world.fault_lasts("apiserver-outage") else ""
+
+
 def _keeps_failing(world: World, status: ContainerStatus) -> bool:
     state = status.state
     if state.waiting is not None:
@@ -136,7 +141,7 @@ class SetsSettle(Checker):
         if sts.key in self._over_quota:
             return "quota"
         earlier = [p for o, p in sorted(pods.items()) if not is_pod_ready(p)]
-        return why_not_ready(self.world, sts, earlier[0]) if earlier else ""
+        return why_not_ready(self.world, sts, earlier[0]) if earlier else why_nobody_acts(self.world)
 
     def _claim_was_stale(self, sts: StatefulSet, name: str) -> bool:
         """Tell whether a claim of a former pod went, and the controller had no cause to look after that."""
@@ -156,7 +161,7 @@ class SetsSettle(Checker):
         mine = [r for r in self.world.all("ReplicaSet") if self.world.controller(r, "Deployment") is deployment]
         stuck = [p for r in mine for p in self.world.pods_of(r) if not is_pod_ready(p) and not is_pod_terminal(p)]
         over_quota = any(r.key in self._over_quota for r in mine)
-        excuse = why_stuck(self.world, stuck[0]) if stuck else ("quota" if over_quota else "")
+        excuse = why_stuck(self.world, stuck[0]) if stuck else ("quota" if over_quota else why_nobody_acts(self.world))
         if excuse == "never ready" and len(mine) > 1:
             excuse = "bad template"
         row = self.world.last_row_of(stuck[0]) if stuck else NO_CAUSE

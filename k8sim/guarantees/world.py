@@ -16,7 +16,7 @@ from k8sim.apiserver.watch import Change
 from k8sim.guarantees.circumstances import (
     CIRCUMSTANCES,
     CUTS,
-    MOMENTARY,
+    ENDS_BY_ITSELF,
     NODE_FAULTS,
     RELIST,
     SECOND,
@@ -150,10 +150,12 @@ class World:
 
     def _begins(self, row: Row) -> None:
         lasts = row.detail.get("for")
-        self.last_action = max(self.last_action, row.t + (lasts or 0))
+        least, most = ENDS_BY_ITSELF.get(row.name, (None, None)) if lasts is None else (lasts, lasts)
+        not_before = None if least is None else row.t + least
+        until = None if most is None else row.t + most
+        self.last_action = max(self.last_action, until or row.t)
         self.occurred[row.name] = row.t
-        until = row.t + (lasts or 0) if lasts is not None or row.name in MOMENTARY else None
-        self.faults.append(Fault(row.name, row.detail.get("target") or "", row.t, until))
+        self.faults.append(Fault(row.name, row.detail.get("target") or "", row.t, not_before, until))
 
     def _container(self, row: Row) -> None:
         uid, container = row.detail.get("uid", ""), row.detail.get("container", "")
@@ -214,9 +216,12 @@ class World:
         return is_pod_ready(pod) or self.recently(self._unready_since.get(pod.uid))
 
     def stirred(self, obj: Object) -> int:
-        """Return when something happened last that makes an object's controller look: it, or a pod of its, changed."""
-        restarts = (f.until or f.since for f in self.faults if f.name == "controller-manager-restart")
-        return max((self._stirred.get(obj.uid, 0), *restarts))
+        """Return when something happened last that makes an object's controller look.
+
+        It, or a pod of its, changed; or the controller began anew: it did so then, or somewhat later.
+        """
+        anew = (when for fault in self.faults if (when := fault.controllers_anew) is not None)
+        return max((self._stirred.get(obj.uid, 0), *anew))
 
     def patient_since(self, when: int) -> bool:
         """Tell whether so much time has passed since then that what was to come has come."""

@@ -524,6 +524,42 @@ def test_a_controller_that_looks_again_after_the_stale_claim_went_has_to_make_th
     assert restarted.found()["settles"] == "violated"
 
 
+@pytest.mark.parametrize(
+    ("fault", "lasts", "gone_after", "verdict"),
+    [
+        ("controller-manager-restart", None, 5, "violated"),  # another instance leads after 13 s at the earliest
+        ("controller-manager-restart", None, 12, "stale claim"),  # its cache may still have had the claim
+        ("controller-manager-restart", 40, 30, "violated"),
+        ("controller-manager-restart", 0, 5, "stale claim"),
+        ("apiserver-outage", 11, 5, "violated"),  # the old instance has lost its Lease
+        ("apiserver-outage", 9, 5, "stale claim"),  # it works on, and hears of what has changed only
+    ],
+)
+def test_controllers_that_begin_anew_look_when_they_lead(
+    fault: str, lasts: int | None, gone_after: int, verdict: str
+) -> None:
+    story = begun(**CLAIMS).put(pod("web-0", "former"))
+    story.put(claim("data-web-0", ownerReferences=[FORMER])).wait(MINUTE).drop("Pod", "web-0", "kubelet/n")
+    story.step(fault, target="", **{"for": None if lasts is None else lasts * SECOND}).wait(gone_after * SECOND)
+    story.drop("PersistentVolumeClaim", "data-web-0", "pvc-protection-controller").wait(30 * MINUTE)
+    assert story.found()["settles"] == verdict
+
+
+@pytest.mark.parametrize(("lasts", "judged"), [(None, 24), (0, 0), (50, 50)])
+def test_patience_begins_when_the_last_disturbance_is_over(lasts: int | None, judged: int) -> None:
+    def found(after: int) -> dict[str, str]:
+        story = begun().step("controller-manager-restart", **{"for": None if lasts is None else lasts * SECOND})
+        return story.wait(15 * MINUTE + after * SECOND).found()
+
+    assert found(judged)["settles"] == "violated"
+    assert judged == 0 or "settles" not in found(judged - 1)
+
+
+@pytest.mark.parametrize(("lasts", "verdict"), [(None, "apiserver-outage"), (MINUTE, "violated")])
+def test_nobody_makes_a_pod_while_the_api_server_is_down(lasts: int | None, verdict: str) -> None:
+    assert begun().step("apiserver-outage", **{"for": lasts}).wait(30 * MINUTE).found()["settles"] == verdict
+
+
 def test_a_claim_that_was_nobodys_does_not_keep_the_controller_from_making_the_pod() -> None:
     assert scaled_down_and_up(ownerReferences=[OWNER]).found()["settles"] == "violated"
 

@@ -6,7 +6,7 @@ import pytest
 
 from k8sim.faults.catalogue import FAULTS, target_of
 from k8sim.guarantees import CIRCUMSTANCES, GUARANTEES
-from k8sim.guarantees.circumstances import CUTS, MOMENTARY, NODE_FAULTS
+from k8sim.guarantees.circumstances import CUTS, ENDS_BY_ITSELF, NODE_FAULTS
 from k8sim.report.guarantees import guarantees_markdown
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -31,5 +31,5 @@ def test_what_is_known_of_faults_is_what_their_catalogue_says() -> None:
     at_nodes = {name for name, shape in FAULTS.items() if target_of(shape.fault) in ("node", "zone")}
     assert at_nodes == NODE_FAULTS
     at_once = {name for name, shape in FAULTS.items() if shape.fault.transient or "for" not in shape.arguments}
-    assert at_once - {"disk-loss", "spot-reclaim"} == MOMENTARY, "these two are for ever"
+    assert at_once - {"disk-loss", "spot-reclaim"} == set(ENDS_BY_ITSELF), "these two are for ever"
     assert set(FAULTS) >= CUTS
