@@ -5,13 +5,15 @@ Unconditional defaults are the field defaults of the structs themselves.
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
 
 from k8sim.api.apps import (
     DaemonSet,
     DaemonSetUpdateStrategy,
     Deployment,
     DeploymentStrategy,
+    ReplicaSet,
     RollingUpdateDaemonSet,
     RollingUpdateDeployment,
     RollingUpdateStatefulSetStrategy,
@@ -24,11 +26,9 @@ from k8sim.api.core import (
     LimitRange,
     Node,
     PersistentVolume,
-    PersistentVolumeClaim,
     Pod,
     PodSpec,
     PodTemplateSpec,
-    Service,
 )
 from k8sim.api.csi_migration import translated
 from k8sim.api.meta import Object
@@ -133,25 +133,31 @@ def _limit_range(obj: LimitRange) -> LimitRange:
     return replace(obj, spec=replace(obj.spec, limits=tuple(items)))
 
 
+def _templated(obj: Any) -> Object:
+    result: Object = replace(obj, spec=replace(obj.spec, template=default_template(obj.spec.template)))
+    return result
+
+
+def _node(obj: Node) -> Node:
+    if obj.status.allocatable or not obj.status.capacity:
+        return obj
+    return replace(obj, status=replace(obj.status, allocatable=obj.status.capacity))
+
+
+_DEFAULTS: Final[Mapping[type[Object], Callable[[Any], Object]]] = {
+    Pod: _pod,
+    StatefulSet: _stateful_set,
+    Deployment: _deployment,
+    DaemonSet: _daemon_set,
+    ReplicaSet: _templated,
+    Job: _templated,
+    LimitRange: _limit_range,
+    Node: _node,
+    PersistentVolume: translated,
+}
+
+
 def default_object(obj: T) -> T:
     """Return the object with the API server's conditional defaults."""
-    result: Object = obj
-    if isinstance(obj, Pod):
-        result = _pod(obj)
-    elif isinstance(obj, StatefulSet):
-        result = _stateful_set(obj)
-    elif isinstance(obj, Deployment):
-        result = _deployment(obj)
-    elif isinstance(obj, DaemonSet):
-        result = _daemon_set(obj)
-    elif isinstance(obj, Job) or (hasattr(obj, "spec") and hasattr(obj.spec, "template")):
-        result = replace(obj, spec=replace(obj.spec, template=default_template(obj.spec.template)))
-    elif isinstance(obj, LimitRange):
-        result = _limit_range(obj)
-    elif isinstance(obj, Node) and not obj.status.allocatable and obj.status.capacity:
-        result = replace(obj, status=replace(obj.status, allocatable=obj.status.capacity))
-    elif isinstance(obj, PersistentVolume):
-        result = translated(obj)
-    elif isinstance(obj, PersistentVolumeClaim | Service):
-        result = obj
-    return result  # type: ignore[return-value]
+    default = _DEFAULTS.get(type(obj))
+    return obj if default is None else default(obj)  # type: ignore[return-value]
