@@ -13,6 +13,7 @@ from datetime import datetime
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
+from itertools import zip_longest
 from typing import Any, Final, NamedTuple
 
 from k8sim.api.fielderror import FieldError, FieldPath, invalid, path_text, required
@@ -126,13 +127,15 @@ def _stability(api_version: str) -> tuple[bool, bool, list[int]]:
     return "alpha" in api_version, "beta" in api_version, numbers
 
 
-def check(manifest: Mapping[str, Any], kind: BuiltInKind) -> list[FieldError]:
+def check(manifest: Mapping[str, Any], kind: BuiltInKind, known: Mapping[str, Any] | None = None) -> list[FieldError]:
     """Fields that do not exist, have the wrong type, or are missing.
+
+    What a manifest shares with a ``known`` one, as the same object at the same place, is not looked at.
 
     Source: staging/src/k8s.io/apimachinery/pkg/runtime/serializer/json (strict decoding); OpenAPI `required`.
     """
     errors: list[FieldError] = []
-    _Checker(kind, errors).value(kind.model, manifest, ())
+    _Checker(kind, errors).value(kind.model, manifest, (), known)
     return errors
 
 
@@ -142,33 +145,35 @@ class _Checker:
         self._errors = errors
         self._models = _table().models
 
-    def value(self, type_: str, value: Any, path: FieldPath) -> None:
+    def value(self, type_: str, value: Any, path: FieldPath, known: Any) -> None:
         """Check a value against a type of the data file. Null is the same as absent."""
-        if value is None or type_ == "o":
+        if value is None or value is known or type_ == "o":
             return None
         if type_[0] == "[":
             if not isinstance(value, list | tuple):
                 return self._wrong_type(path, "a list", value)
-            for i, item in enumerate(value):
+            known_items = known if isinstance(known, list | tuple) else ()
+            for i, (item, known_item) in enumerate(zip_longest(value, known_items[: len(value)])):
                 if item is None and type_[1:] != "o":
                     self._wrong_type((*path, i), "an item", item)
-                self.value(type_[1:], item, (*path, i))
+                self.value(type_[1:], item, (*path, i), known_item)
         elif type_[0] == "{":
             if not isinstance(value, Mapping):
                 return self._wrong_type(path, "a mapping", value)
+            known_values = known if isinstance(known, Mapping) else {}
             for key, item in value.items():
                 if item is None and type_[1:] == "q":
                     self._wrong_type((*path, key), "a quantity", item)
-                self.value(type_[1:], item, (*path, key))
+                self.value(type_[1:], item, (*path, key), known_values.get(key))
         elif len(type_) == 1:
             self._scalar(type_, value, path)
         elif not isinstance(value, Mapping):
             self._wrong_type(path, "a mapping", value)
         else:
-            self._struct(type_, value, path)
+            self._struct(type_, value, path, known if isinstance(known, Mapping) else {})
         return None
 
-    def _struct(self, name: str, value: Mapping[str, Any], path: FieldPath) -> None:
+    def _struct(self, name: str, value: Mapping[str, Any], path: FieldPath, known: Mapping[str, Any]) -> None:
         model = self._models[name]
         for key, item in value.items():
             type_ = model.fields.get(key)
@@ -176,7 +181,7 @@ class _Checker:
                 hint = self._hint_for_unknown(model, key)
                 self._errors.append(FieldError((*path, key), "Unknown field", hint=hint))
             else:
-                self.value(type_, item, (*path, key))
+                self.value(type_, item, (*path, key), known.get(key))
         if path[:1] == ("status",):  # the server replaces it
             return
         for key in model.required:

@@ -8,7 +8,7 @@ import msgspec
 
 from k8sim.api import validation
 from k8sim.api.apps import Deployment, StatefulSet, StatefulSetStatus
-from k8sim.api.core import Namespace, PersistentVolumeClaim, Pod
+from k8sim.api.core import Namespace, Node, PersistentVolumeClaim, Pod
 from k8sim.api.fielderror import FieldError, invalid, invalid_message
 from k8sim.api.meta import Condition, Object, with_meta
 from k8sim.api.pods import is_pod_terminal
@@ -108,6 +108,8 @@ _MOST_ACCEPTED: Final = 10_000
 def _content(obj: Object) -> tuple[Any, ...]:
     """Return what the rules look at: nothing that differs from replicate to replicate, and no status but a claim's."""
     obj = with_meta(obj, resource_version=0, generation=0, creation_timestamp=None)
+    if isinstance(obj, Node):
+        obj = replace(obj, spec=replace(obj.spec, taints=tuple([replace(t, time_added=None) for t in obj.spec.taints])))
     status = getattr(obj, "status", None)
     if status is not None and not isinstance(obj, PersistentVolumeClaim):
         obj = replace(obj, status=type(status)())

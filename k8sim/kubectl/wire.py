@@ -79,11 +79,11 @@ def rewritten(obj: T, change: Change, warn: Callable[[str], None] | None = None)
 def _checked(
     kind: BuiltInKind, before: dict[str, Any], after: dict[str, Any], warn: Callable[[str], None] | None
 ) -> dict[str, Any]:
-    errors = check(after, kind)
+    errors = check(after, kind, known=before)
     if not errors:
         return after
-    known = {str(error) for error in check(before, kind)}
-    new = [error for error in errors if str(error) not in known]
+    old = {str(error) for error in check(before, kind)}
+    new = [error for error in errors if str(error) not in old]
     wrong = [error for error in new if error.reason in ("Wrong type", "Invalid value")]
     if wrong:
         raise _not_decoded(decode(before), str(wrong[0]))
