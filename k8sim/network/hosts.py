@@ -78,26 +78,30 @@ Listener = Callable[[Host, Occurrence], None]
 
 
 class Hosts:
-    """All addresses of pods. ``listeners`` hear of everything that happens at one."""
+    """All addresses that pods have. ``listeners`` hear of everything that happens at one.
+
+    A pod whose sandbox has gone is forgotten: nobody is at its address, or the machine alone.
+    """
 
     def __init__(self, server: APIServer, machines: Fleet) -> None:
         self._server = server
         self.listeners: list[Listener] = []
         self._by_address: dict[str, Host] = {}
         self._on_node: dict[str, dict[Key, Host]] = {}
+        self._alone: dict[str, Host] = {}
         self._by_uid: dict[str, Host] = {}
         self.cuts = machines.cuts
         machines.meet(lambda _, machine: machine.observe(self._observe))
 
     def at(self, address: str, selector: Mapping[str, str]) -> Host | None:
-        """Return who has, or had last, an address; of the selected pods at a node's address who was there first."""
+        """Return who has an address; of the selected pods at a node's address who was there first, or the machine."""
         if address not in self._on_node:
             return self._by_address.get(address)
-        selected = [h for h in self._on_node[address].values() if labels_match(selector, h.labels)]
-        return next((host for host in selected if host.there), selected[-1] if selected else None)
+        selected = (h for h in self._on_node[address].values() if labels_match(selector, h.labels))
+        return next(selected, self._alone[address])
 
     def all(self) -> list[Host]:
-        """Return everybody who has, or had last, an address."""
+        """Return all pods that have an address."""
         return [*self._by_address.values(), *(h for hosts in self._on_node.values() for h in hosts.values())]
 
     def reaches(self, node: str, host: Host) -> bool:
@@ -119,14 +123,12 @@ class Hosts:
     def _network_changed(self, pod: PodSandbox, occurrence: Occurrence) -> None:
         known = self._by_uid.get(pod.uid)
         newest = pod.sandboxes[-1] if pod.sandboxes else None
-        up = newest is not None and newest.ready and occurrence.machine.powered
-        if known is not None and known.there and not (up and newest is not None and newest.id == known.sandbox):
-            known.there = False
+        up = newest if newest is not None and newest.ready and occurrence.machine.powered else None
+        if known is not None and (up is None or up.id != known.sandbox):
+            self._remove(known)
             self._tell(known, occurrence)
-        if up and newest is not None and (known is None or known.sandbox != newest.id):
-            self._tell(self._add(pod, newest, occurrence), occurrence)
-        if not up and not occurrence.machine.powered:
-            self._by_uid.pop(pod.uid, None)  # after the boot the pod gets a new sandbox and a new address
+        if up is not None and (known is None or known.sandbox != up.id):
+            self._tell(self._add(pod, up, occurrence), occurrence)
 
     def _add(self, sandbox: PodSandbox, newest: SandboxRecord, occurrence: Occurrence) -> Host:
         machine = occurrence.machine
@@ -137,6 +139,9 @@ class Hosts:
             host.on_node = pod.spec.host_network
         if host.on_node:
             host.address = machine.host_ip
+            self._alone[host.address] = Host(
+                host.address, "", "", ("", machine.name), machine, on_node=True, there=False
+            )
             neighbours = self._on_node.setdefault(host.address, {})
             neighbours.pop(host.key, None)  # the last one to come is the last one in it
             neighbours[host.key] = host
@@ -144,6 +149,15 @@ class Hosts:
             self._by_address[host.address] = host
         self._by_uid[host.uid] = host
         return host
+
+    def _remove(self, host: Host) -> None:
+        host.there = False
+        del self._by_uid[host.uid]
+        # Another may have taken its place: a namesake at a node's address, or, after 2000 others, any pod.
+        if host.on_node and self._on_node[host.address].get(host.key) is host:
+            del self._on_node[host.address][host.key]
+        elif self._by_address.get(host.address) is host:
+            del self._by_address[host.address]
 
     def _tell(self, host: Host, occurrence: Occurrence) -> None:
         if occurrence.row != NO_CAUSE:

@@ -44,7 +44,7 @@ class Stream:
         self._active = False
         self._planned = FOR_EVER
         self._seen: set[str] = set()
-        self._cut_off: dict[str, None] = {}
+        self._cut_off: set[str] = set()
         self._clock.call_at(spec.start_ns, self._begin, rank=self._rank)
         if spec.stop_ns < FOR_EVER:
             self._clock.call_at(spec.stop_ns, self._stop, rank=self._rank)
@@ -75,12 +75,13 @@ class Stream:
 
     def on_cut(self, row: int) -> None:
         """Give up what is in work where no answer comes any more, and look again: who reaches whom has changed."""
+        before, self._cut_off = self._cut_off, set()
         for host in self._hosts.all():
             process = host.process(self.spec.container)
-            if self._hosts.reaches(self.spec.node, host):
-                self._cut_off.pop(host.uid, None)
-            elif process is not None and host.uid not in self._cut_off:
-                self._cut_off[host.uid] = None
+            if process is None or self._hosts.reaches(self.spec.node, host):
+                continue
+            self._cut_off.add(host.uid)
+            if host.uid not in before:
                 amount = self.requests.end(self._clock.now, process, silent=True)
                 if amount:
                     self._cut(amount, host, "network", row)
