@@ -61,7 +61,7 @@ def roll_out(deployment: Deployment, sets: ReplicaSets) -> Plan:
 
 
 def _cleanup(deployment: Deployment, sets: ReplicaSets) -> tuple[ReplicaSet, ...]:
-    return tuple(surplus(deployment, sets.old)) if is_complete(deployment) else ()
+    return tuple(surplus(deployment, sets.old)) if sets.old and is_complete(deployment) else ()
 
 
 def is_complete(deployment: Deployment) -> bool:
@@ -110,6 +110,8 @@ def scale_old(deployment: Deployment, sets: ReplicaSets) -> list[Scale]:
     """
     new, old = sets.new, active(sets.old)
     assert new is not None
+    if not old:
+        return []
     min_available = deployment.spec.replicas - max_unavailable(deployment)
     budget = wanted(sets.all) - min_available - (new.spec.replicas - new.status.available_replicas)
     if budget <= 0:

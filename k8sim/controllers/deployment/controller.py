@@ -8,7 +8,7 @@ Source: pkg/controller/deployment/deployment_controller.go, sync.go, rolling.go,
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -48,6 +48,7 @@ from k8sim.controllers.deployment.progress import (
 from k8sim.controllers.deployment.replica_sets import (
     REVISION,
     ReplicaSets,
+    Settled,
     annotations_of_new,
     equal_ignore_hash,
     new_replica_set,
@@ -83,6 +84,7 @@ class DeploymentController(Controller):
         index_by_controller(self.sets)
         index_by_controller(self.pods)
         self._waiting: dict[str, str] = {}
+        self._settled: dict[str, Settled] = {}
         self.deployments.add_handler(self._deployment_changed)
         self.sets.add_handler(self._set_changed)
         self.pods.add_owners_handler("ReplicaSet", self._pod_changed)
@@ -92,6 +94,7 @@ class DeploymentController(Controller):
     def _deployment_changed(self, change: Change) -> None:
         if change.type == "DELETED":
             self._waiting.pop(change.new.uid, None)
+            self._settled.pop(change.new.uid, None)
         self.queue.add(change.new.key, change.row)
 
     def _set_changed(self, change: Change) -> None:
@@ -141,7 +144,14 @@ class DeploymentController(Controller):
         deployment = self.deployments.find(key)
         if deployment is None:
             return
-        found = split(deployment, (yield from self._claim_sets(deployment, client)))
+        cached = list(self.sets.by_index(CONTROLLER_INDEX, deployment.metadata.uid))
+        orphans = list(self.sets.by_index(ORPHAN_INDEX, deployment.metadata.namespace))
+        settled = self._settled.get(deployment.metadata.uid) if not orphans else None
+        found = settled.found_again(deployment, cached) if settled is not None else None
+        if found is not None:
+            yield from self._roll_out(deployment, found, client)
+            return
+        found = split(deployment, (yield from self._claim_sets(deployment, [*cached, *orphans], client)))
         if deployment.metadata.deletion_timestamp is not None:
             yield from self._write_status(deployment, calculate_status(deployment, found, self._now()), client)
             return
@@ -151,11 +161,18 @@ class DeploymentController(Controller):
             yield from client.update_status(deployment)
         if deployment.spec.paused or is_scaling_event(deployment, found):
             yield from self._scale(deployment, found, client)
-        elif deployment.spec.strategy.type == "Recreate":
-            yield from self._recreate(deployment, found, client)
-        else:
-            deployment, found = yield from self._sync_revision(deployment, found, client, create=True)
-            yield from self._carry_out(deployment, found, roll_out(deployment, found), client)
+            return
+        may_create = deployment.spec.strategy.type != "Recreate"
+        synced, sets = yield from self._sync_revision(deployment, found, client, may_create)
+        if condition is None and synced is deployment and sets is found and not orphans:
+            self._remember(deployment, cached, found)
+        yield from self._roll_out(synced, sets, client)
+
+    def _remember(self, deployment: Deployment, cached: Sequence[ReplicaSet], found: ReplicaSets) -> None:
+        """Remember that a sync found nothing to put right before the rollout's next step."""
+        if found.new is not None and len(found.old) + 1 == len(cached):  # none is to be released
+            roles = [rs.metadata.uid for rs in (found.new, *found.old)]
+            self._settled[deployment.metadata.uid] = Settled(deployment, cached, roles)
 
     def _scale(self, deployment: Deployment, found: ReplicaSets, client: Client) -> Requests:
         """Follow a change of size, or of anything while paused; the rollout waits."""
@@ -166,19 +183,28 @@ class DeploymentController(Controller):
         yield from self._apply(deployment, plan, client)
         yield from self._write_status(deployment, calculate_status(deployment, found, self._now()), client)
 
+    def _roll_out(self, deployment: Deployment, found: ReplicaSets, client: Client) -> Requests:
+        """Take the next step of a rollout; but for the new ReplicaSet of a Recreate, all ReplicaSets are there."""
+        if deployment.spec.strategy.type == "Recreate":
+            return self._recreate(deployment, found, client)
+        return self._carry_out(deployment, found, roll_out(deployment, found), client)
+
     def _recreate(self, deployment: Deployment, found: ReplicaSets, client: Client) -> Requests:
-        deployment, found = yield from self._sync_revision(deployment, found, client, create=False)
-        shrink = shrink_all(found)
-        if shrink:
-            yield from self._carry_out(deployment, found, Plan(shrink, waiting="waiting for old pods to end"), client)
-            return
-        pods = (pod for rs in found.old for pod in self.pods.by_index(CONTROLLER_INDEX, rs.uid))
-        if old_pods_running(found, pods):
-            yield from self._carry_out(deployment, found, Plan(waiting="waiting for old pods to end"), client)
+        first = self._end_old_pods(found) if found.old else None
+        if first is not None:
+            yield from self._carry_out(deployment, found, first, client)
             return
         if found.new is None:
             deployment, found = yield from self._sync_revision(deployment, found, client, create=True)
         yield from self._carry_out(deployment, found, scale_up_for_recreate(deployment, found), client)
+
+    def _end_old_pods(self, found: ReplicaSets) -> Plan | None:
+        """Return what has to happen before a Recreate makes pods, None if no old ones are left."""
+        shrink = shrink_all(found)
+        pods = (pod for rs in found.old for pod in self.pods.by_index(CONTROLLER_INDEX, rs.uid))
+        if shrink or old_pods_running(found, pods):
+            return Plan(shrink, waiting="waiting for old pods to end")
+        return None
 
     def _carry_out(self, deployment: Deployment, sets: ReplicaSets, plan: Plan, client: Client) -> Requests:
         """Apply a plan and write the status of the rollout."""
@@ -249,10 +275,9 @@ class DeploymentController(Controller):
 
     # ---- ReplicaSets ----------------------------------------------------------------------------------------
 
-    def _claim_sets(self, deployment: Deployment, client: Client) -> Generator[Event, Any, list[ReplicaSet]]:
-        owned: Iterable[ReplicaSet] = self.sets.by_index(CONTROLLER_INDEX, deployment.metadata.uid)
-        orphans = self.sets.by_index(ORPHAN_INDEX, deployment.metadata.namespace)
-        candidates = [*owned, *orphans]
+    def _claim_sets(
+        self, deployment: Deployment, candidates: Sequence[ReplicaSet], client: Client
+    ) -> Generator[Event, Any, list[ReplicaSet]]:
         found: list[ReplicaSet] = yield from claim_objects(
             client, deployment, candidates, lambda rs: selector_matches(deployment.spec.selector, rs.metadata.labels)
         )
@@ -270,7 +295,7 @@ class DeploymentController(Controller):
         """
         if found.new is not None:
             deployment, new = yield from self._sync_existing(deployment, found, client)
-            return deployment, found._replace(new=new)
+            return deployment, found if new is found.new else found._replace(new=new)
         if not create:
             return deployment, found
         deployment, new = yield from self._create_new(deployment, found, client)

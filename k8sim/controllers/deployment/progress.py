@@ -20,6 +20,8 @@ NEW_RS_AVAILABLE, TIMED_OUT, FAILED_CREATE = (
     "ReplicaSetCreateError",
 )
 PAUSED, RESUMED = "DeploymentPaused", "DeploymentResumed"
+_ENOUGH = ("True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
+_NOT_ENOUGH = ("False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
 NO_DEADLINE = 2**31 - 1
 """A progressDeadlineSeconds of MaxInt32 means that there is none."""
 
@@ -66,14 +68,7 @@ def calculate_status(deployment: Deployment, sets: ReplicaSets, now: Time) -> De
         if terminating is not None:
             ending = status.terminating_replicas
             terminating = None if ending is None else terminating + ending
-    if available >= deployment.spec.replicas - max_unavailable(deployment):
-        condition = new_condition(
-            AVAILABLE, "True", "MinimumReplicasAvailable", "Deployment has minimum availability.", now
-        )
-    else:
-        condition = new_condition(
-            AVAILABLE, "False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability.", now
-        )
+    enough = available >= deployment.spec.replicas - max_unavailable(deployment)
     return DeploymentStatus(
         observed_generation=deployment.metadata.generation,
         replicas=replicas,
@@ -83,8 +78,16 @@ def calculate_status(deployment: Deployment, sets: ReplicaSets, now: Time) -> De
         unavailable_replicas=max(0, specified - available),
         terminating_replicas=terminating,
         collision_count=deployment.status.collision_count,
-        conditions=with_condition(deployment.status.conditions, condition),
+        conditions=_with_availability(deployment.status.conditions, enough, now),
     )
+
+
+def _with_availability(conditions: tuple[Condition, ...], enough: bool, now: Time) -> tuple[Condition, ...]:
+    status, reason, message = _ENOUGH if enough else _NOT_ENOUGH
+    known = condition_of(conditions, AVAILABLE)
+    if known is not None and known.status == status and known.reason == reason:
+        return conditions
+    return with_condition(conditions, new_condition(AVAILABLE, status, reason, message, now))
 
 
 def rollout_status(deployment: Deployment, sets: ReplicaSets, now_ns: int, now: Time) -> DeploymentStatus:
@@ -97,12 +100,13 @@ def rollout_status(deployment: Deployment, sets: ReplicaSets, now_ns: int, now: 
     """
     status = calculate_status(deployment, sets, now)
     conditions = status.conditions
-    if not has_progress_deadline(deployment):
+    if has_progress_deadline(deployment):
+        known = condition_of(deployment.status.conditions, PROGRESSING)
+        is_over = known is not None and known.reason == NEW_RS_AVAILABLE
+        if not is_over or status.replicas != status.updated_replicas:
+            conditions = _with_progress(deployment, status, sets, now_ns, now)
+    else:
         conditions = without_condition(conditions, PROGRESSING)
-    known = condition_of(deployment.status.conditions, PROGRESSING)
-    complete = status.replicas == status.updated_replicas and known is not None and known.reason == NEW_RS_AVAILABLE
-    if has_progress_deadline(deployment) and not complete:
-        conditions = _with_progress(deployment, status, sets, now_ns, now)
     failure = _replica_failure(sets)
     if failure is not None:
         conditions = with_condition(conditions, failure)

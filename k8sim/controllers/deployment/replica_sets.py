@@ -16,6 +16,7 @@ from k8sim.api.scheme import encode_part
 from k8sim.api.struct import replace
 from k8sim.controllers.deployment.rounding import max_surge
 from k8sim.controllers.hashing import fnv1a_32, safe_encode_string
+from k8sim.controllers.versions import same_but_for_status
 
 HASH_LABEL = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
@@ -79,6 +80,38 @@ def split(deployment: Deployment, sets: Sequence[ReplicaSet]) -> ReplicaSets:
     ordered = by_creation(sets)
     new = next((rs for rs in ordered if equal_ignore_hash(rs.spec.template, deployment.spec.template)), None)
     return ReplicaSets(new, tuple(rs for rs in ordered if rs is not new))
+
+
+class Settled(NamedTuple):
+    """A Deployment whose ReplicaSets were all as they should be, but for what follows from statuses.
+
+    While only statuses change, which is what most syncs are about, it owns the same ReplicaSets in the same roles, and
+    their sizes, revisions and annotations need nothing.
+
+    Attributes
+    ----------
+    cached
+        The ReplicaSets as the cache gave them.
+    roles
+        Their UIDs: that of the new one, then those of the others, the oldest first.
+    """
+
+    deployment: Deployment
+    cached: Sequence[ReplicaSet]
+    roles: Sequence[str]
+
+    def found_again(self, deployment: Deployment, cached: Sequence[ReplicaSet]) -> ReplicaSets | None:
+        """Return the ReplicaSets' present versions in their roles, None if more than statuses may have changed."""
+        was = self.deployment
+        if deployment is not was and not (
+            same_but_for_status(deployment, was) and deployment.status.conditions is was.status.conditions
+        ):
+            return None
+        if len(cached) != len(self.cached) or not all(map(same_but_for_status, cached, self.cached)):
+            return None
+        now = {rs.metadata.uid: rs for rs in cached}
+        new, *old = [now[uid] for uid in self.roles]
+        return ReplicaSets(new, tuple(old))
 
 
 def revision(obj: ReplicaSet | Deployment) -> int:
