@@ -265,7 +265,7 @@ def with_history(base: Scenario, steps: tuple[Step, ...]) -> Scenario:
 
 def without_unused(scenario: Scenario) -> Scenario:
     """Return the scenario without the broken images that its timeline does not use."""
-    text = " ".join(step.command for step in scenario.timeline)
+    text = " ".join(f"{step.command} {step.arguments.get('image', '')}" for step in scenario.timeline)
     unused = {b.pattern for b in BROKEN_IMAGES if b.pattern.rpartition(":")[2] not in text}
     return replace(scenario, images=tuple(b for b in scenario.images if b.pattern not in unused))
 

@@ -17,6 +17,7 @@ from k8sim.sim.units import MINUTE, SECOND
 
 MISSING_TAG: Final = "k8sim-missing"
 UNREADY_TAG: Final = "k8sim-unready"
+OTHER_TAG: Final = "k8sim-other"
 BROKEN_IMAGES: Final = (
     ImageBehaviour(f"*:{MISSING_TAG}", missing=True),
     ImageBehaviour(f"*:{UNREADY_TAG}", ready=None),
@@ -83,10 +84,33 @@ def targets_of(scenario: Scenario) -> list[Target]:
         start = (spec.get("ordinals") or {}).get("start", 0)
         pods = tuple(f"{name}-{i}" for i in range(start, start + replicas)) if ordered else ()
         claims = tuple((c.get("metadata") or {}).get("name", "") for c in spec.get("volumeClaimTemplates") or ())
-        image = str(containers[0].get("image", "")).partition("@")[0]
-        if ":" in image.rpartition("/")[2]:
-            image = image.rpartition(":")[0]
+        image = untagged(str(containers[0].get("image", "")))
         found.append(Target(kind.lower(), name, replicas, image, containers[0].get("name", ""), claims, pods))
+    return found
+
+
+def untagged(image: str) -> str:
+    """Return the name of an image, without its tag and digest."""
+    name = image.partition("@")[0]
+    return name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name
+
+
+@dataclass(frozen=True)
+class StaticPod:
+    """A pod that lies as a manifest on a node."""
+
+    node: str
+    name: str
+    image: str
+
+
+def static_pods_of(scenario: Scenario, nodes: list[str]) -> list[StaticPod]:
+    """Return the static pods of some nodes."""
+    found = []
+    for node in nodes:
+        for manifest in scenario.static_pods(node):
+            image = untagged(str(manifest["spec"]["containers"][0].get("image", "")))
+            found.append(StaticPod(node, manifest["metadata"]["name"], image))
     return found
 
 
@@ -102,6 +126,7 @@ class Space:
         self.nodes = [m["metadata"]["name"] for m in scenario.node_manifests()]
         labels = [(m["metadata"].get("labels") or {}) for m in scenario.node_manifests()]
         self.zones = sorted({str(x[ZONE_LABEL]) for x in labels if ZONE_LABEL in x})
+        self.static_pods = static_pods_of(scenario, self.nodes)
         self.claims = [f"{c}-{p}" for t in self.targets for c in t.claims for p in t.pods]
         self.isolates = bool(scenario.applications or scenario.traffic)
         """Whether anything would tell a machine that nobody reaches from one that its API server does not reach."""
@@ -196,6 +221,8 @@ class Space:
             self.kinds["spot-reclaim"] = lambda c: _fault(
                 "spot-reclaim", {"node": c.of(self.nodes), "notice": c.of(NOTICES)}
             )
+        if self.static_pods:
+            self.kinds["static-pod-change"] = lambda c: _static_pod_change(c, c.of(self.static_pods))
         if self.claims:
             self.kinds["disk-loss"] = lambda c: _fault("disk-loss", {"claim": c.of(self.claims)})
 
@@ -232,6 +259,13 @@ def _container_exit(c: Chooser, targets: list[Target]) -> Step:
     target = c.of([t for t in targets if t.pods])
     arguments = {"pod": c.of(target.pods), "container": target.container, "code": 1}
     return _fault("container-exit", arguments)
+
+
+def _static_pod_change(c: Chooser, pod: StaticPod) -> Step:
+    """Let a manifest be taken away, or name another version: one that works, is not there, or is never ready."""
+    arguments = {"node": pod.node, "manifest": pod.name}
+    tag = c.of((None, OTHER_TAG, MISSING_TAG, UNREADY_TAG))
+    return _fault("static-pod-change", arguments if tag is None else {**arguments, "image": f"{pod.image}:{tag}"})
 
 
 def moved(step: Step, at_ns: int) -> Step:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from k8sim.cluster import Cluster
 from k8sim.faults.catalogue import FAULTS
 from k8sim.guarantees import check
-from k8sim.scenario import load, loads
+from k8sim.scenario import Step, load, loads
 from k8sim.search import Space, scenario_file, search, timeline_lines, why
+from k8sim.search.search import without_unused
+from k8sim.search.space import BROKEN_IMAGES, Chooser
 from tools.stories import CASES, PAGE, STORIES, Story, nodes_of, replicas_of
 
 QUICK = {"cold-start", "single-writer", "sentinel"}
@@ -62,6 +65,36 @@ def test_members_and_clients_can_be_cut_off_where_there_are_some() -> None:
 def test_all_faults_are_tried_but_those_of_what_is_not_there() -> None:
     static_pods = {"static-pod-change"}
     assert set(FAULTS) - set(Space(load(CASES / "sentinel.yaml")).kinds) == static_pods
+    assert set(FAULTS) & static_pods <= set(Space(loads(STATIC)).kinds)
+
+
+STATIC = """
+apiVersion: k8sim.dev/v1alpha1
+kind: Scenario
+metadata: {name: t}
+spec:
+  duration: 10m
+  nodes:
+    - {name: node, count: 2, staticPods: [{apiVersion: v1, kind: Pod, metadata: {name: etcd}, spec: SPEC}]}
+    - {name: other}
+""".replace("SPEC", "{containers: [{name: etcd, image: 'registry:5000/etcd:3@sha256:0'}]}")
+
+
+def test_manifests_on_the_machines_are_changed_where_there_are_some() -> None:
+    scenario = loads(STATIC)
+    make = Space(scenario).kinds["static-pod-change"]
+    drawn = [make(Chooser(seed, "test")).arguments for seed in range(40)]
+    assert {(a["node"], a["manifest"]) for a in drawn} == {("node-0", "etcd"), ("node-1", "etcd")}
+    tags = ("k8sim-other", "k8sim-missing", "k8sim-unready")
+    assert {a.get("image") for a in drawn} == {None, *(f"registry:5000/etcd:{tag}" for tag in tags)}
+    missing = next(a for a in drawn if "missing" in a.get("image", ""))
+    broken = replace(
+        scenario, images=BROKEN_IMAGES, timeline=(Step(0, "fault", name="static-pod-change", arguments=missing),)
+    )
+    assert [b.pattern for b in without_unused(broken).images] == ["*:k8sim-missing"]
+    report = search(scenario, 60)
+    assert report.runs == 60
+    assert [c.finding for c in report.counterexamples if c.finding.verdict == "violated"] == []
 
 
 def test_a_search_is_the_same_each_time() -> None:
