@@ -125,33 +125,44 @@ class ReplicaSetController(Controller):
         may_act = self.expectations.satisfied(rs.metadata.uid, self.clock.now)
         tally = yield from self._claim_pods(rs, client)
         tally.advance(self.clock.now)
+        if tally.settled is rs:
+            return
         failure: ApiError | None = None
+        is_complete = False
         counted = calculate_status(rs, tally, None, Time(self.clock.truncated()))
         if may_act:
             plan = manage_replicas(rs, tally, lambda: self._related_pods(rs), self.clock.now)
+            is_complete = not plan.create and not plan.delete
             try:
                 yield from self._carry_out(rs, plan, client)
             except ApiError as error:
                 failure = error
                 counted = calculate_status(rs, tally, error.message, Time(self.clock.truncated()))
-        yield from self._update_status(rs, counted, client)
+        version = yield from self._update_status(rs, counted, client)
         if failure is not None:
             raise failure
         if rs.spec.min_ready_seconds and counted.ready_replicas != counted.available_replicas:
             due = tally.next_available_ns()
             delay = due - self.clock.now if due is not None else rs.spec.min_ready_seconds * SECOND
             self.queue.add_after(key, delay, client.cause)
+        elif is_complete:
+            tally.settled = version
 
-    def _update_status(self, rs: ReplicaSet, counted: ReplicaSetStatus, client: Client) -> Requests:
+    def _update_status(
+        self, rs: ReplicaSet, counted: ReplicaSetStatus, client: Client
+    ) -> Generator[Event, Any, ReplicaSet | None]:
+        """Write the status, if need be; return the version that then has it, None if it may differ in more."""
         status = status_to_write(rs, counted)
         if status is None:
-            return
+            return rs
+        version: ReplicaSet | None = None
         try:
-            updated = yield from client.update_status(replace(rs, status=status))
+            version = updated = yield from client.update_status(replace(rs, status=status))
         except ApiError:  # one more try, on the version that is stored
             fresh = yield from client.get(ReplicaSet, *rs.key)
             updated = yield from client.update_status(replace(fresh, status=status))
         self.written.wrote(rs.metadata.uid, updated)
+        return version
 
     def _related_pods(self, rs: ReplicaSet) -> Iterable[Pod]:
         """All pods of the ReplicaSets that have the same controller (getIndirectlyRelatedPods)."""
@@ -204,13 +215,17 @@ class ReplicaSetController(Controller):
 
     def _claim_pods(self, rs: ReplicaSet, client: Client) -> Generator[Event, Any, Tally]:
         """Bring the tally up to date; adopt and release active pods as ownership has it."""
-        tally = self._tallies[rs.metadata.uid] = (self._tallies.get(rs.metadata.uid) or Tally(rs)).refitted(rs)
-        strangers = self._strangers.setdefault(rs.metadata.uid, {})
-        for name in self._changed.take(rs.metadata.uid):
+        uid = rs.metadata.uid
+        tally = self._tallies.get(uid) or Tally(rs)
+        if tally.rs is not rs:
+            tally = tally.refitted(rs)
+        self._tallies[uid] = tally
+        strangers = self._strangers.setdefault(uid, {})
+        for name in self._changed.take(uid):
             pod = self.pods.find((rs.metadata.namespace, name))
             ref = controller_of(pod) if pod is not None else None
             strangers.pop(name, None)
-            if pod is None or ref is None or ref.uid != rs.metadata.uid:
+            if pod is None or ref is None or ref.uid != uid:
                 tally.remove(name)
             elif selector_matches(rs.spec.selector, pod.metadata.labels):
                 tally.put(pod)
