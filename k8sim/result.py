@@ -35,7 +35,7 @@ class Result:
     scenario, seed, replicate
         What was run; the same three give the same trace, bit for bit.
     log
-        The columnar trace with causes (`k8sim.sim.trace.Trace`).
+        The trace with causes (`k8sim.sim.trace.Trace`).
     history
         Every change of every object as (time in ns, change), in order.
     aliases
@@ -61,13 +61,13 @@ class Result:
         log = self.log
         frame = pd.DataFrame(
             {
-                "time_s": [t / SECOND for t in log.times],
-                "kind": pd.Categorical(log.kinds),
-                "namespace": pd.Categorical(log.namespaces),
-                "name": log.names,
-                "event": pd.Categorical(log.events),
-                "detail": log.details,
-                "cause": log.causes,
+                "time_s": [t / SECOND for t in log.column("t")],
+                "kind": pd.Categorical(log.column("kind")),
+                "namespace": pd.Categorical(log.column("namespace")),
+                "name": log.column("name"),
+                "event": pd.Categorical(log.column("event")),
+                "detail": log.column("detail"),
+                "cause": log.column("cause"),
             }
         )
         frame.index.name = "row"

@@ -78,7 +78,7 @@ class Audit:
         """Take in what is new in a history and a trace: of one instant the changes first, then the rows."""
         while self._changes < len(history) or self._rows < len(log):
             change_t = history[self._changes][0] if self._changes < len(history) else None
-            row_t = log.times[self._rows] if self._rows < len(log) else None
+            row_t = log[self._rows].t if self._rows < len(log) else None
             if change_t is not None and (row_t is None or change_t <= row_t):
                 self._change(*history[self._changes])
                 self._changes += 1

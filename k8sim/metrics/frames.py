@@ -119,7 +119,7 @@ class Metrics:
         rows = []
         for life in self._lives.pods.values():
             if life.disruption is not None:
-                t = self._log.times[life.disrupted_by] / SECOND
+                t = self._log[life.disrupted_by].t / SECOND
                 rows.append((*life.key, life.workload, t, *life.disruption))
         return _frame(rows, "namespace name inc workload time_s type cause")
 

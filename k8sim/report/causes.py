@@ -73,9 +73,10 @@ def row_words(result: Result, row: Row) -> str:
 def root_of(result: Result, row: int) -> int:
     """Return the step or fault that a row goes back to, -1 if there is none."""
     while row >= 0:
-        if result.log.kinds[row] in ("Step", "Fault"):
+        found = result.log[row]
+        if found.kind in ("Step", "Fault"):
             return row
-        row = result.log.causes[row]
+        row = found.cause
     return -1
 
 

@@ -182,11 +182,13 @@ def _chain_of(result: Result, row: int) -> Iterator[tuple[str, Row]]:
     """Yield rows with how each is linked to the one before: its cause, or else the same pod's event before it."""
     log, arrow = result.log, ""
     for _ in range(_CHAIN_MAX):
-        yield arrow, log[row]
-        cause, arrow = log.causes[row], "due to"
-        if cause < 0 and log.kinds[row] == "Pod":
-            same = (log.kinds[row], log.names[row], log.namespaces[row])
-            earlier = (i for i in range(row - 1, -1, -1) if (log.kinds[i], log.names[i], log.namespaces[i]) == same)
+        link = log[row]
+        yield arrow, link
+        cause, arrow = link.cause, "due to"
+        if cause < 0 and link.kind == "Pod":
+            same = (link.kind, link.name, link.namespace)
+            before = ((i, log[i]) for i in range(row - 1, -1, -1))
+            earlier = (i for i, other in before if (other.kind, other.name, other.namespace) == same)
             cause, arrow = next(earlier, -1), "after"
         if cause < 0:
             return
@@ -349,8 +351,7 @@ def _pods(result: Result, found: list[Episode], pods: list[Key], end_ns: int) ->
 
 def _chain(result: Result, kind: str, name: str) -> Iterator[RenderableType]:
     log = result.log
-    named = enumerate(zip(log.kinds, log.names, strict=True))
-    last = max((i for i, pair in named if pair == (kind, name)), default=-1)
+    last = max((i for i, row in enumerate(log) if (row.kind, row.name) == (kind, name)), default=-1)
     if last >= 0:
         yield ""
         yield Text("What led to its present state, the latest first", "bold")
@@ -361,22 +362,17 @@ def _chain(result: Result, kind: str, name: str) -> Iterator[RenderableType]:
 def _object(result: Result, kind: str, name: str) -> Iterator[RenderableType]:
     log, real = result.log, {alias: n for (_, n), alias in result.aliases.items()}
     name = real.get(name, name)
-    rows = [
-        i
-        for i, (k, n) in enumerate(zip(log.kinds, log.names, strict=True))
-        if n == name and k not in _QUIET and kind in ("", k)
-    ]
+    rows = [i for i, row in enumerate(log) if row.name == name and row.kind not in _QUIET and kind in ("", row.kind)]
     if not rows:
         raise NoSuchObject(name, _known(result))
-    shown_kind = log.kinds[rows[-1]]
+    shown_kind = log[rows[-1]].kind
     yield Text(f"The last of what happened to {shown_kind} {result.aliases.get((shown_kind, name), name)}", "bold")
     for i in rows[-SHOWN_ROWS:]:
-        yield Text(f"{duration(log.times[i]):>10}  {_link(result, log[i])}")
+        yield Text(f"{duration(log[i].t):>10}  {_link(result, log[i])}")
     yield from _chain(result, shown_kind, name)
 
 
 def _known(result: Result) -> list[str]:
-    log = result.log
     kinds = ("Pod", "StatefulSet", "Deployment", "Node", "PersistentVolumeClaim")
-    pairs = dict.fromkeys((k, result.aliases.get((k, n), n)) for k, n in zip(log.kinds, log.names, strict=True))
+    pairs = dict.fromkeys((row.kind, result.aliases.get((row.kind, row.name), row.name)) for row in result.log)
     return [f"{kind.lower()}/{name}" for kind in kinds for k, name in sorted(pairs) if k == kind]

@@ -1,14 +1,15 @@
-"""The trace: one columnar log of typed events with a cause link.
+"""The trace: one log of typed events with a cause link.
 
 The trace is the product. Metrics, figures, checkers, explanations and comparisons read only it. During a run a row is
-five appends; nothing is formatted. Rows are numbered from 0; ``cause`` is the number of the row that led to this one,
-or -1 for what the scenario itself or chance brought about.
+seven cells at the end of one list; nothing is formatted, and no row is an object before somebody reads it. Rows are
+numbered from 0; ``cause`` is the number of the row that led to this one, or -1 for what the scenario itself or chance
+brought about.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 NO_CAUSE = -1
 Detail = Mapping[str, Any]
@@ -26,22 +27,20 @@ class Row(NamedTuple):
     namespace: str
 
 
+_WIDTH: Final = len(Row._fields)
+
+
 class Trace:
-    """An append-only log. Columns are plain lists; `k8sim.result` makes a DataFrame of them.
+    """An append-only log; `k8sim.result` makes a DataFrame of it.
 
     ``fault`` is the row of the fault that acts at this very moment: what has no other cause is caused by it.
     """
 
-    __slots__ = ("causes", "details", "events", "fault", "kinds", "names", "namespaces", "times")
+    __slots__ = ("_cells", "_length", "fault")
 
     def __init__(self) -> None:
-        self.times: list[int] = []
-        self.kinds: list[str] = []
-        self.names: list[str] = []
-        self.events: list[str] = []
-        self.details: list[Detail] = []
-        self.causes: list[int] = []
-        self.namespaces: list[str] = []
+        self._cells: list[Any] = []  # row after row: a tuple for each would cost twice the memory of a large run
+        self._length = 0
         self.fault = NO_CAUSE
 
     def append(
@@ -55,31 +54,31 @@ class Trace:
         namespace: str = "",
     ) -> int:
         """Add a row and return its number."""
-        self.times.append(t)
-        self.kinds.append(kind)
-        self.names.append(name)
-        self.events.append(event)
-        self.details.append(detail)
-        self.causes.append(self.fault if cause == NO_CAUSE else cause)
-        self.namespaces.append(namespace)
-        return len(self.times) - 1
+        number = self._length
+        self._cells += (t, kind, name, event, detail, self.fault if cause == NO_CAUSE else cause, namespace)
+        self._length = number + 1
+        return number
 
     def __len__(self) -> int:
-        return len(self.times)
+        return self._length
 
     def __getitem__(self, i: int) -> Row:
-        return Row(
-            self.times[i], self.kinds[i], self.names[i], self.events[i], self.details[i], self.causes[i],
-            self.namespaces[i],
-        )  # fmt: skip
+        begin = range(self._length)[i] * _WIDTH
+        return Row(*self._cells[begin : begin + _WIDTH])
 
     def __iter__(self) -> Iterator[Row]:
-        return map(Row, self.times, self.kinds, self.names, self.events, self.details, self.causes, self.namespaces)
+        cells = iter(self._cells)
+        return map(Row, *[cells] * _WIDTH)
+
+    def column(self, field: str) -> list[Any]:
+        """Return one field of all rows."""
+        return self._cells[Row._fields.index(field) :: _WIDTH]
 
     def chain(self, i: int) -> list[Row]:
         """Return the row and what led to it, the row first."""
         rows = []
         while i != NO_CAUSE:
-            rows.append(self[i])
-            i = self.causes[i]
+            row = self[i]
+            rows.append(row)
+            i = row.cause
         return rows
