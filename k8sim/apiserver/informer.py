@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 from k8sim.api.meta import Object, controller_of
 from k8sim.apiserver.server import APIServer
 from k8sim.apiserver.settings import WatchSettings
-from k8sim.apiserver.watch import Change, ChangeType
+from k8sim.apiserver.watch import Change, leaves_all_but_status
 from k8sim.sim.clock import rank
 from k8sim.sim.streams import Stream
 from k8sim.sim.units import MILLISECOND, SECOND
@@ -59,7 +59,6 @@ class Informer(Generic[T]):
         self._objects: dict[Key, T] = {}
         self.find: Callable[[Key], T | None] = self._objects.get
         """`get` for a key, as work queues have it; all syncs begin with that."""
-        self._has_spec = "spec" in cls.__struct_fields__
         self._handlers: list[Handler] = []
         self._status_handlers: list[Handler] = []
         self._owners_handlers: dict[str, list[Handler]] = {}
@@ -214,7 +213,7 @@ class Informer(Generic[T]):
             if known is None:
                 self._apply(Change("ADDED", None, obj))
             elif known.metadata.resource_version < obj.metadata.resource_version:
-                self._apply(Change("MODIFIED", known, obj))
+                self._apply(Change("MODIFIED", known, obj, of_status=leaves_all_but_status(known, obj)))
 
     def _listed(self) -> Sequence[T]:
         if self._node is None:
@@ -249,7 +248,7 @@ class Informer(Generic[T]):
         """Tell the handlers once more of an object, as a resync does."""
         known = self._objects.get(key)
         if known is not None:
-            change = Change("MODIFIED", known, known)
+            change = Change("MODIFIED", known, known, of_status=True)
             for handler in self._status_handlers:
                 handler(change)
             if self._owners_handlers:
@@ -259,53 +258,26 @@ class Informer(Generic[T]):
         meta = change.new.metadata
         key = (meta.namespace, meta.name)
         cached = self._objects.get(key)
-        if change.type == "DELETED":
-            if cached is None:
+        if change.old is not cached:
+            if cached is None and change.type == "DELETED":
                 return
+            change = _seen_from(cached, change)
+        if change.type == "DELETED":
             del self._objects[key]
-            type_: ChangeType = "DELETED"
         else:
-            # A field-selected watch turns "now on this node" into an addition; so does a first sight after a relist.
-            type_ = "ADDED" if cached is None else "MODIFIED"
             self._objects[key] = change.new  # type: ignore[assignment]
-        if change.old is not cached or change.type != type_:
-            change = Change(type_, cached, change.new, change.row, change.actor)
         handlers = self._handlers
-        if cached is not None and type_ == "MODIFIED" and self._share_all_but_status(cached, change.new):
+        if change.of_status:
             handlers = self._status_handlers
-        elif cached is None or type_ != "MODIFIED" or not self._are_filed_alike(cached, change.new):
+        elif self._indexers and (
+            cached is None or change.type == "DELETED" or not _are_filed_alike(cached, change.new)
+        ):
             for name, function in self._indexers.items():
                 self._refile(self._indexes[name], function, key, cached, change)
         for handler in handlers:
             handler(change)
         if self._owners_handlers:
             self._tell_owners(change)
-
-    def _are_filed_alike(self, old: Object, new: Object) -> bool:
-        """Tell whether two versions share what indexes are made of."""
-        a, b = old.metadata, new.metadata
-        return (
-            (not self._has_spec or old.spec is new.spec)  # type: ignore[attr-defined]
-            and a.labels is b.labels
-            and a.annotations is b.annotations
-            and a.owner_references is b.owner_references
-        )
-
-    def _share_all_but_status(self, old: Object, new: Object) -> bool:
-        """Tell whether two versions have the same metadata and spec; what a write does not change is one object."""
-        if self._has_spec and old.spec is not new.spec:  # type: ignore[attr-defined]
-            return False
-        a, b = old.metadata, new.metadata
-        return (
-            a.labels is b.labels
-            and a.annotations is b.annotations
-            and a.owner_references is b.owner_references
-            and a.finalizers is b.finalizers
-            and a.deletion_timestamp == b.deletion_timestamp
-            and a.deletion_grace_period_seconds == b.deletion_grace_period_seconds
-            and a.generation == b.generation
-            and a.uid == b.uid
-        )
 
     def _tell_owners(self, change: Change) -> None:
         old, new = change.old, change.new
@@ -339,6 +311,28 @@ class Informer(Generic[T]):
                         del index[value]
         for value in values:
             index.setdefault(value, {})[key] = None
+
+
+def _seen_from(cached: Object | None, change: Change) -> Change:
+    """Return a change as it looks to a cache that has another version than the one before the change, or none."""
+    new, row, actor = change.new, change.row, change.actor
+    if change.type == "DELETED":
+        return Change("DELETED", cached, new, row, actor)
+    if cached is None:
+        # A field-selected watch turns "now on this node" into an addition; so does a first sight after a relist.
+        return Change("ADDED", None, new, row, actor)
+    return Change("MODIFIED", cached, new, row, actor, leaves_all_but_status(cached, new))
+
+
+def _are_filed_alike(old: Object, new: Object) -> bool:
+    """Tell whether two versions share what indexes are made of."""
+    a, b = old.metadata, new.metadata
+    return (
+        a.labels is b.labels
+        and a.annotations is b.annotations
+        and a.owner_references is b.owner_references
+        and getattr(old, "spec", None) is getattr(new, "spec", None)
+    )
 
 
 class SharedInformers:

@@ -73,7 +73,7 @@ class Recorder:
             name = obj.metadata.labels.get(SERVICE_NAME, name)
         for event, detail in compare(change):
             row = self._trace.append(self._clock.now, obj.kind, name, event, detail, cause, obj.metadata.namespace)
-        if obj.kind in ("Pod", "StatefulSet", "Deployment") and not _is_of_status_alone(change):
+        if obj.kind in ("Pod", "StatefulSet", "Deployment") and not change.of_status:
             for kind, event, detail in self._beside(change, actor):
                 self._trace.append(self._clock.now, kind, name, event, detail, row, obj.metadata.namespace)
         return row
@@ -199,17 +199,6 @@ class Recorder:
 
 def _wanted(workload: StatefulSet | Deployment) -> int:
     return 0 if workload.deleting else workload.spec.replicas
-
-
-def _is_of_status_alone(change: Change) -> bool:
-    """Tell at a glance that spec and deletion of an object are as they were."""
-    old, new = change.old, change.new
-    return (
-        change.type == "MODIFIED"
-        and old is not None
-        and old.spec is new.spec  # type: ignore[attr-defined]
-        and old.metadata.deletion_timestamp == new.metadata.deletion_timestamp
-    )
 
 
 def _share_container_statuses(new: Pod, old: Pod) -> bool:

@@ -23,7 +23,7 @@ from k8sim.apiserver.admission_handler import handled_by
 from k8sim.apiserver.errors import AlreadyExists, Conflict, Forbidden, NotFound
 from k8sim.apiserver.leases import Leases
 from k8sim.apiserver.settings import WatchSettings
-from k8sim.apiserver.watch import Change, ChangeType
+from k8sim.apiserver.watch import Change, ChangeType, leaves_all_but_status
 from k8sim.sim.simulation import Simulation
 from k8sim.sim.trace import NO_CAUSE
 
@@ -230,7 +230,7 @@ class APIServer:
         old = self._stored(obj)
         new = strategy.prepare_for_status_update(obj, old)
         strategy.check_status_update(new, old)
-        return self._write(old, new, actor, cause)
+        return self._write_status(old, new, actor, cause)
 
     def patch(
         self,
@@ -261,7 +261,7 @@ class APIServer:
         old = self.get(cls, namespace, name)
         new = replace(old, status=change(old).status)  # type: ignore[attr-defined]
         strategy.check_status_update(new, old)
-        return self._write(old, new, actor, cause)
+        return self._write_status(old, new, actor, cause)
 
     def bind(self, pod: Pod, node: str, actor: str = "", cause: int = NO_CAUSE) -> Pod:
         """Bind a pod to a node (the pods/binding subresource): sets nodeName and PodScheduled=True at once."""
@@ -397,9 +397,15 @@ class APIServer:
         """Store a change, unless there is none (a no-op write makes no event and no new version)."""
         if new is old or new == old:
             return old
-        return self._commit("MODIFIED", old, new, actor, cause)
+        return self._commit("MODIFIED", old, new, actor, cause, leaves_all_but_status(old, new))
 
-    def _commit(self, type_: ChangeType, old: T | None, new: T, actor: str, cause: int) -> T:
+    def _write_status(self, old: T, new: T, actor: str, cause: int) -> T:
+        """Store a change of the status, which shares the metadata unless annotations come with it."""
+        if new == old:
+            return old
+        return self._commit("MODIFIED", old, new, actor, cause, new.metadata is old.metadata)
+
+    def _commit(self, type_: ChangeType, old: T | None, new: T, actor: str, cause: int, of_status: bool = False) -> T:
         self.resource_version += 1
         meta = replace(new.metadata, resource_version=self.resource_version)
         new = replace(new, metadata=meta)
@@ -416,10 +422,10 @@ class APIServer:
                 on_node.pop(key, None)
             else:
                 on_node[key] = new  # type: ignore[assignment]
-        change = Change(type_, old, new, cause, actor)
+        change = Change(type_, old, new, cause, actor, of_status)
         row = self.recorder(change, actor, cause)
         if row != cause:
-            change = Change(type_, old, new, row, actor)
+            change = Change(type_, old, new, row, actor, of_status)
         if self.history is not None:
             self.history.append((self.sim.clock.now, change))
         for watcher in self._watchers[new.kind]:

@@ -16,7 +16,8 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     """One change of one object.
 
     ``old`` is None for ADDED. For DELETED ``new`` is the last state. ``row`` is the trace row that stands for the
-    change: whatever a watcher does because of it names this row as its cause.
+    change: whatever a watcher does because of it names this row as its cause. ``of_status``: the change is known to
+    leave metadata and spec as they were; most changes are of this kind, and most handlers dismiss them.
     """
 
     type: ChangeType
@@ -24,3 +25,21 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     new: Object
     row: int = NO_CAUSE
     actor: str = ""
+    of_status: bool = False
+
+
+def leaves_all_but_status(old: Object, new: Object) -> bool:
+    """Tell whether two versions have the same metadata and spec; what a write does not change is one object."""
+    if getattr(old, "spec", None) is not getattr(new, "spec", None):
+        return False
+    a, b = old.metadata, new.metadata
+    return (
+        a.labels is b.labels
+        and a.annotations is b.annotations
+        and a.owner_references is b.owner_references
+        and a.finalizers is b.finalizers
+        and a.deletion_timestamp == b.deletion_timestamp
+        and a.deletion_grace_period_seconds == b.deletion_grace_period_seconds
+        and a.generation == b.generation
+        and a.uid == b.uid
+    )
