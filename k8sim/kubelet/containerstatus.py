@@ -79,6 +79,8 @@ def _seen(records: Sequence[ContainerRecord], old: ContainerStatus | None, trunc
     newest = records[0]
     if len(records) > 1:
         last = _state(records[1], old, truncate)
+    elif old is not None and _goes_on(newest, old):
+        return old
     else:
         last = NO_STATE if old is None else old.last_state
     return ContainerStatus(
@@ -90,6 +92,11 @@ def _seen(records: Sequence[ContainerRecord], old: ContainerStatus | None, trunc
         state=_state(newest, old, truncate),
         last_state=last,
     )
+
+
+def _goes_on(record: ContainerRecord, old: ContainerStatus) -> bool:
+    """Tell whether a status still shows an instance as it is: nothing of one that runs changes before its end."""
+    return old.container_id == record.id and record.state == RUNNING and old.state.running is not None
 
 
 def _unseen(container: Container, old: ContainerStatus | None, pod: Pod, is_init: bool) -> ContainerStatus:

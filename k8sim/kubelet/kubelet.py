@@ -163,7 +163,7 @@ class Kubelet:
     def _on_pod(self, change: Change) -> None:
         process = self._process or self.process
         if process is not None:
-            process.on_pod(change)
+            process.loop.take(process.handle_pod, change)
 
     def _end_process(self) -> None:
         process, self._process = self._process, None

@@ -74,7 +74,7 @@ class PodSync:
 
     def sync_pod(self, worker: PodWorker, update: Update) -> Generator[Event, Any, bool]:
         """Publish the pod's status, then bring the runtime closer to its spec; True if the pod is over."""
-        pod, cause, cancel = update.pod, update.cause, worker.cancel
+        pod, cause = update.pod, update.cause
         uid, is_static = pod.metadata.uid, is_static_pod(pod)
         if is_static and not self._mirrors.may_start(pod):
             raise SyncError("an earlier version of the static pod has not ended yet")
@@ -88,23 +88,18 @@ class PodSync:
             raise SyncError("network is not ready", transient=True)
         if is_static:
             yield from self._mirrors.reconcile(pod)
-        try:
-            mounted = yield from self._volumes.wait_for_attach_and_mount(pod, cancel)
-        except AttachLimitExceeded as error:
-            self._reject(pod, ATTACH_LIMIT_EXCEEDED, str(error), cause)
-            return True
-        except VolumesUnusable as error:
-            self._record(pod, "Warning", "FailedMount", str(error))
-            raise SyncError(str(error)) from None
-        except VolumeTimeout as error:  # no event: those of what it waits for are enough (kubelet.go SyncPod)
-            raise SyncError(str(error)) from None
-        if not mounted:
-            raise Cancelled
+        if pod.spec.volumes:
+            try:
+                yield from self._mount_volumes(pod, worker.cancel)
+            except AttachLimitExceeded as error:
+                self._reject(pod, ATTACH_LIMIT_EXCEEDED, str(error), cause)
+                return True
         self._prober.add_pod(pod, self._status.get(uid) or status)
         restart_all = should_all_containers_restart(pod, runtime, status)
-        result = yield from self._runtime.sync_pod(pod, runtime, restart_all, cause)
-        if not result.acted:
+        actions = self._runtime.actions(pod, runtime, restart_all)
+        if actions.nothing:
             return False
+        result = yield from self._runtime.sync_pod(pod, runtime, actions, cause)
         self._remember_start_errors(uid, result)
         failures = result.failures
         if failures:
@@ -114,6 +109,18 @@ class PodSync:
         if result.reset and worker.pending is None:
             worker.pending = update  # what is removed makes no event that would lead to the next sync
         return False
+
+    def _mount_volumes(self, pod: Pod, cancel: Event | None) -> Generator[Event, Any, None]:
+        """Wait until the pod's volumes are mounted; that they never will be is for the caller to handle."""
+        try:
+            mounted = yield from self._volumes.wait_for_attach_and_mount(pod, cancel)
+        except VolumesUnusable as error:
+            self._record(pod, "Warning", "FailedMount", str(error))
+            raise SyncError(str(error)) from None
+        except VolumeTimeout as error:  # no event: those of what it waits for are enough (kubelet.go SyncPod)
+            raise SyncError(str(error)) from None
+        if not mounted:
+            raise Cancelled
 
     def _reject(self, pod: Pod, reason: str, message: str, cause: int) -> None:
         """Let a pod fail that cannot start here (rejectPod): whoever made it has to make another one."""

@@ -9,7 +9,7 @@ Source: pkg/kubelet/prober/{prober_manager,worker}.go, results/results_manager.g
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -211,6 +211,8 @@ class ProbeManager:
     def _status(self, pod: Pod, container: Container, status: ContainerStatus, previous: Statuses) -> ContainerStatus:
         started = status.state.running is not None and self._is_started(pod, container, status, previous)
         ready = started and (container.readiness_probe is None or self._is_ready(pod, status))
+        if started is status.started and ready is status.ready:
+            return status
         return replace(status, started=started, ready=ready)
 
     def _is_started(self, pod: Pod, container: Container, status: ContainerStatus, previous: Statuses) -> bool:
@@ -250,20 +252,20 @@ class ProbeManager:
     def run_unready(self, uid: str, status: PodStatus) -> None:
         """Let containers that have started and are not ready be asked at once (the trigger of UpdatePodStatus)."""
         if uid in self._workers:
-            statuses = (*status.container_statuses, *status.init_container_statuses)
-            self.run_now(uid, [(s.name, "readiness") for s in statuses if s.started and not s.ready])
+            for shown in (*status.container_statuses, *status.init_container_statuses):
+                if shown.started and not shown.ready:
+                    self.run_now(uid, shown.name, "readiness")
 
-    def run_now(self, uid: str, triggers: Iterable[tuple[str, ProbeKind]]) -> None:
-        """Run workers at once; their ticks count from here (the manual trigger)."""
-        for key in triggers:
-            worker = self._workers.get(uid, {}).get(key)
-            if worker is None or worker.begins_ns > self._clock.now:
-                continue
-            if worker.asking:
-                worker.triggered = True
-            else:
-                self._settle(worker)
-                self._attempt(worker)
+    def run_now(self, uid: str, container: str, kind: ProbeKind) -> None:
+        """Run a worker at once, if there is one; its ticks count from here (the manual trigger)."""
+        worker = self._workers.get(uid, {}).get((container, kind))
+        if worker is None or worker.begins_ns > self._clock.now:
+            return
+        if worker.asking:
+            worker.triggered = True
+        else:
+            self._settle(worker)
+            self._attempt(worker)
 
     def _tick(self, worker: Worker, due: int) -> None:
         if worker.alive and worker.due == due:

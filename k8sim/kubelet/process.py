@@ -76,6 +76,11 @@ class KubeletProcess:
         When the process' probe manager was made.
     begins_now
         All its loops begin now; else they have been running for long, each with a phase of its own.
+
+    Attributes
+    ----------
+    loop
+        Has everything wait that comes while something holds it up.
     """
 
     def __init__(
@@ -98,7 +103,7 @@ class KubeletProcess:
         self._tasks: dict[int, Task] = {}
         self._task_number = 0
         self._removed: set[str] = set()
-        self._loop = SyncLoop()
+        self.loop = SyncLoop()
         self._unhealthy: dict[str, int] = {}
         self._settled: dict[str, Pod] = {}
         self._requests: dict[str, Amounts] = {}
@@ -128,7 +133,7 @@ class KubeletProcess:
         )  # fmt: skip
         self.mirrors = Mirrors(self.client, self._seen_node)
         self.runtime_state = RuntimeState(
-            clock, rank, machine, grid("runtime checks", CHECK_PERIOD), self._loop, self.node_status, begins_now
+            clock, rank, machine, grid("runtime checks", CHECK_PERIOD), self.loop, self.node_status, begins_now
         )
         self.volumes = VolumeManager(
             sim, self.client, rank, name, mounts, storage, self.spawn, self.record, self.node_status.report_on_grid,
@@ -146,7 +151,7 @@ class KubeletProcess:
         )  # fmt: skip
         self.workers = PodWorkers(
             clock, rank, sim.streams, self.pleg, settings, self.syncer, grid("sync tick", SYNC_TICK),
-            self._loop.take,
+            self.loop.take,
         )  # fmt: skip
         self.eviction = EvictionManager(
             clock, rank, machine, grid("eviction", EVICTION_PERIOD), self.workers, self.node_status, self.active_pods,
@@ -205,7 +210,7 @@ class KubeletProcess:
                 self._requests[pod.uid] = pod_requests(pod)
             else:
                 self.pleg.know(pod.uid)
-                self.on_pod(Change("ADDED", None, pod))
+                self.loop.take(self.handle_pod, Change("ADDED", None, pod))
 
     def attend(self, uid: str) -> None:
         """Give a pod that could wait its worker."""
@@ -220,7 +225,7 @@ class KubeletProcess:
         """Take in the pods of the manifests on the machine, which are there before anything is watched."""
         for pod in pods:
             self.mirrors.add_static(pod)
-            self.on_pod(Change("ADDED", None, pod))
+            self.loop.take(self.handle_pod, Change("ADDED", None, pod))
 
     def static_pods_changed(self, pods: Iterable[Pod]) -> None:
         """End the pods whose manifests are gone, and take in those of new ones."""
@@ -228,7 +233,7 @@ class KubeletProcess:
         for pod in self.mirrors.static():
             if pod.uid not in manifests:
                 self.mirrors.remove_static(pod)
-                self._loop.take(self._pod_removed, pod, NO_CAUSE)
+                self.loop.take(self._pod_removed, pod, NO_CAUSE)
         self.run_static_pods(pod for uid, pod in manifests.items() if uid not in self.pods)
 
     def show_static_pods(self) -> None:
@@ -236,12 +241,11 @@ class KubeletProcess:
         for pod in self.mirrors.static():
             self.spawn(self.mirrors.reconcile(pod))
 
-    def on_pod(self, change: Change) -> None:
-        """Turn a change of the watch into an operation on the pod's worker, when its turn has come."""
-        self._loop.take(self._handle_pod, change)
+    def handle_pod(self, change: Change) -> None:
+        """Turn a change of the watch, whose turn in the loop has come, into an operation on the pod's worker.
 
-    def _handle_pod(self, change: Change) -> None:
-        """Find out what has happened to a pod (config.go, HandlePod*)."""
+        Source: pkg/kubelet/config/config.go, pkg/kubelet/kubelet.go (HandlePod*).
+        """
         pod = change.new
         assert isinstance(pod, Pod)
         if CONFIG_MIRROR in pod.metadata.annotations:
@@ -262,7 +266,7 @@ class KubeletProcess:
         elif differs(known, pod):
             self.workers.update_pod(Update("update", pod, change.row))
         else:
-            self.status.pod_seen(pod)
+            self.status.pod_seen(uid, pod)
             if pod.spec.readiness_gates and readiness_gates_changed(known, pod):
                 self.sync(uid, change.row)
 
@@ -273,7 +277,7 @@ class KubeletProcess:
             self.mirrors.gone(mirror)
         else:
             before = self.mirrors.seen(mirror)
-            self.status.pod_seen(mirror)
+            self.status.pod_seen(self.mirrors.uid_of(mirror), mirror)
         static = self.mirrors.static_of(mirror)
         if static is None:
             self._delete_orphaned_mirror_soon(mirror)
@@ -316,7 +320,7 @@ class KubeletProcess:
 
         Pod workers go on meanwhile with what they have begun.
         """
-        self._loop.hold()
+        self.loop.hold()
         for victim in victims:
             self.client.cause = cause
             self.client.event(victim, "Warning", REASON, MESSAGE)
@@ -325,7 +329,7 @@ class KubeletProcess:
             if stopped is not None:
                 yield first_of(self._clock, self._rank, stopped, until_ns=self._clock.now + patience(victim))
         self._take_in(pod, cause)
-        self._loop.go_on()
+        self.loop.go_on()
 
     def _watch_deadline(self, pod: Pod) -> None:
         """Sync the pod on the first tick after its deadline."""
@@ -395,7 +399,7 @@ class KubeletProcess:
 
     def _on_pleg(self, uid: str, events: list[EventType]) -> None:
         """Sync the pod for each event; tidy up after a container that has ended."""
-        self._loop.take(self._handle_pleg, uid, events)
+        self.loop.take(self._handle_pleg, uid, events)
 
     def _handle_pleg(self, uid: str, events: list[EventType]) -> None:
         worthy = [e for e in events if e != "ContainerRemoved"]
@@ -418,7 +422,7 @@ class KubeletProcess:
             self.pleg.changed(uid)
 
     def _on_probe_result(self, uid: str, kind: ProbeKind, container_id: str, result: Result) -> None:
-        self._loop.take(self._handle_probe_result, uid, kind, container_id, result)
+        self.loop.take(self._handle_probe_result, uid, kind, container_id, result)
 
     def _handle_probe_result(self, uid: str, kind: ProbeKind, container_id: str, result: Result) -> None:
         pod = self.pods.get(uid)
@@ -486,7 +490,7 @@ class KubeletProcess:
 
     def kill_orphans_soon(self) -> None:
         """Look for orphans with the next housekeeping, which waits like everything else while the sync loop pauses."""
-        self._clock.call_after(HOUSEKEEPING_PERIOD, self._loop.take, self._kill_orphans, rank=self._rank)
+        self._clock.call_after(HOUSEKEEPING_PERIOD, self.loop.take, self._kill_orphans, rank=self._rank)
 
     def _kill_orphans(self) -> None:
         """Kill what runs and belongs to no pod, as a kubelet finds it after its start (HandlePodCleanups)."""

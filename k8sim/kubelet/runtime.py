@@ -39,15 +39,12 @@ class SyncResult:
 
     Parameters
     ----------
-    acted
-        Something was done.
     starts
         For each container whose start was tried: why it failed, or None.
     reset
         All containers were removed, to begin again.
     """
 
-    acted: bool = False
     reset: bool = False
     starts: dict[str, StartFailure | None] = field(default_factory=dict)
 
@@ -98,15 +95,16 @@ class RuntimeManager:
 
     # ---- a sync -------------------------------------------------------------------------------------------------
 
-    def sync_pod(
-        self, pod: Pod, status: RuntimePodStatus, restart_all: bool = False, cause: int = NO_CAUSE
-    ) -> Generator[Event, Any, SyncResult]:
-        """Bring the runtime in line with the spec (SyncPod); ``restart_all``: let all containers begin again."""
+    def actions(self, pod: Pod, status: RuntimePodStatus, restart_all: bool = False) -> PodActions:
+        """Decide what brings the runtime in line with the spec; ``restart_all``: let all containers begin again."""
         results = self._prober.results
-        actions = compute_pod_actions(pod, status, results["liveness"], results["startup"], restart_all)
-        if actions.nothing:
-            return SyncResult()
-        result = SyncResult(acted=True, reset=bool(actions.containers_to_reset))
+        return compute_pod_actions(pod, status, results["liveness"], results["startup"], restart_all)
+
+    def sync_pod(
+        self, pod: Pod, status: RuntimePodStatus, actions: PodActions, cause: int = NO_CAUSE
+    ) -> Generator[Event, Any, SyncResult]:
+        """Do what was decided (SyncPod)."""
+        result = SyncResult(reset=bool(actions.containers_to_reset))
         if actions.kill_pod:
             if actions.create_sandbox and actions.attempt:
                 self._record(pod, "Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")

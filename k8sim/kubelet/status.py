@@ -176,13 +176,15 @@ class StatusManager:
             conditions=with_transition_times(status.conditions, old.conditions, now),
             start_time=old.start_time if old.start_time is not None else status.start_time or now,
         )
+        changed = True
         if entry is None:
             entry = self._entries[pod.metadata.uid] = Entry(pod, status)
         else:
             finished = finished or entry.finished
-            if not force and same_for_kubelet(entry.status, status):
+            if force:
+                changed = status != entry.status
+            elif same_for_kubelet(entry.status, status):
                 return
-        changed = status != entry.status or entry.version == 0
         entry.pod = pod
         entry.status = status
         entry.version += 1
@@ -192,16 +194,16 @@ class StatusManager:
         if changed:
             self._on_change(pod.metadata.uid, status)
         if self._sending is None:
-            self._wake()
+            self._send_unsent()
 
     # ---- sending ------------------------------------------------------------------------------------------------
 
-    def pod_seen(self, pod: Pod) -> None:
-        """Compare what the API shows with the cache: a difference is repaired at the next reconciliation.
+    def pod_seen(self, uid: str, pod: Pod) -> None:
+        """Compare what the API shows of a pod with the cache: a difference is repaired at the next reconciliation.
 
         That is how a new mirror gets its status: no version of it was sent while there was none.
         """
-        entry = self._entries.get(self._uid_of(pod))
+        entry = self._entries.get(uid)
         if entry is None:
             return
         if entry.version <= entry.sent or is_mirror_pod(pod):
@@ -232,17 +234,14 @@ class StatusManager:
                 self._batch.append(Send(uid, entry.status, entry.version, entry.finished, entry.cause))
         self._next()
 
-    def _wake(self) -> None:
-        if self._sending is None and not self._batch:
-            self._take_batch()
-            self._next()
-
-    def _take_batch(self) -> None:
+    def _send_unsent(self) -> None:
+        """Send all new versions, one after the other."""
         unsent, self._unsent = self._unsent, {}
         for uid in unsent:
             entry = self._entries.get(uid)
             if entry is not None and entry.version > entry.sent:
                 self._batch.append(Send(uid, entry.status, entry.version, entry.finished, entry.cause))
+        self._next()
 
     def _next(self) -> None:
         """Begin the next send, or go idle."""
@@ -297,7 +296,7 @@ class StatusManager:
 
         def change(pod: Pod) -> Pod:
             if self._uid_of(pod) != send.uid:
-                return pod
+                raise NotFound(f'pod "{pod.name}" has been replaced by another one of its name')
             ends = send.status.phase in TERMINAL
             could_run = ends and self._could_have_running_containers(send.uid)
             now = Time(self._clock.truncated())
@@ -309,8 +308,6 @@ class StatusManager:
             return None
         except ApiError:
             self._reconcile_later()
-            return None
-        if self._uid_of(pod) != send.uid:
             return None
         if send.version > entry.sent:
             entry.sent = send.version
@@ -340,4 +337,4 @@ class StatusManager:
         if self._batch:
             self._next()
         elif self._unsent:
-            self._wake()
+            self._send_unsent()

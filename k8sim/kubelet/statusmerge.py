@@ -21,18 +21,32 @@ from k8sim.kubelet.restart import all_containers_could_restart, container_should
 def merge_pod_status(old: PodStatus, new: PodStatus, could_have_running_containers: bool, now: Time) -> PodStatus:
     """Return the status to write: foreign conditions kept, a terminal phase withheld while a container may run."""
     ending = old.phase not in TERMINAL and new.phase in TERMINAL
-    foreign = [c for c in old.conditions if c.type not in OWNED_OR_SHARED]
-    owned = [c for c in new.conditions if c.type in OWNED]
-    shared = {c.type: c for c in old.conditions if c.type in SHARED}
-    if ending and not could_have_running_containers:
-        shared |= {c.type: c for c in new.conditions if c.type in SHARED}
-    conditions = (*foreign, *owned, *shared.values())
-    merged = replace(new, conditions=conditions, nominated_node_name=old.nominated_node_name)
+    merged = new
+    if not _nothing_to_keep(old, new):
+        conditions = _merged_conditions(old, new, ending and not could_have_running_containers)
+        merged = replace(new, conditions=conditions, nominated_node_name=old.nominated_node_name)
     if ending and could_have_running_containers:
         merged = replace(merged, phase=old.phase, reason=old.reason, message=old.message)
     if merged.phase in TERMINAL:
         merged = _not_ready(merged, now)
     return merged
+
+
+def _nothing_to_keep(old: PodStatus, new: PodStatus) -> bool:
+    """Tell whether all that is stored is the kubelet's own, as it mostly is: the new status can take its place."""
+    for condition in (*old.conditions, *new.conditions):
+        if condition.type not in OWNED:
+            return False
+    return old.nominated_node_name == new.nominated_node_name
+
+
+def _merged_conditions(old: PodStatus, new: PodStatus, takes_shared: bool) -> tuple[Condition, ...]:
+    foreign = [c for c in old.conditions if c.type not in OWNED_OR_SHARED]
+    owned = [c for c in new.conditions if c.type in OWNED]
+    shared = {c.type: c for c in old.conditions if c.type in SHARED}
+    if takes_shared:
+        shared |= {c.type: c for c in new.conditions if c.type in SHARED}
+    return (*foreign, *owned, *shared.values())
 
 
 def _not_ready(status: PodStatus, now: Time) -> PodStatus:
@@ -44,7 +58,7 @@ def _not_ready(status: PodStatus, now: Time) -> PodStatus:
         if condition is not None and condition.status == "True":
             changed = Condition(type=type_, status="False", reason=reason, last_transition_time=now)
             conditions = set_condition(conditions, changed)
-    return replace(status, conditions=conditions)
+    return status if conditions is status.conditions else replace(status, conditions=conditions)
 
 
 def same_for_kubelet(a: PodStatus, b: PodStatus) -> bool:

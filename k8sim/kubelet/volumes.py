@@ -134,7 +134,7 @@ class VolumeManager:
             The populator has stumbled over a claim, which ends the wait; it goes on trying beside (PopPodErrors).
         VolumeTimeout, AttachLimitExceeded
         """
-        if not pod.spec.volumes or not used_volumes(pod):
+        if not used_volumes(pod):
             return True
         assert cancel is not None
         volumes = self._pods.get(pod.uid)

@@ -258,7 +258,7 @@ class World:
             self.manager.answers_changed(uid)
         elif step.what == "trigger":
             if self.kind == "readiness" and self.manager.results["readiness"].get(self.shown) is not True:
-                self.manager.run_now(uid, [("app", "readiness")])
+                self.manager.run_now(uid, "app", "readiness")
         else:
             self.manager.remove_pod(uid)
 

@@ -516,7 +516,7 @@ def real_verdicts(
     for moment in sorted(moments):
         sim.clock.call_at(moment * MILLISECOND, see)
     for moment in triggers:
-        sim.clock.call_at(moment * MILLISECOND, manager.run_now, "u", [("app", probe.kind)])
+        sim.clock.call_at(moment * MILLISECOND, manager.run_now, "u", "app", probe.kind)
     sim.clock.run(END_MS * MILLISECOND - 1)
     return changes
 
