@@ -8,7 +8,7 @@ Source: client-go/tools/cache/shared_informer.go; workloads.md 0.1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable
 from typing import Generic, TypeVar
 
 from k8sim.api.meta import Object, controller_of
@@ -53,10 +53,11 @@ class Informer(Generic[T]):
 
     def __init__(self, server: APIServer, cls: type[T], process: str, node: str | None = None) -> None:
         self.cls = cls
-        self.resource_version = 0
+        self.resource_version = server.resource_version
         self._server = server
         self._clock = server.sim.clock
-        self._objects: dict[Key, T] = {}
+        self._node = node
+        self._objects = self._listed()
         self.find: Callable[[Key], T | None] = self._objects.get
         """`get` for a key, as work queues have it; all syncs begin with that."""
         self._handlers: list[Handler] = []
@@ -64,7 +65,6 @@ class Informer(Generic[T]):
         self._owners_handlers: dict[str, list[Handler]] = {}
         self._indexers: dict[str, IndexFunction[T]] = {}
         self._indexes: dict[str, dict[Hashable, dict[Key, None]]] = {}
-        self._node = node
         self._process = process
         self._lag = server.sim.latencies.sampler("watch", f"{process}/{cls.kind}")
         self._rank = rank("watch", f"{process}/{cls.kind}")
@@ -79,7 +79,6 @@ class Informer(Generic[T]):
         else:
             server.watch_pods_of_node(node, self._on_commit)
         server.on_outage(self._server_lost, self._server_found)
-        self._relist()
 
     # ---- reads ----------------------------------------------------------------------------------------------
 
@@ -200,25 +199,22 @@ class Informer(Generic[T]):
 
     def _relist(self) -> None:
         self.resource_version = self._server.resource_version
-        listed = self._listed()
-        if not listed and not self._objects:
-            return
-        fresh: dict[Key, T] = {o.key: o for o in listed}
+        fresh = self._listed()
         for key, old in list(self._objects.items()):
             new = fresh.get(key)
             if new is None or new.uid != old.uid:
                 self._apply(Change("DELETED", old, old))
-        for obj in fresh.values():
-            known = self._objects.get(obj.key)
+        for key, obj in fresh.items():
+            known = self._objects.get(key)
             if known is None:
                 self._apply(Change("ADDED", None, obj))
             elif known.metadata.resource_version < obj.metadata.resource_version:
                 self._apply(Change("MODIFIED", known, obj, of_status=leaves_all_but_status(known, obj)))
 
-    def _listed(self) -> Sequence[T]:
+    def _listed(self) -> dict[Key, T]:
         if self._node is None:
-            return self._server.list(self.cls)
-        return self._server.pods_of_node(self._node)  # type: ignore[return-value]
+            return self._server.stored(self.cls)
+        return self._server.stored_pods_of_node(self._node)  # type: ignore[return-value]
 
     def _on_commit(self, change: Change) -> None:
         if not self._connected:

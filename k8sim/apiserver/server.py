@@ -106,6 +106,14 @@ class APIServer:
             objects = (o for o in objects if o.metadata.namespace == namespace)
         return list(objects)  # type: ignore[arg-type]
 
+    def stored(self, cls: type[T]) -> dict[Key, T]:
+        """Return the objects of a kind by (namespace, name), in the order of their creation."""
+        return self._objects[cls.kind].copy()  # type: ignore[return-value]
+
+    def stored_pods_of_node(self, node: str) -> dict[Key, Pod]:
+        """Return the pods that are bound to a node, by (namespace, name)."""
+        return self._pods_of_node.get(node, {}).copy()
+
     def pods_of_node(self, node: str) -> Sequence[Pod]:
         """Return the pods that are bound to a node (field selector spec.nodeName)."""
         return tuple(self._pods_of_node.get(node, {}).values())
