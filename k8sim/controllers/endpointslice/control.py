@@ -24,6 +24,8 @@ MAX_ENDPOINTS_PER_SLICE = 100
 Ports = tuple[EndpointPort, ...]
 Desired = Mapping[Ports, dict[str, Endpoint]]
 """Endpoints by the ports they offer, then by the name of their pod."""
+Replacement = tuple[Endpoint, Endpoint]
+"""An endpoint and its new version, at the same address."""
 
 
 class Changes(NamedTuple):
@@ -132,6 +134,20 @@ def reconcile(
         obsolete, wanted = delete.pop(0), create.pop()
         update.append(replace(obsolete, endpoints=wanted.endpoints, ports=wanted.ports))
     return Changes(create, update, delete)
+
+
+def replace_in_place(existing: Iterable[EndpointSlice], replacements: Sequence[Replacement]) -> Changes:
+    """Decide what `reconcile` would where new versions of endpoints are all that slices of the same ports lack."""
+    update = []
+    for s in existing if replacements else ():
+        endpoints = s.endpoints
+        for old, new in replacements:
+            if old in endpoints:
+                i = endpoints.index(old)
+                endpoints = (*endpoints[:i], new, *endpoints[i + 1 :])
+        if endpoints != s.endpoints:
+            update.append(replace(s, endpoints=endpoints))
+    return Changes((), update, ())
 
 
 def _reconcile_by_port_mapping(

@@ -20,6 +20,7 @@ from k8sim.controllers.endpointslice.control import (
     is_handled,
     pod_endpoints_changed,
     reconcile,
+    replace_in_place,
 )
 from k8sim.controllers.endpointslice.members import Members
 from k8sim.controllers.endpointslice.tracker import SliceTracker
@@ -158,17 +159,18 @@ class EndpointSliceController(Controller):
         members = self._members[key]
         desired = members.desired(service, self._pods.find, self._nodes.find)
         missing = next(iter(members.missing)) if members.missing else None
-        seen = (members.changes, existing)
-        if members.settled != seen:
-            changes = reconcile(service, desired, existing)
-            if not any(changes):
-                members.settled = seen
-            for new in () if service.deleting else changes.create:
-                self._slice_tracker.wrote(key, (yield from client.create(new)))
-            for new in changes.update:
-                self._slice_tracker.wrote(key, (yield from client.update(new)))
-            for old in changes.delete:
-                yield from client.delete(EndpointSlice, old.namespace, old.name)
-                self._slice_tracker.deleted(key, old)
+        replaced = members.replaced_since(existing)
+        changes = reconcile(service, desired, existing) if replaced is None else replace_in_place(existing, replaced)
+        for new in () if service.deleting else changes.create:
+            self._slice_tracker.wrote(key, (yield from client.create(new)))
+        stored: dict[str, EndpointSlice] = {}
+        for new in changes.update:
+            stored[new.metadata.name] = written = yield from client.update(new)
+            self._slice_tracker.wrote(key, written)
+        for old in changes.delete:
+            yield from client.delete(EndpointSlice, old.namespace, old.name)
+            self._slice_tracker.deleted(key, old)
+        if not changes.create and not changes.delete:
+            members.settle(desired, [stored.get(s.metadata.name, s) for s in existing] if stored else existing)
         if missing is not None:
             raise InternalError(f"skipping Pod {missing[1]} for Service {service.name}: Node not found")

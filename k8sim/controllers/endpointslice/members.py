@@ -6,12 +6,15 @@ changed since the last sync are made; the result is the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from k8sim.api.core import Node, Pod, Service
 from k8sim.api.discovery import Endpoint, EndpointSlice
 from k8sim.controllers.endpointslice.control import (
+    Desired,
     Ports,
+    Replacement,
     endpoint_ports,
     pod_to_endpoint,
     should_pod_be_in_endpoints,
@@ -20,6 +23,8 @@ from k8sim.controllers.endpointslice.control import (
 Key = tuple[str, str]
 FindPod = Callable[[Key], Pod | None]
 FindNode = Callable[[Key], Node | None]
+_FEW: Final = 8
+"""To replace so many endpoints one by one costs less than to go over all."""
 
 
 class Members:
@@ -29,17 +34,13 @@ class Members:
     ----------
     missing
         Pods that are left out because their node is gone.
-    changes
-        How often an endpoint has come, changed or gone: while it stays the same, `desired` says the same.
-    settled
-        For how many ``changes`` the controller has found that slices hold what is desired, and those slices.
     """
 
     def __init__(self) -> None:
         self.pods: dict[Key, None] = {}
         self.missing: dict[Key, None] = {}
-        self.changes = 0
-        self.settled: tuple[int, list[EndpointSlice]] | None = None
+        self._settled: Sequence[EndpointSlice] | None = None
+        self._replaced: list[Replacement] = []
         self._dirty: dict[Key, None] = {}
         self._placed: dict[Key, Ports] = {}
         self._desired: dict[Ports, dict[str, Endpoint]] = {}
@@ -56,7 +57,7 @@ class Members:
 
     def forget_endpoints(self) -> None:
         """Say that the service itself has changed: all endpoints are to be made anew."""
-        self.changes += 1
+        self._settled = None
         self._dirty = dict(self.pods)
         self._placed = {}
         self._desired = {}
@@ -69,13 +70,38 @@ class Members:
             if after == before:
                 after = before
             else:
-                self.changes += 1
+                self._note(before, after)
             if after is not None:
                 ports, endpoint = after
                 self._placed[key] = ports
                 self._desired.setdefault(ports, {})[key[1]] = endpoint
         self._dirty = {}
         return self._desired
+
+    def _note(self, before: tuple[Ports, Endpoint] | None, after: tuple[Ports, Endpoint] | None) -> None:
+        """Remember a change of an endpoint, if it is one that leaves the endpoint in its place."""
+        if (
+            before is not None
+            and after is not None
+            and before[0] == after[0]
+            and before[1].addresses == after[1].addresses
+            and len(self._replaced) < _FEW
+        ):
+            self._replaced.append((before[1], after[1]))
+        else:
+            self._settled = None
+
+    def settle(self, desired: Desired, slices: Sequence[EndpointSlice]) -> None:
+        """Remember slices that hold what `desired` has returned, unless more than single endpoints is new since."""
+        if desired is self._desired:
+            self._settled = slices
+            self._replaced = []
+
+    def replaced_since(self, slices: Sequence[EndpointSlice]) -> Sequence[Replacement] | None:
+        """Return the endpoints of slices that have a new version, None if there may be more to do to the slices."""
+        if self._settled is None or self._settled != slices or (self._replaced and len(self._desired) > 1):
+            return None
+        return self._replaced
 
     def _take_out(self, key: Key) -> tuple[Ports, Endpoint] | None:
         """Remove a pod's endpoint, and return it with its ports, if it has one."""

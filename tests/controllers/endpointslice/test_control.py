@@ -16,6 +16,7 @@ from k8sim.controllers.endpointslice.control import (
     pod_endpoints_changed,
     pod_to_endpoint,
     reconcile,
+    replace_in_place,
     should_pod_be_in_endpoints,
 )
 from tests.apiserver.world import make_pod
@@ -131,3 +132,21 @@ def test_slices_hold_exactly_the_desired_endpoints_and_never_too_many(history: l
         assert all(len(s.endpoints) <= most for s in slices)
         assert slices
         assert reconcile(SERVICE, desired, slices, most) == Changes([], [], [])
+
+
+@given(st.sets(st.integers(0, 20), min_size=1), st.lists(st.integers(0, 20)), st.integers(1, 7))
+def test_to_replace_single_endpoints_is_what_a_reconciliation_would_do(
+    numbers: set[int], flips: list[int], most: int
+) -> None:
+    endpoints = wanted(*sorted(numbers))
+    slices = apply([], reconcile(SERVICE, {(): endpoints}, [], most))
+    replacements = []
+    for n in flips:
+        if n in numbers:
+            old = endpoints[f"web-{n}"]
+            endpoints |= wanted(n, ready=not old.conditions.ready)
+            replacements.append((old, endpoints[f"web-{n}"]))
+    changes = reconcile(SERVICE, {(): endpoints}, slices, most)
+    assert replace_in_place(slices, replacements) == Changes((), changes.update, ())
+    assert not changes.create
+    assert not changes.delete
