@@ -1,14 +1,14 @@
 """The commands that exist: flags, kinds and arguments of each, as one table.
 
-Source: staging/src/k8s.io/kubectl/pkg/cmd/*; flags that have no meaning in a simulation (output colours, servers,
-credentials, dry runs) are left out, and using one is an error that says which flags there are.
+Source: staging/src/k8s.io/kubectl/pkg/cmd/*; flags that have no meaning in a simulation (output formats, servers,
+credentials, files) are refused, see `k8sim.kubectl.refusals`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from k8sim.kubectl.command import Options, option
 from k8sim.sim.units import SECOND
@@ -23,9 +23,23 @@ class SelectingOptions(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeleteOptions(SelectingOptions):
+class FilteringOptions(SelectingOptions):
+    """Flags of commands that may also find them by their fields, and in all namespaces."""
+
+    field_selector: str = option("", "objects with these values of fields")
+    all_namespaces: bool = option(False, "of all namespaces", short="A")
+
+
+def dry_run_option() -> Any:
+    """Return the flag of commands that may say what they would do."""
+    return option("none", "say what would be done, and do nothing", choices=("none", "client", "server"), bare="")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeleteOptions(FilteringOptions):
     """kubectl delete."""
 
+    dry_run: str = dry_run_option()
     cascade: str = option(
         "background",
         "what becomes of dependents",
@@ -112,7 +126,7 @@ class RolloutHistoryOptions(RolloutOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeysOptions(SelectingOptions):
+class KeysOptions(FilteringOptions):
     """kubectl label and annotate."""
 
     overwrite: bool = option(False, "change keys that exist")
@@ -131,6 +145,7 @@ class CordonOptions(Options):
     """kubectl cordon and uncordon."""
 
     selector: str = option("", "nodes with these labels", short="l")
+    dry_run: str = dry_run_option()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +160,7 @@ class DrainOptions(CordonOptions):
     timeout: int = option(0, "when to give up; 0: never", duration=True)
     pod_selector: str = option("", "only pods with these labels")
     skip_wait_for_delete_timeout: int = option(0, "skip pods whose deletion is due for longer than that many seconds")
-    chunk_size: int = option(500, "how many pods a list request returns")
+    chunk_size: int = option(500, "how many pods a list request returns; 0: all")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +168,7 @@ class GetOptions(Options):
     """kubectl get."""
 
     selector: str = option("", "objects with these labels", short="l")
+    field_selector: str = option("", "objects with these values of fields")
     output: str = option("", "form of the output", short="o", choices=("wide", "yaml", "json", "name"))
     all_namespaces: bool = option(False, "of all namespaces", short="A")
     show_labels: bool = option(False, "a column with the labels")
@@ -161,7 +177,7 @@ class GetOptions(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WaitOptions(SelectingOptions):
+class WaitOptions(FilteringOptions):
     """kubectl wait."""
 
     condition: str = option(

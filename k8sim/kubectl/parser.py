@@ -6,7 +6,7 @@ import dataclasses
 import re
 import shlex
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache, lru_cache
 from typing import Any
@@ -23,6 +23,7 @@ from k8sim.kubectl.command import (
     TaintChange,
     Target,
 )
+from k8sim.kubectl.fieldselector import parse_field_selector, selectable_fields
 from k8sim.kubectl.grammar import (
     CATEGORY_ALL,
     INSTEAD,
@@ -35,6 +36,7 @@ from k8sim.kubectl.grammar import (
     Verb,
     WaitOptions,
 )
+from k8sim.kubectl.refusals import why_refused
 from k8sim.kubectl.selector import parse_selector
 from k8sim.sim.units import parse_duration
 
@@ -172,7 +174,7 @@ def _flags(name: str, verb: Verb, words: list[str]) -> tuple[dict[str, Any], lis
             value = value.removeprefix("=")
         flag = table.get(flag_name)
         if flag is None:
-            raise KubectlSyntaxError(f"{name} has no flag {flag_name}", _did_you_mean(flag_name, table, "flags"))
+            raise _unknown_flag(name, flag_name, table)
         if not sign:
             if flag.bare is not None:
                 if flag.choices and todo and todo[0] in flag.choices:
@@ -185,6 +187,13 @@ def _flags(name: str, verb: Verb, words: list[str]) -> tuple[dict[str, Any], lis
                 raise KubectlSyntaxError(f"the flag {flag_name} needs a value", f"for instance: {verb.usage}")
         values[flag.field] = _value(flag_name, flag, value)
     return values, rest
+
+
+def _unknown_flag(name: str, flag: str, table: Mapping[str, _Flag]) -> KubectlSyntaxError:
+    why = why_refused(name, flag)
+    if why:
+        return KubectlSyntaxError(f"kubectl {name} has a flag {flag}, which is not simulated", why)
+    return KubectlSyntaxError(f"{name} has no flag {flag}", _did_you_mean(flag, table, "flags"))
 
 
 def _value(name: str, flag: _Flag, text: str) -> Any:
@@ -223,7 +232,7 @@ def _divide(verb: Verb, words: list[str]) -> tuple[list[str], list[str]]:
 
 def _resources(name: str, verb: Verb, words: list[str], options: Options) -> tuple[tuple[Target, ...], tuple[str, ...]]:
     """Return the named objects, or the kinds that a selector or --all speaks of."""
-    found = bool(getattr(options, "selector", "")) or bool(getattr(options, "all", False))
+    found = any(getattr(options, flag, "") for flag in ("selector", "field_selector", "all"))
     if verb.nodes:
         if words and found:
             raise KubectlSyntaxError(f"{name} takes names of nodes or a selector, not both")
@@ -379,8 +388,7 @@ def _check(command: Command) -> None:
             parse_selector(text)
         except ValueError as error:
             raise KubectlSyntaxError(str(error)) from None
-    if getattr(options, "selector", "") and getattr(options, "all", False):
-        raise KubectlSyntaxError("-l and --all exclude each other")
+    _check_selection(command)
     if isinstance(options, DeleteOptions):
         _check_delete(options)
     elif isinstance(options, ScaleOptions) and options.replicas < 0:
@@ -395,6 +403,26 @@ def _check(command: Command) -> None:
         _check_condition(options.condition)
     elif isinstance(options, KeysOptions):
         _check_keys(command)
+
+
+def _check_selection(command: Command) -> None:
+    options = command.options
+    fields = getattr(options, "field_selector", "")
+    if getattr(options, "all", False) and (getattr(options, "selector", "") or fields):
+        raise KubectlSyntaxError("--all excludes -l and --field-selector")
+    if getattr(options, "all_namespaces", False) and command.targets:
+        raise KubectlSyntaxError("an object cannot be named across all namespaces")
+    try:
+        required = parse_field_selector(fields)
+    except ValueError as error:
+        raise KubectlSyntaxError(str(error)) from None
+    for kind in command.kinds:
+        known = selectable_fields(kind)
+        for path, *_ in required:
+            if path not in known:
+                raise KubectlSyntaxError(
+                    f"field label not supported: {path}", f"a {kind} is selected by: {', '.join(known)}"
+                )
 
 
 def _check_delete(options: DeleteOptions) -> None:

@@ -16,6 +16,7 @@ from k8sim.apiserver.errors import ApiError, Invalid, NotFound, Unreachable
 from k8sim.apiserver.server import APIServer
 from k8sim.apiserver.watch import Change
 from k8sim.kubectl.command import Command
+from k8sim.kubectl.fieldselector import has_fields, parse_field_selector
 from k8sim.kubectl.selector import parse_selector
 from k8sim.kubectl.wire import Change as WireChange
 from k8sim.kubectl.wire import rewritten
@@ -135,13 +136,15 @@ class Process:
         return found
 
     def list(self, cls: type[T], command: Command) -> Steps[list[T]]:
-        """LIST a kind with the command's selector, sorted by name as the server returns it."""
+        """LIST a kind with the command's selectors, sorted by name as the server returns it."""
         namespace: str | None = self.namespace_of(command, cls)
         if getattr(command.options, "all_namespaces", False) or not cls.namespaced:
             namespace = None
         selector = parse_selector(getattr(command.options, "selector", ""))
+        fields = parse_field_selector(getattr(command.options, "field_selector", ""))
         objects = yield from self.client.list(cls, namespace)
-        return sorted((o for o in objects if selector_matches(selector, o.metadata.labels)), key=lambda o: o.key)
+        chosen = (o for o in objects if selector_matches(selector, o.metadata.labels) and has_fields(o, fields))
+        return sorted(chosen, key=lambda o: o.key)
 
     def each(self, objects: Iterable[T], act: Callable[[T], Steps[None]]) -> Steps[None]:
         """Act on one object after the other; an error of one does not stop the rest."""
@@ -211,6 +214,11 @@ class ObjectWatch:
     def close(self) -> None:
         """End the watch."""
         self._server.unwatch(self._cls, self._on_commit)
+
+
+def suffix(dry_run: str) -> str:
+    """Return what a command adds to what it says when it only says it (cmd/util PrintFlagsWithDryRunStrategy)."""
+    return {"client": " (dry run)", "server": " (server dry run)"}.get(dry_run, "")
 
 
 def class_of(kind: str) -> type[Object]:

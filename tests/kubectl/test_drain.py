@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 
 from k8sim.api.core import EmptyDirVolumeSource, Node, Pod, Volume
-from k8sim.api.meta import OwnerReference, with_meta
+from k8sim.api.meta import Condition, OwnerReference, with_meta
 from k8sim.api.pods import CONFIG_MIRROR
+from k8sim.api.policy import PodDisruptionBudget
 from k8sim.api.struct import Time, replace
 from k8sim.apiserver.errors import ApiError, Forbidden, InternalError, TooManyRequests
 from k8sim.kubectl.grammar import DrainOptions
+from k8sim.kubectl.process import Process
 from k8sim.kubectl.verbs import drain
 from k8sim.kubectl.verbs.drain import go_duration, grouped, judge_pod
 from k8sim.sim.units import HOUR, MILLISECOND, MINUTE, SECOND
@@ -243,6 +245,65 @@ def test_a_pod_whose_deletion_is_long_due_is_waited_for_no_longer() -> None:
     [(t, result)] = done
     assert "has DeletionTimestamp older than 4 seconds, skipping" in result.out
     assert 5 < t < 7.2
+
+
+@pytest.mark.parametrize("options", ["", " --disable-eviction"])
+def test_a_dry_run_of_the_client_says_what_would_go(options: str) -> None:
+    world = drained(OWNED)
+    evictions = Evictions(world)
+    result = world.kubectl(f"drain n --dry-run=client{options}", within=1)
+    said = ["node/n cordoned", "evicting pod default/web-0", "node/n drained"]
+    assert result == (0, "\n".join(f"{line} (dry run)" for line in said), "")
+    assert not evictions.times
+    assert not world.get(Node, "n").spec.unschedulable
+    refused = drained(BARE).kubectl("drain n --dry-run=client", within=1)
+    assert refused.code == 1
+    assert drain.UNMANAGED_FATAL in refused.err
+
+
+def test_a_dry_run_of_the_server_asks_the_budgets_and_evicts_nothing() -> None:
+    """It is refused and tried again like any eviction, and takes nothing from the budget."""
+    world = drained(OWNED)
+    ready = (Condition(type="Ready", status="True"),)
+    world.server.update_status(with_status(world.get(Pod, "web-0"), phase="Running", conditions=ready))
+    budget = world.create(
+        "{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: b}, spec: {minAvailable: 1, selector: {}}}"
+    )
+    assert isinstance(budget, PodDisruptionBudget)
+    closed = replace(budget, status=replace(budget.status, observed_generation=budget.metadata.generation))
+    closed = world.server.update_status(closed)
+    allowed = replace(closed, status=replace(closed.status, disruptions_allowed=1))
+    world.at(7, lambda: world.server.update_status(with_meta(allowed, resource_version=0)))
+    done = world.start("drain n --dry-run=server")
+    world.run(20)
+    ((t, result),) = done
+    assert 10 < t < 11
+    assert result.out.splitlines() == [
+        "node/n cordoned (server dry run)", *["evicting pod default/web-0 (server dry run)"] * 3,
+        "node/n drained (server dry run)",
+    ]  # fmt: skip
+    assert result.err.count("will retry after 5s") == 2
+    assert not world.get(Pod, "web-0").deleting
+    assert world.get(PodDisruptionBudget, "b").status.disruptions_allowed == 1
+    assert not world.get(Node, "n").spec.unschedulable
+
+
+def test_a_dry_run_of_the_server_that_deletes_waits_for_nothing() -> None:
+    world = drained(OWNED)
+    result = world.kubectl("drain n --dry-run=server --disable-eviction", within=1)
+    assert result == (0, "node/n cordoned (server dry run)\nnode/n drained (server dry run)", "")
+    assert not world.get(Pod, "web-0").deleting
+
+
+@pytest.mark.parametrize(("size", "further"), [(500, 0), (0, 0), (10, 0), (9, 1), (5, 1), (1, 9)])
+def test_a_long_list_comes_in_chunks(size: int, further: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    requests = []
+    real = Process.round_trip
+    monkeypatch.setattr(Process, "round_trip", lambda process: requests.append(1) or real(process))
+    world = drained(*(with_meta(OWNED, name=f"web-{i}") for i in range(10)))
+    result = world.kubectl(f"drain n --dry-run=client --chunk-size={size}")
+    assert result.out.count("evicting") == 10
+    assert len(requests) == further
 
 
 def test_nodes_one_after_another_and_an_empty_one() -> None:

@@ -8,6 +8,8 @@ import yaml
 from k8sim.kubectl import Command, KubectlSyntaxError, Target, parse
 from k8sim.kubectl.command import ImageChange, KeyChange, TaintChange
 from k8sim.kubectl.grammar import VERBS
+from k8sim.kubectl.parser import _flag_table
+from k8sim.kubectl.refusals import _OF_VERB, why_refused
 from k8sim.kubectl.run import FUNCTIONS
 from k8sim.sim.units import MINUTE, SECOND
 
@@ -89,6 +91,13 @@ def test_patches_are_json_or_yaml() -> None:
         ("delete sts web --cascade=all", "one of: background"),
         ("delete pod web-0 -l a=b", "exclude each other"),
         ("delete pod -l 'a b'", "unable to parse the selector"),
+        ("delete pod --field-selector status.reason=x", "label not supported: status.reason (a Pod is selected by"),
+        ("delete node --field-selector metadata.namespace=x", "not supported: metadata.namespace"),
+        ("delete pod --field-selector x", "invalid field selector 'x'"),
+        ("delete pod a --field-selector status.phase=Failed", "exclude each other"),
+        ("delete pod --all --field-selector status.phase=Failed", "--all excludes"),
+        ("delete pod web-0 -A", "named across all namespaces"),
+        ("drain a --dry-run", "one of: none, client, server"),
         ("delete pod web-*", "names are exact"),
         ("delete pod web-0 --now --grace-period=5", "exclude each other"),
         ("delete pod a; rm -rf x", "';' is for a shell"),
@@ -118,6 +127,30 @@ def test_mistakes_are_named(text: str, problem: str) -> None:
     with pytest.raises(KubectlSyntaxError) as error:
         parse(text)
     assert problem in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "flag", "hint"),
+    [
+        ("delete -f pod.yaml", "-f", "apply"),
+        ("delete pod web-0 -i", "-i", "type"),
+        ("scale sts/web --replicas=1 --dry-run=server", "--dry-run", "leave the step out"),
+        ("label pod web-0 a=b --field-manager=me", "--field-manager", "field"),
+        ("get pods --watch", "--watch", "trace"),
+        ("drain node-0 --kubeconfig=x", "--kubeconfig", "one cluster"),
+        ("rollout status sts/web -v=9", "-v", "prints"),
+    ],
+)
+def test_a_flag_that_kubectl_has_and_nobody_simulates_is_refused_as_known(text: str, flag: str, hint: str) -> None:
+    with pytest.raises(KubectlSyntaxError, match=f"has a flag {flag}, which is not simulated") as caught:
+        parse(text)
+    assert hint in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_no_flag_is_both_simulated_and_refused(verb: str) -> None:
+    assert not [flag for flag in _flag_table(verb) if why_refused(verb, flag)]
+    assert set(_OF_VERB) <= set(VERBS)
 
 
 def test_quoted_text_may_hold_anything() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from k8sim.api.apps import Deployment, StatefulSet
@@ -96,6 +98,77 @@ def test_a_selector_deletes_what_it_selects_in_order() -> None:
     for name in ("b", "a", "c"):
         world.server.create(make_pod(name, labels={"app": "x" if name != "c" else "y"}))
     assert world.kubectl("delete pod -l app=x").out == 'pod "a" deleted\npod "b" deleted'
+
+
+def pods_on_nodes() -> World:
+    world = World()
+    for name, node, phase in (("a", "n", "Running"), ("b", "m", "Failed"), ("c", "n", "Failed")):
+        pod = world.create(POD.replace("web-0", name))
+        assert isinstance(pod, Pod)
+        placed = world.server.update(replace(pod, spec=replace(pod.spec, node_name=node)))
+        world.server.update_status(replace(placed, status=replace(placed.status, phase=phase)))
+    return world
+
+
+@pytest.mark.parametrize(
+    ("selector", "left"),
+    [
+        ("status.phase=Failed", "a"),
+        ("status.phase!=Failed", "bc"),
+        ("metadata.name==b", "ac"),
+        ("spec.nodeName=n,status.phase=Failed", "ab"),
+        ("spec.hostNetwork=false", ""),
+        ("metadata.namespace=other", "abc"),
+    ],
+)
+def test_field_selectors_choose_as_the_server_does(selector: str, left: str) -> None:
+    world = pods_on_nodes()
+    result = world.kubectl(f"delete pods --field-selector {selector} --force --grace-period=0")
+    assert result.code == 0
+    assert [pod.name for pod in world.server.list(Pod)] == list(left)
+    other = pods_on_nodes()
+    chosen = other.kubectl(f"get pods --field-selector={selector} -o name").out.split()
+    assert [name.removeprefix("pod/") for name in chosen] == [name for name in "abc" if name not in left]
+
+
+def test_a_delete_in_all_namespaces() -> None:
+    world = World()
+    for namespace in ("x", "y"):
+        world.create(f"{{apiVersion: v1, kind: Namespace, metadata: {{name: {namespace}}}}}")
+        world.create(POD.replace("name: web-0", f"name: web-0, namespace: {namespace}"))
+    result = world.kubectl("delete pods -A -l app=web --force")
+    assert result.out == 'pod "web-0" force deleted\npod "web-0" force deleted'
+    assert not world.server.list(Pod)
+
+
+def test_what_goes_between_the_list_and_its_delete_is_no_error_where_nobody_named_it() -> None:
+    world = pods_on_nodes()
+    real = world.server.delete
+
+    def delete(cls: Any, namespace: str, name: str, **options: Any) -> Any:
+        if name == "b":
+            real(cls, namespace, name, grace_period_seconds=0)  # somebody was quicker
+        return real(cls, namespace, name, **options)
+
+    world.server.delete = delete  # type: ignore[method-assign]
+    result = world.kubectl("delete pods --all --force")
+    assert (result.code, result.out) == (0, 'pod "a" force deleted\npod "c" force deleted')
+
+
+@pytest.mark.parametrize(
+    ("name", "strategy", "code", "said"),
+    [
+        ("web-0", "client", 0, 'pod "web-0" deleted (dry run)'),
+        ("web-0", "server", 0, 'pod "web-0" deleted (server dry run)'),
+        ("other", "client", 0, 'pod "other" deleted (dry run)'),  # nobody is asked
+        ("other", "server", 1, 'Error from server (NotFound): pods "other" not found'),
+    ],
+)
+def test_a_dry_run_of_a_delete(name: str, strategy: str, code: int, said: str) -> None:
+    world = World(POD)
+    result = world.kubectl(f"delete pod {name} --dry-run={strategy}", within=1)
+    assert (result.code, result.err if code else result.out) == (code, said)
+    assert not world.server.get(Pod, "default", "web-0").deleting
 
 
 def test_orphaning_and_the_groups_of_kinds() -> None:
@@ -261,6 +334,14 @@ def test_cordon() -> None:
 
 
 # ---- wait, get --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("strategy", "said"), [("client", "(dry run)"), ("server", "(server dry run)")])
+def test_a_dry_run_of_cordon(strategy: str, said: str) -> None:
+    world = World("{apiVersion: v1, kind: Node, metadata: {name: n}}")
+    assert world.kubectl(f"cordon n --dry-run={strategy}").out == f"node/n cordoned {said}"
+    assert world.kubectl(f"uncordon n --dry-run={strategy}").out == f"node/n already uncordoned {said}"
+    assert not world.server.get(Node, "", "n").spec.unschedulable
 
 
 def test_wait() -> None:

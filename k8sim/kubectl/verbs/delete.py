@@ -9,7 +9,7 @@ from k8sim.api.scheme import resource_name
 from k8sim.apiserver.errors import ApiError, NotFound
 from k8sim.kubectl.command import Command
 from k8sim.kubectl.grammar import DeleteOptions
-from k8sim.kubectl.process import CommandError, Process, Steps, class_of
+from k8sim.kubectl.process import CommandError, Process, Steps, class_of, suffix
 from k8sim.sim.units import DAY
 
 A_WEEK = 7 * DAY
@@ -51,33 +51,55 @@ def delete(process: Process, command: Command) -> Steps[None]:
         return  # kubectl does not wait when something has gone wrong
     if not deleted:
         process.say("No resources found")
-    elif options.wait:
+    elif options.wait and options.dry_run == "none":
         deadline = process.clock.now + (options.timeout or A_WEEK)
         for obj in deleted:
+            assert obj is not None
             yield from wait_until_gone(process, obj, deadline)
 
 
-def _delete_each(process: Process, command: Command, request: dict[str, Any]) -> Steps[list[Object]]:
+def _delete_each(process: Process, command: Command, request: dict[str, Any]) -> Steps[list[Object | None]]:
+    """Send the request for each object; return what the server answers (None: it was not asked)."""
     options: DeleteOptions = command.options
     said = "force deleted" if request["grace_period_seconds"] == 0 else "deleted"
-    named = [(class_of(kind), name) for kind, name in command.targets]
-    for kind in command.kinds:
+    # What has gone meanwhile is no error where nobody named it (Complete: --all and selectors imply the flag).
+    ignore_not_found = options.ignore_not_found or bool(command.kinds)
+    answers = []
+    for cls, namespace, name in (yield from _keys(process, command)):
         try:
-            named += [(class_of(kind), obj.name) for obj in (yield from process.list(class_of(kind), command))]
-        except ApiError as error:
-            process.fail(error)
-    deleted = []
-    for cls, name in named:
-        namespace = process.namespace_of(command, cls)
-        try:
-            deleted.append((yield from process.client.delete(cls, namespace, name, **request)))
-            process.say(f'{resource_name(cls)} "{name}" {said}')
+            answers.append((yield from _delete_one(process, options.dry_run, cls, namespace, name, request)))
+            process.say(f'{resource_name(cls)} "{name}" {said}{suffix(options.dry_run)}')
         except NotFound as error:
-            if not options.ignore_not_found:
+            if not ignore_not_found:
                 process.fail(error)
         except ApiError as error:
             process.fail(error, cls, name)
-    return deleted
+    return answers
+
+
+def _keys(process: Process, command: Command) -> Steps[list[tuple[type[Object], str, str]]]:
+    """Return what is to go: the objects that are named, and those that are found."""
+    named = [(class_of(kind), name) for kind, name in command.targets]
+    keys = [(cls, process.namespace_of(command, cls), name) for cls, name in named]
+    for kind in command.kinds:
+        try:
+            found = yield from process.list(class_of(kind), command)
+        except ApiError as error:
+            process.fail(error)
+        else:
+            keys += [(class_of(kind), *obj.key) for obj in found]
+    return keys
+
+
+def _delete_one(
+    process: Process, dry_run: str, cls: type[Object], namespace: str, name: str, request: dict[str, Any]
+) -> Steps[Object | None]:
+    """DELETE an object; a dry run asks the server only whether it is there, or does not ask at all."""
+    if dry_run == "client":
+        return None
+    if dry_run == "server":
+        return (yield from process.client.get(cls, namespace, name))
+    return (yield from process.client.delete(cls, namespace, name, **request))
 
 
 def wait_until_gone(process: Process, obj: Object, deadline_ns: int) -> Steps[None]:

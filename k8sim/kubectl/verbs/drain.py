@@ -21,7 +21,7 @@ from k8sim.apiserver.errors import ApiError, Forbidden, NotFound, TooManyRequest
 from k8sim.apiserver.watch import Change
 from k8sim.kubectl.command import Command
 from k8sim.kubectl.grammar import DrainOptions
-from k8sim.kubectl.process import CommandError, Process, Steps
+from k8sim.kubectl.process import CommandError, Process, Steps, suffix
 from k8sim.kubectl.selector import parse_selector
 from k8sim.kubectl.verbs.nodes import set_unschedulable
 from k8sim.sim.units import HOUR, MINUTE, SECOND
@@ -109,6 +109,8 @@ def _choose_pods(process: Process, node: Node, options: DrainOptions) -> Steps[l
     selector = parse_selector(options.pod_selector)
     on_node = yield from process.client.ask(lambda server: server.pods_of_node(node.name))
     pods = sorted((p for p in on_node if selector_matches(selector, p.metadata.labels)), key=lambda p: p.key)
+    for _ in range((len(pods) - 1) // options.chunk_size if options.chunk_size > 0 else 0):
+        yield from process.round_trip()  # the rest of the list comes in further requests
     verdicts = []
     for pod in pods:
         missing = yield from _find_daemon_set(process, pod)
@@ -149,7 +151,7 @@ def drain(process: Process, command: Command) -> Steps[None]:
         return
     for node in nodes:
         try:
-            yield from set_unschedulable(process, node, True)
+            yield from set_unschedulable(process, node, True, options.dry_run)
         except ApiError as error:
             process.warn(f'error: unable to cordon node "{node.name}": {error.message}')
     failed: list[tuple[str, str]] = []
@@ -161,7 +163,7 @@ def drain(process: Process, command: Command) -> Steps[None]:
             process.warn(f'error: unable to drain node "{node.name}" due to error: {text}, continuing command...')
             failed.append((node.name, text))
         else:
-            process.report(node, "drained")
+            process.report(node, f"drained{suffix(options.dry_run)}")
     if failed:
         process.warn("There are pending nodes to be drained:")
         for name, _ in failed:
@@ -173,7 +175,10 @@ def drain(process: Process, command: Command) -> Steps[None]:
 
 def _drain_node(process: Process, node: Node, options: DrainOptions) -> Steps[None]:
     pods = yield from _choose_pods(process, node, options)
-    if not pods:
+    if options.dry_run == "client":
+        for pod in pods:
+            process.say(f"evicting pod {pod.namespace}/{pod.name}{suffix(options.dry_run)}")
+    if not pods or options.dry_run == "client":
         return
     deadline = process.clock.now + options.timeout if options.timeout else None
     loop = _Loop(process, options, deadline)
@@ -205,6 +210,11 @@ class _Loop:
     def _expired(self) -> bool:
         return self.deadline is not None and self.process.clock.now >= self.deadline
 
+    @property
+    def _rehearses(self) -> bool:
+        """Tell whether the server is to check everything and do nothing."""
+        return self.options.dry_run == "server"
+
     def evict_all(self, pods: list[Pod]) -> Steps[None]:
         """Run one loop per pod, and end when all have ended."""
         tasks = [self.process.clock.spawn(self._evict(pod)) for pod in pods]
@@ -217,7 +227,7 @@ class _Loop:
         process, client = self.process, self.process.new_client(f"{pod.namespace}/{pod.name}")
         while True:
             where = f'pods/"{pod.name}" -n "{pod.namespace}"'
-            process.say(f"evicting pod {pod.namespace}/{pod.name}")
+            process.say(f"evicting pod {pod.namespace}/{pod.name}{suffix(self.options.dry_run)}")
             if self._expired:
                 limit = go_duration(self.options.timeout)
                 self.errors.append(f"error when evicting {where}: global timeout reached: {limit}")
@@ -245,6 +255,8 @@ class _Loop:
             yield process.clock.sleep(RETRY_DELAY, process.rank)
             with suppress(ApiError):  # the eviction sorts it out
                 pod = yield from client.get(Pod, *pod.key)
+        if self._rehearses:
+            return
         try:
             yield from self._wait_for_delete(client, [pod], "evicted")
         except (ApiError, CommandError) as error:
@@ -256,7 +268,7 @@ class _Loop:
         grace = self.options.grace_period if self.options.grace_period >= 0 else None
         for left in reversed(range(MAX_RETRIES + 1)):
             try:
-                yield from client.evict(*pod.key, grace_period_seconds=grace)
+                yield from client.evict(*pod.key, grace_period_seconds=grace, dry_run=self._rehearses)
             except ApiError as error:
                 if error.retry_after_s is None or not left:
                     raise
@@ -270,11 +282,16 @@ class _Loop:
         client = self.process.client
         for pod in pods:
             try:
-                yield from client.delete(Pod, *pod.key, grace_period_seconds=grace)
+                if self._rehearses:
+                    yield from client.get(Pod, *pod.key)
+                else:
+                    yield from client.delete(Pod, *pod.key, grace_period_seconds=grace)
             except NotFound:
                 pass
             except ApiError as error:
                 raise CommandError(error.message) from None
+        if self._rehearses:
+            return
         # Here the timeout counts from the beginning of the wait.
         self.deadline = self.process.clock.now + self.options.timeout if self.options.timeout else None
         yield from self._wait_for_delete(client, pods, "deleted")

@@ -6,19 +6,22 @@ from k8sim.api.core import Node
 from k8sim.api.meta import Object
 from k8sim.api.struct import replace
 from k8sim.kubectl.command import Command
-from k8sim.kubectl.process import CommandError, Process, Steps
+from k8sim.kubectl.process import CommandError, Process, Steps, suffix
 
 
-def set_unschedulable(process: Process, node: Node, unschedulable: bool) -> Steps[None]:
-    """PATCH spec.unschedulable, unless it is so already, and say so."""
+def set_unschedulable(process: Process, node: Node, unschedulable: bool, dry_run: str) -> Steps[None]:
+    """PATCH spec.unschedulable, unless it is so already, and say so; a dry run changes nothing."""
     word = "cordoned" if unschedulable else "uncordoned"
     if node.spec.unschedulable == unschedulable:
-        process.report(node, f"already {word}")
+        process.report(node, f"already {word}{suffix(dry_run)}")
         return
-    yield from process.client.patch(
-        Node, "", node.name, lambda n: replace(n, spec=replace(n.spec, unschedulable=unschedulable))
-    )
-    process.report(node, word)
+    if dry_run == "none":
+        yield from process.client.patch(
+            Node, "", node.name, lambda n: replace(n, spec=replace(n.spec, unschedulable=unschedulable))
+        )
+    elif dry_run == "server":
+        yield from process.client.get(Node, "", node.name)
+    process.report(node, f"{word}{suffix(dry_run)}")
 
 
 def _cordon_or_uncordon(process: Process, command: Command, unschedulable: bool) -> Steps[None]:
@@ -28,7 +31,7 @@ def _cordon_or_uncordon(process: Process, command: Command, unschedulable: bool)
 
     def act(obj: Object) -> Steps[None]:
         assert isinstance(obj, Node)
-        yield from set_unschedulable(process, obj, unschedulable)
+        yield from set_unschedulable(process, obj, unschedulable, command.options.dry_run)
 
     yield from process.each(nodes, act)
 
