@@ -12,6 +12,7 @@ from k8sim.apiserver.client import Client
 from k8sim.apiserver.informer import SharedInformers
 from k8sim.apiserver.recorder import Recorder
 from k8sim.apiserver.server import Admission, APIServer
+from k8sim.apiserver.settings import WatchSettings
 from k8sim.controllers.controller import Controller, ControllerContext
 from k8sim.sim.clock import Clock, rank
 from k8sim.sim.latencies import Latencies
@@ -29,10 +30,11 @@ class Manager:
         *controllers: Callable[[ControllerContext], Controller],
         seed: int = 1,
         admission: tuple[Admission, ...] = (),
+        watches: WatchSettings | None = None,
     ) -> None:
         streams = Streams(seed)
         self.sim = Simulation(Clock(), streams, Latencies(streams), Trace(), {})
-        self.server = APIServer(self.sim, admission)
+        self.server = APIServer(self.sim, admission, watches=watches)
         self.server.recorder = Recorder(self.server)
         self.server.preload(Namespace(metadata=ObjectMeta(name="default")))
         self.informers = SharedInformers(self.server, "kube-controller-manager")

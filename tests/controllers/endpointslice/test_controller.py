@@ -6,7 +6,9 @@ from k8sim.api.core import Node, Pod, Service, ServicePort, ServiceSpec
 from k8sim.api.discovery import EndpointSlice
 from k8sim.api.meta import ObjectMeta, with_meta
 from k8sim.api.struct import replace
+from k8sim.apiserver.settings import WatchSettings
 from k8sim.controllers.endpointslice.controller import EndpointSliceController
+from k8sim.sim.units import MILLISECOND
 from tests.apiserver.world import make_pod
 from tests.controllers.manager import Manager
 
@@ -61,19 +63,27 @@ def test_endpoints_follow_pods_from_address_to_terminal_phase() -> None:
     assert endpoints(m) == {}
 
 
-def test_a_second_change_while_the_cache_lacks_the_first_write_waits_a_second() -> None:
-    waits = set()
-    for seed in range(20):
-        m = Manager(EndpointSliceController, seed=seed)
-        m.add_node("node-0")
-        m.server.create(service())
-        m.at(5, m.add_pod, web(0))
-        m.at(5.001 + seed * 0.001, m.add_pod, web(1))
-        m.run(9)
-        assert len(endpoints(m)) == 2
-        second = m.events("EndpointSlice", "web", "Endpoint")[-1][0]
-        waits.add("soon" if second < 5.1 else "a second" if 6 < second < 6.1 else second)
-    assert waits == {"soon", "a second"}
+def second_endpoint_after(seed: int, apart: float, watches: WatchSettings | None = None) -> float:
+    """Make a pod and soon another one; tell how long after the second its endpoint is there."""
+    m = Manager(EndpointSliceController, seed=seed, watches=watches)
+    m.add_node("node-0")
+    m.server.create(service())
+    m.at(5, m.add_pod, web(0))
+    m.at(5 + apart, m.add_pod, web(1))
+    m.run(12)
+    assert len(endpoints(m)) == 2
+    return m.events("EndpointSlice", "web", "Endpoint")[-1][0] - 5 - apart
+
+
+def test_a_change_right_after_another_one_finds_the_cache_up_to_date() -> None:
+    delays = [second_endpoint_after(seed, 0.001 + seed * 0.001) for seed in range(20)]
+    assert max(delays) < 0.02
+
+
+def test_a_change_while_a_late_watch_does_not_show_the_last_write_waits_a_second() -> None:
+    late = WatchSettings(late_share=1.0, late_by_ns=600 * MILLISECOND)
+    delays = [second_endpoint_after(seed, 0.4, late) for seed in range(20)]
+    assert any(1 < delay < 1.8 for delay in delays)
 
 
 def test_a_relabelled_pod_leaves_and_a_new_selector_finds_pods_that_are_there() -> None:
