@@ -22,8 +22,9 @@ def _storage(world: World) -> Storage:
 class DiskLoss(Fault):
     """The content of a claim's volume is gone; its objects stay.
 
-    Nothing brings it back, so whoever mounts the volume next finds nothing, again and again (FailedMount: not found). A
-    claim that is made anew has another volume, which can be lost as well.
+    Nothing brings it back, so whoever mounts the volume next finds nothing, again and again (FailedMount: not found),
+    except with hostPath, which is made where it is missing. A claim that is made anew has another volume, which can be
+    lost as well.
     """
 
     name: ClassVar[str] = "disk-loss"

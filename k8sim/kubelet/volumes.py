@@ -373,6 +373,7 @@ class VolumeManager:
             self.devices.mounts.staged[spec.unique].pods[pod.uid] = None
         else:
             yield self._clock.sleep(self._mount(), self._rank)
+            self._check_directory(spec.volume)
         self._mount_filesystem(spec)
         yield from self._own(pod, spec, others)
         yield from self.growth.at_mount(pod, spec)
@@ -382,6 +383,18 @@ class VolumeManager:
             self._storage.mount(where, holder, view_of(pod, spec.name))
             if spec.volume.spec.host_path is not None:
                 self._storage.leave_behind(spec.volume.spec.host_path.path, where)
+
+    def _check_directory(self, volume: PersistentVolume) -> None:
+        """Find the directory of a volume that no driver attaches; an absent one of a hostPath is made by the runtime.
+
+        Source: pkg/volume/local/local.go (NewMounter: GetFileType), pkg/volume/nfs/nfs.go (SetUpAt); storage.md 5.7.
+        """
+        if self._storage is None or not self._storage.disk(location(volume, self._node)).lost:
+            return
+        if volume.spec.local is not None:
+            raise MountFailed(f'path "{volume.spec.local.path}" does not exist')
+        if volume.spec.nfs is not None:
+            raise MountFailed(f"mounting {volume.spec.nfs.server}:{volume.spec.nfs.path}: No such file or directory")
 
     def _mount_filesystem(self, spec: ClaimVolume) -> None:
         """Let a CSI driver mount a volume as a file system, for which it makes one if it finds none."""

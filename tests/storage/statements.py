@@ -22,11 +22,6 @@ SETS = "storage/test_set_claims.py"
 QUOTA = "storage/test_quota.py"
 RECORDED = "conformance/cases"
 
-NOT_SIMULATED: Final[Mapping[str, str]] = {
-    "5.7.13": "what lies on a node's disk before a run is not known: a local volume's directory is taken to be there",
-}
-"""Statements about what k8sim leaves out, and why."""
-
 TESTED: Final[Mapping[str, tuple[str, ...]]] = {
     # 1.12 binding and reclaim
     "1.12.1": (f"{BINDING}::test_1_",),
@@ -78,6 +73,7 @@ TESTED: Final[Mapping[str, tuple[str, ...]]] = {
     "5.7.7": ("storage/test_loss_paths.py::test_near_miss", f"{TYPES}::test_9_"),
     "5.7.11": ("storage/test_loss_paths.py::test_path",),
     "5.7.12": ("storage/test_loss_paths.py::test_path",),
+    "5.7.13": (f"{TYPES}::test_13_",),
     "5.7.14": ("storage/test_loss_paths.py::test_path",),
     "5.7.15": ("controllers/ephemeral/test_ephemeral.py::test_15_",),
     # 6.9 snapshots and clones

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 
 import pytest
+import yaml
 
 from k8sim.api.core import PersistentVolumeClaim, Pod
 from k8sim.api.storage import StorageClass, VolumeAttachment
@@ -114,6 +116,31 @@ def test_10_a_volume_in_memory_takes_no_more_than_its_limit_and_nobody_is_evicte
     assert told.storage.write(place, 65 * MIB, told.node_of("app")) == 64 * MIB
     told.run(200)
     assert phase(told, "app") == "Running"
+
+
+AT_NODE_1 = "{matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: [node-1]}]}"
+PINNED = f"nodeAffinity: {{required: {{nodeSelectorTerms: [{AT_NODE_1}]}}}}"
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        (f"local: {{path: /mnt/d}}, {PINNED}", 'path "/mnt/d" does not exist'),
+        ("nfs: {server: s, path: /d}", "mounting s:/d: No such file or directory"),
+        ("hostPath: {path: /d}", ""),
+    ],
+)
+def test_13_a_volume_whose_directory_is_not_there_is_mounted_again_and_again_in_vain(source: str, problem: str) -> None:
+    """A hostPath is made where it is missing."""
+    late = json.dumps(yaml.safe_load(pod()))
+    steps = ("at: 10s, fault: disk-loss, claim: data", f"at: 20s, apply: {late}")
+    told = world(static(source, "ReadWriteOnce"), steps=steps).run(1200)
+    assert phase(told, "app") == ("Pending" if problem else "Running")
+    assert told.server.get(Pod, "default", "app").spec.node_name
+    failures = [r for r in told.rows("Event", "app", "FailedMount") if "SetUp failed" in str(r.detail["message"])]
+    assert all(problem in str(r.detail["message"]) for r in failures)
+    pauses = [round((b.t - a.t) / SECOND) for a, b in pairwise(failures)]
+    assert pauses[2:10] == ([2, 4, 8, 16, 32, 64, 122, 122] if problem else [])  # storage.md 4.4
 
 
 @pytest.mark.parametrize("source", ["rbd: {monitors: [m], image: i}", "glusterfs: {endpoints: e, path: p}"])
