@@ -13,6 +13,7 @@ Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC'11
 
 import hashlib
 import struct
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -22,6 +23,7 @@ import numpy.typing as npt
 UInt64Array = npt.NDArray[np.uint64]
 Float64Array = npt.NDArray[np.float64]
 RoundKeys = tuple[tuple[int, int], ...]
+Address = tuple[int, int]
 
 _WORD: Final = 0xFFFFFFFF
 _MULTIPLIER_0: Final = 0xD2511F53
@@ -34,9 +36,9 @@ _ULP: Final = 2.0**-53
 # Most streams give one number or a handful. Four cost hardly more than one; those that go on have growing blocks.
 _BLOCKS: Final = (4, 16, 32, 64, 128, 256)
 _ABREAST: Final = 16
-"""Replicates whose first blocks are drawn together: 1.4 us for each, against 10 us for one alone."""
-_REMEMBERED: Final = 1 << 12
-"""Streams under a seed for which that is done, some 8 MB; a cluster that has more of them spends its time elsewhere."""
+"""Replicates for which NumPy draws at once what earlier ones have taken: 0.1 us a number, against 0.5 to 2 us alone."""
+_REMEMBERED: Final = 1 << 14
+"""Numbers a replicate for which that is done, 2 MB; a cluster that takes more spends its time elsewhere."""
 _LANE: Final = 64
 
 
@@ -61,25 +63,23 @@ class Lanes:
     """`philox4x32` of n successive counters side by side in one Python int, each in a lane of 64 bits.
 
     A product of two 32-bit words fits its lane, so an operation on long ints is n operations on words. For up to a few
-    hundred numbers that is several times as fast as NumPy, whose calls cost more than what they do. The same counters
-    of successive replicates can lie abreast, one replicate after the other.
+    hundred numbers that is several times as fast as NumPy, whose calls cost more than what they do.
     """
 
-    __slots__ = ("_downwards", "_keys", "_n", "_ones", "_onwards", "_unpack", "_words")
+    __slots__ = ("_downwards", "_keys", "_n", "_ones", "_unpack", "_words")
 
-    def __init__(self, keys: RoundKeys, n: int, abreast: int = 1) -> None:
-        self._n = total = n * abreast
-        self._ones = ones = sum(1 << _LANE * i for i in range(total))
+    def __init__(self, keys: RoundKeys, n: int) -> None:
+        self._n = n
+        self._ones = ones = sum(1 << _LANE * i for i in range(n))
         self._words = ones * _WORD
-        self._downwards = sum((n - 1 - i % n) << _LANE * i for i in range(total))
-        self._onwards = sum(i // n << _LANE * i for i in range(total))
+        self._downwards = sum((n - 1 - i) << _LANE * i for i in range(n))
         self._keys = tuple((k0 * ones, k1 * ones) for k0, k1 in keys)
-        self._unpack = struct.Struct(f"<{total}Q").unpack
+        self._unpack = struct.Struct(f"<{n}Q").unpack
 
     def uniforms(self, first: int, replicate: int, h0: int, h1: int) -> list[float]:
-        """The numbers of occurrences first .. first + n - 1, the last one first; of that replicate, then the next."""
+        """The numbers of occurrences first .. first + n - 1, the last one first."""
         ones, words = self._ones, self._words
-        c0, c1 = first * ones + self._downwards, replicate * ones + self._onwards
+        c0, c1 = first * ones + self._downwards, replicate * ones
         c2, c3 = h0 * ones, h1 * ones
         for k0, k1 in self._keys:
             p0 = c0 * _MULTIPLIER_0
@@ -92,41 +92,52 @@ class Lanes:
 class Blocks:
     """Draws under one seed, in blocks.
 
-    The replicates of a scenario have streams of the same names. So from the second replicate on that asks for a stream,
-    its first block is drawn for several replicates at once. Who asks, and in which order, changes no number.
+    The replicates of a scenario have streams of the same names, and take about as many numbers from each. So what the
+    replicates before have drawn block by block is drawn for several replicates at once, all streams in one pass. Who
+    asks, and in which order, changes no number.
     """
 
-    __slots__ = ("_firsts", "_lanes", "keys")
+    __slots__ = ("_ahead", "_lanes", "_places", "_since", "_wanted", "_wanted_total", "keys")
 
     def __init__(self, seed: int) -> None:
         self.keys = round_keys(seed)
-        self._lanes: dict[tuple[int, int], Lanes] = {}
-        self._firsts: dict[tuple[int, int], tuple[int, list[float]]] = {}
+        self._lanes: dict[int, Lanes] = {}
+        self._wanted: dict[Address, int] = {}
+        self._wanted_total = 0
+        self._since = 0
+        self._places: dict[Address, slice] = {}
+        self._ahead: Float64Array = np.empty((0, 0))
 
-    def first(self, replicate: int, h0: int, h1: int) -> list[float]:
-        """The first block of a stream, the next number last."""
-        n = _BLOCKS[0]
-        since, drawn = self._firsts.get((h0, h1), (replicate, []))
-        place = (replicate - since) * n
-        if not 0 <= place < len(drawn):
-            if since == replicate or replicate > _WORD - _ABREAST:
-                if len(self._firsts) < _REMEMBERED:
-                    self._firsts[h0, h1] = replicate, []
-                return self._wide(n).uniforms(0, replicate, h0, h1)
-            place, drawn = 0, self._wide(n, _ABREAST).uniforms(0, replicate, h0, h1)
-            self._firsts[h0, h1] = replicate, drawn
-        return drawn[place : place + n]
+    def ahead(self, replicate: int) -> tuple[Mapping[Address, slice], list[float]]:
+        """What is drawn ahead for a replicate: where each stream's numbers are, the next one last, and all numbers."""
+        replicates, drawn = self._ahead.shape
+        if not 0 <= replicate - self._since < replicates or 4 * self._wanted_total > 5 * drawn:
+            if not self._wanted or replicate > _WORD - _ABREAST:
+                return {}, []
+            self._draw_ahead(replicate)
+        return self._places, self._ahead[replicate - self._since].tolist()
 
-    def later(self, number: int, first: int, replicate: int, h0: int, h1: int) -> list[float]:
-        """Another block, which begins at an occurrence; blocks grow with their number."""
-        return self._wide(_BLOCKS[min(number, len(_BLOCKS) - 1)]).uniforms(first, replicate, h0, h1)
+    def _draw_ahead(self, replicate: int) -> None:
+        counts = np.array(list(self._wanted.values()))
+        ends = np.cumsum(counts)
+        h0, h1 = np.array(list(self._wanted), dtype=np.uint64).repeat(counts, axis=0).T
+        occurrences = (ends.repeat(counts) - 1 - np.arange(ends[-1])).astype(np.uint64)
+        replicates = np.arange(replicate, replicate + _ABREAST, dtype=np.uint64)[:, None]
+        self._since = replicate
+        self._places = dict(zip(self._wanted, map(slice, (ends - counts).tolist(), ends.tolist()), strict=True))
+        self._ahead = uniforms_of(self.keys, replicates, h0, h1, occurrences)
 
-    def _wide(self, n: int, abreast: int = 1) -> Lanes:
-        try:
-            return self._lanes[n, abreast]
-        except KeyError:
-            lanes = self._lanes[n, abreast] = Lanes(self.keys, n, abreast)
-            return lanes
+    def block(self, number: int, first: int, replicate: int, h0: int, h1: int) -> list[float]:
+        """A block that begins at an occurrence, the next number last; blocks grow with their number."""
+        n = _BLOCKS[min(number, len(_BLOCKS) - 1)]
+        more = first + n - self._wanted.get((h0, h1), 0)
+        if more > 0 and self._wanted_total + more <= _REMEMBERED:
+            self._wanted[h0, h1] = first + n
+            self._wanted_total += more
+        lanes = self._lanes.get(n)
+        if lanes is None:
+            lanes = self._lanes[n] = Lanes(self.keys, n)
+        return lanes.uniforms(first, replicate, h0, h1)
 
 
 _blocks = lru_cache(maxsize=2)(Blocks)
@@ -150,7 +161,7 @@ def philox4x32_array(even: UInt64Array, odd: UInt64Array, keys: RoundKeys) -> tu
 
 
 @lru_cache(maxsize=1 << 16)  # the replicates of a scenario have the same names
-def address(entity: str, purpose: str) -> tuple[int, int]:
+def address(entity: str, purpose: str) -> Address:
     """The two counter words that stand for a name: the same on every machine, unlike ``hash()``."""
     digest = hashlib.blake2b(f"{entity}\0{purpose}".encode(), digest_size=8).digest()
     return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")
@@ -176,14 +187,14 @@ class Stream:
 
     __slots__ = ("_blocks", "_drawn", "_h0", "_h1", "_next", "_replicate", "ahead")
 
-    def __init__(self, blocks: Blocks, replicate: int, h0: int, h1: int) -> None:
+    def __init__(self, blocks: Blocks, replicate: int, h0: int, h1: int, ahead: list[float]) -> None:
         self._blocks = blocks
         self._replicate = replicate
         self._h0 = h0
         self._h1 = h1
-        self._next = 0  # first occurrence that was never buffered
-        self._drawn = 0  # how many blocks were
-        self.ahead: list[float] = []
+        self._next = len(ahead)  # first occurrence that was never buffered
+        self._drawn = 0  # how many blocks were drawn since
+        self.ahead = ahead
 
     def uniform(self) -> float:
         """The next number, in the open interval (0, 1)."""
@@ -203,10 +214,7 @@ class Stream:
         return self._next - len(self.ahead)
 
     def _draw(self) -> float:
-        if self._drawn:
-            self.ahead = self._blocks.later(self._drawn, self._next, self._replicate, self._h0, self._h1)
-        else:
-            self.ahead = self._blocks.first(self._replicate, self._h0, self._h1)
+        self.ahead = self._blocks.block(self._drawn, self._next, self._replicate, self._h0, self._h1)
         self._drawn += 1
         self._next += len(self.ahead)
         return self.ahead.pop()
@@ -229,16 +237,18 @@ class Streams:
         self.seed = seed
         self.replicate = replicate
         self._blocks = _blocks(seed)
+        self._places, self._ahead = self._blocks.ahead(replicate)
         self._streams: dict[tuple[str, str], Stream] = {}
 
     def stream(self, entity: str, purpose: str) -> Stream:
         """The stream of that address: always the same handle, so draws through it count for all."""
-        try:
-            return self._streams[entity, purpose]
-        except KeyError:
-            h0, h1 = address(entity, purpose)
-            made = self._streams[entity, purpose] = Stream(self._blocks, self.replicate, h0, h1)
-            return made
+        stream = self._streams.get((entity, purpose))
+        if stream is None:
+            at = address(entity, purpose)
+            place = self._places.get(at)
+            ahead = [] if place is None else self._ahead[place]
+            stream = self._streams[entity, purpose] = Stream(self._blocks, self.replicate, *at, ahead)
+        return stream
 
     def uniform(self, entity: str, purpose: str) -> float:
         """The next number of that address, in the open interval (0, 1)."""

@@ -59,7 +59,7 @@ def test_drawing_ahead_in_blocks_changes_nothing():
 
 @given(seeds, st.lists(st.integers(0, 40) | st.integers(2**32 - 20, 2**32 - 1), max_size=30))
 def test_no_replicate_sees_which_others_have_drawn(seed, replicates):
-    """First blocks are drawn for several replicates at once: in whichever order these come, or come again."""
+    """Blocks are drawn for several replicates at once: in whichever order these come, or come again."""
     for replicate in replicates:
         drawn = [Streams(seed, replicate).uniform("pod", "start") for _ in range(2)]
         assert drawn == [philox_uniform(seed, replicate)] * 2
@@ -69,13 +69,26 @@ def philox_uniform(seed, replicate):
     return float(uniforms(seed, replicate, "pod", "start", 0))
 
 
-def test_streams_beyond_those_remembered_draw_the_same(monkeypatch):
-    monkeypatch.setattr("k8sim.sim.streams._REMEMBERED", 1)
-    blocks = Blocks(5)
-    for replicate in range(3):
-        for h in (1, 2):
-            numbers = blocks.first(replicate, h, 0)[::-1]
-            assert numbers == [Stream(blocks, replicate, h, 0).uniform_at(occurrence) for occurrence in range(4)]
+@pytest.mark.parametrize("remembered", [1 << 14, 30, 4, 0])
+def test_what_earlier_replicates_have_drawn_is_drawn_ahead_and_the_same(monkeypatch, remembered):
+    """However many numbers a replicate takes, the ones before took, or are remembered."""
+    monkeypatch.setattr("k8sim.sim.streams._REMEMBERED", remembered)
+    seed = 10**9 + remembered
+    for replicate, count in ((3, 5), (4, 1), (5, 60), (6, 5), (7, 200), (30, 90), (3, 90)):
+        streams = Streams(seed, replicate)
+        for pod in ("web-0", "web-1", f"of {replicate} alone"):
+            drawn = [streams.uniform(pod, "start") for _ in range(count)]
+            assert drawn == uniforms(seed, replicate, pod, "start", np.arange(count)).tolist()
+            assert streams.stream(pod, "start").occurrence == count
+
+
+def test_the_next_replicates_need_no_draw_of_their_own(monkeypatch):
+    streams = Streams(77, 0)
+    for pod in range(100):
+        streams.uniform(f"web-{pod}", "start")
+    streams = Streams(77, 1)
+    monkeypatch.setattr(Blocks, "block", None)
+    assert streams.uniform("web-99", "start") == streams.uniform_at("web-99", "start", 0)
 
 
 @given(seeds, st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xy")), max_size=60))
@@ -120,7 +133,7 @@ def test_every_part_of_the_address_matters():
 def test_extreme_bits_stay_inside_the_open_interval(monkeypatch):
     for word, number in ((0, 2.0**-53), (2**32 - 1, 1 - 2.0**-53)):
         monkeypatch.setattr("k8sim.sim.streams.philox4x32", lambda *_, w=word: (w, w, w, w))
-        assert Stream(Blocks(0), 0, 0, 0).uniform_at(0) == number
+        assert Stream(Blocks(0), 0, 0, 0, []).uniform_at(0) == number
         array = np.array([[word], [word]], dtype=np.uint64)
         monkeypatch.setattr("k8sim.sim.streams.philox4x32_array", lambda *_, a=array: (a, a))
         assert uniforms(0, [0], "", "", 0).tolist() == [number]
