@@ -476,7 +476,10 @@ STATEMENTS: dict[str, Statement] = {
             "kubelet/rules::test_rejected_pod_is_failed_and_stays_so",
         ),
     ),
-    "8.6": S("use above the request does not hinder scheduling", left_out="use is not simulated, only requests"),
+    "8.6": S(
+        "use above the request does not hinder scheduling",
+        ("storage/volume_types::test_use_above_the_request_does_not_hinder_scheduling",),
+    ),
     "8.7": S("ended pods hold no resources", ("scheduler/statements::test_8_7_ended_pods_hold_no_resources",)),
     "8.8": S(
         "the memory-pressure taint keeps all ordinary pods away, kubelet admission only BestEffort ones",

@@ -111,6 +111,23 @@ def test_9_a_pod_is_evicted_up_to_70_s_after_its_volume_has_crossed_the_limit(ov
     assert told.storage.disk(place).held == (0 if over else GIB)  # 7: gone, although the object is there
 
 
+@pytest.mark.parametrize(("asked", "node"), [("9Gi", "node-0"), ("10Gi", "")])
+def test_use_above_the_request_does_not_hinder_scheduling(asked: str, node: str) -> None:
+    """node.md 8.6: a pod writes 9 GiB to an emptyDir and has asked for 1 GiB of the node's 10; 9 are free to give."""
+
+    def asking(name: str, amount: str) -> str:
+        mounts = f"resources: {{requests: {{ephemeral-storage: {amount}}}}}, volumeMounts: [{{name: s, mountPath: /s}}]"
+        return pod(name, volumes="[{name: s, emptyDir: {}}]", mounts=mounts)
+
+    late = json.dumps(yaml.safe_load(asking("late", asked)))
+    nodes = "nodes: [{name: node, count: 1, capacity: {ephemeral-storage: 10Gi}}]"
+    told = world(asking("app", "1Gi"), nodes=nodes, steps=(f"at: 100s, apply: {late}",)).run(60)
+    place = empty_dir_location("node-0", told.pod("app"), "s")
+    assert told.storage.write(place, 9 * GIB, "node-0") == 9 * GIB
+    told.run(200)
+    assert told.node_of("late") == node
+
+
 def test_10_a_volume_in_memory_takes_no_more_than_its_limit_and_nobody_is_evicted() -> None:
     told, place = scratch("64Mi", "Memory")
     assert told.storage.write(place, 65 * MIB, told.node_of("app")) == 64 * MIB
