@@ -7,8 +7,10 @@ Source: pkg/kubelet/kuberuntime/kuberuntime_manager.go (computePodActions), kube
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from k8sim.api.core import Container, Pod
 from k8sim.api.pods import is_sidecar
@@ -34,8 +36,7 @@ class ToKill:
     message: str
 
 
-@dataclass
-class PodActions:
+class PodActions(msgspec.Struct):
     """What a sync is to do; indices are those of the spec's lists.
 
     ``containers_to_reset`` go without a grace period, and with all that the runtime keeps of them.
@@ -44,10 +45,10 @@ class PodActions:
     kill_pod: bool = False
     create_sandbox: bool = False
     attempt: int = 0
-    init_containers_to_start: list[int] = field(default_factory=list)
-    containers_to_start: list[int] = field(default_factory=list)
-    containers_to_kill: list[ToKill] = field(default_factory=list)
-    containers_to_reset: list[ContainerRecord] = field(default_factory=list)
+    init_containers_to_start: list[int] = []
+    containers_to_start: list[int] = []
+    containers_to_kill: list[ToKill] = []
+    containers_to_reset: list[ContainerRecord] = []
 
     @property
     def nothing(self) -> bool:

@@ -22,6 +22,7 @@ from k8sim.api.meta import Condition, set_condition
 from k8sim.api.resources import MEMORY, pod_non_zero_requests, pod_requests, qos_class
 from k8sim.api.struct import replace
 from k8sim.kubelet.admission import Rejection, tolerates
+from k8sim.kubelet.grid import Grid
 from k8sim.kubelet.nodestatus import NodeStatus
 from k8sim.kubelet.podworkers import PodWorkers, Update
 from k8sim.kubelet.qos import is_critical
@@ -96,8 +97,8 @@ class EvictionManager:
 
     Parameters
     ----------
-    phase_ns
-        Where the 10 s grid lies.
+    rounds
+        When the signals are looked at: every 10 s.
     active_pods
         Returns the pods that the kubelet runs.
     """
@@ -107,7 +108,7 @@ class EvictionManager:
         clock: Clock,
         rank: int,
         machine: Machine,
-        phase_ns: int,
+        rounds: Grid,
         workers: PodWorkers,
         node_status: NodeStatus,
         active_pods: Callable[[], list[Pod]],
@@ -122,7 +123,7 @@ class EvictionManager:
         self._clock = clock
         self._rank = rank
         self._machine = machine
-        self._phase_ns = phase_ns
+        self._rounds = rounds
         self._workers = workers
         self._node_status = node_status
         self._active_pods = active_pods
@@ -137,7 +138,7 @@ class EvictionManager:
 
     def pressure_changed(self) -> None:
         """Look at the signals at the next round."""
-        due = self._clock.next_on_grid(self._phase_ns, PERIOD)
+        due = self._rounds.next(self._clock.now)
         if self._due is None:
             self._due = due
             self._clock.call_at(due, self._synchronize, rank=self._rank)
@@ -182,7 +183,7 @@ class EvictionManager:
         """Come back in the next round under pressure, else when the first condition is no longer held."""
         ends = min(self._last_seen.values()) + self._held_for
         when = now_ns + 1 if signals else max(ends, now_ns + 1)
-        self._due = self._clock.next_on_grid(self._phase_ns, PERIOD, when)
+        self._due = self._rounds.next(when)
         self._clock.call_at(self._due, self._synchronize, rank=self._rank)
 
     def _report(self, held: list[str]) -> None:
@@ -220,7 +221,7 @@ class EvictionManager:
         """
         phase = self._streams.uniform_ns(pod.uid, "volume stats phase", 0, VOLUME_STATS_PERIOD)
         measured = self._clock.next_on_grid(phase, VOLUME_STATS_PERIOD)
-        due = self._clock.next_on_grid(self._phase_ns, PERIOD, measured + 1)
+        due = self._rounds.next(measured + 1)
         self._clock.call_at(due, self._evict_for_volume, pod, message, rank=self._rank)
 
     def _evict_for_volume(self, pod: Pod, message: str) -> None:

@@ -15,6 +15,7 @@ from k8sim.apiserver.client import Client
 from k8sim.apiserver.errors import ApiError, NotFound
 from k8sim.apiserver.server import APIServer
 from k8sim.kubelet.devices import Devices
+from k8sim.kubelet.grid import Grid
 from k8sim.kubelet.settings import KubeletSettings
 from k8sim.machines.machine import Machine
 from k8sim.sim.clock import Clock, Steps
@@ -44,8 +45,8 @@ class NodeStatus:
 
     Parameters
     ----------
-    phase_ns
-        Where the 10 s grid of the status loop lies.
+    grid
+        When the status is computed: every 10 s.
     """
 
     def __init__(
@@ -55,15 +56,14 @@ class NodeStatus:
         rank: int,
         machine: Machine,
         settings: KubeletSettings,
-        phase_ns: int,
+        grid: Grid,
     ) -> None:
         self._client = client
         self._clock = clock
         self._rank = rank
         self._machine = machine
-        self._period = settings.node_status_update_frequency_ns
         self._lease_period = lease_period(settings)
-        self._phase_ns = phase_ns
+        self._grid = grid
         self._conditions: dict[str, Condition] = {"Ready": READY}
         self._due: int | None = None
         self._stopped = False
@@ -94,7 +94,7 @@ class NodeStatus:
     def report_on_grid(self, at_once: bool = False) -> None:
         """Report at the next computation of the status."""
         now = self._clock.now
-        due = now if at_once else self._clock.next_on_grid(self._phase_ns, self._period, now + 1)
+        due = now if at_once else self._grid.next(now + 1)
         if self._due is None or due < self._due:
             self._due = due
             self._clock.call_at(due, self._start_report, due, rank=self._rank)

@@ -152,14 +152,16 @@ class PodSync:
         # The address that the pod had stays in its status (preserveDataFromBeforeStopping).
         stopped = RuntimePodStatus(stopped.uid, stopped.containers, stopped.sandboxes, runtime.ip)
         self._publish(pod, stopped, True, self._last_row(pod, cause), worker.status_function)
-        said = pod.status if worker.status_function is None else worker.status_function(pod.status)
-        self._volumes.pod_stopped(pod, evicted=said.reason == "Evicted")
+        if pod.spec.volumes:
+            said = pod.status if worker.status_function is None else worker.status_function(pod.status)
+            self._volumes.pod_stopped(pod, evicted=said.reason == "Evicted")
 
     def sync_terminated_pod(self, worker: PodWorker, update: Update) -> Generator[Event, Any, None]:
         """Wait until volumes are unmounted, then declare the pod finished."""
         pod, cause = update.pod, self._last_row(update.pod, update.cause)
         self._publish(pod, self._pleg.get(pod.metadata.uid), True, cause, worker.status_function)
-        yield from self._volumes.wait_for_unmount(pod)
+        if pod.spec.volumes:
+            yield from self._volumes.wait_for_unmount(pod)
         self._status.terminate_pod(pod, cause)
 
     def _last_row(self, pod: Pod, cause: int) -> int:

@@ -13,15 +13,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Protocol
 
+import msgspec
+
 from k8sim.api.core import Pod, PodStatus
 from k8sim.kubelet.grace import effective_grace_period
+from k8sim.kubelet.grid import Grid
 from k8sim.kubelet.phase import TERMINAL
 from k8sim.kubelet.pleg import PLEG
 from k8sim.kubelet.settings import (
     BACK_OFF_PERIOD,
     JITTER,
     MAX_BACK_OFF_WAIT,
-    SYNC_TICK,
     TRANSIENT_BACK_OFF_PERIOD,
     KubeletSettings,
 )
@@ -52,8 +54,7 @@ class Cancelled(Exception):
     """A sync has been given up because the pod is to be terminated; the next update is already there."""
 
 
-@dataclass(slots=True)
-class Update:
+class Update(msgspec.Struct, frozen=True, gc=False):
     """A request for a sync.
 
     Parameters
@@ -125,8 +126,8 @@ class PodWorkers:
 
     Parameters
     ----------
-    tick_phase_ns
-        Where the sync loop's 1 s tick lies: retries are picked up on it.
+    ticks
+        The sync loop's, every second: retries are picked up on them.
     take
         Does something when the sync loop's turn for it has come.
 
@@ -144,7 +145,7 @@ class PodWorkers:
         pleg: PLEG,
         settings: KubeletSettings,
         syncer: PodSyncer,
-        tick_phase_ns: int,
+        ticks: Grid,
         take: Callable[..., None],
     ) -> None:
         self._clock = clock
@@ -153,7 +154,7 @@ class PodWorkers:
         self._pleg = pleg
         self._settings = settings
         self._syncer = syncer
-        self._tick_phase_ns = tick_phase_ns
+        self._ticks = ticks
         self._take = take
         self._workers: dict[str, PodWorker] = {}
         self._due: dict[str, int] = {}
@@ -354,13 +355,13 @@ class PodWorkers:
 
     def _enqueue(self, uid: str, delay_ns: int) -> None:
         """Ask for a sync at the first tick after a delay; it replaces an earlier request."""
-        due = self._clock.next_on_grid(self._tick_phase_ns, SYNC_TICK, self._clock.now + delay_ns)
+        due = self._ticks.next(self._clock.now + delay_ns)
         self._due[uid] = due
         self._clock.call_at(due, self._take, self._tick, uid, due, rank=self._rank)
 
     def sync_at(self, uid: str, when_ns: int) -> None:
         """Ask for a sync at the first tick from a moment on, whatever else is asked for."""
-        due = self._clock.next_on_grid(self._tick_phase_ns, SYNC_TICK, max(when_ns, self._clock.now))
+        due = self._ticks.next(max(when_ns, self._clock.now))
         self._clock.call_at(due, self._take, self._sync_now, uid, rank=self._rank)
 
     def _tick(self, uid: str, due: int) -> None:

@@ -377,7 +377,8 @@ class ProbeManager:
         """Bring the worker's counters up to now."""
         ticks = worker.ticks
         if ticks.next_ns < self._clock.now and not worker.asking:
-            _, ticks.next_ns, ticks.last, ticks.run = next_event(ticks, worker.view, worker.answers, self._clock.now)
+            course = next_event(ticks, worker.view, worker.answers, self._clock.now)
+            ticks.next_ns, ticks.last, ticks.run = course.next_ns, course.last, course.run
 
     def _plan(self, worker: Worker) -> None:
         """Wait for the next tick that matters, unless an answer is awaited."""

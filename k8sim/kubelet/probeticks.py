@@ -11,7 +11,7 @@ Source: pkg/kubelet/prober/worker.go (run, doProbe); node.md 2.2, 2.3.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 
@@ -125,7 +125,7 @@ def effect_of_tick(ticks: Ticks, view: View, at_ns: int) -> Effect:
     return "attempt"
 
 
-class Course(NamedTuple):
+class Course(msgspec.Struct, frozen=True, gc=False):
     """How a worker goes on: its first tick with an effect (None: none), and its counters just before it."""
 
     event_ns: int | None

@@ -23,6 +23,7 @@ from k8sim.kubelet.deadline import deadline_ns
 from k8sim.kubelet.devices import Mounts
 from k8sim.kubelet.eviction import PERIOD as EVICTION_PERIOD
 from k8sim.kubelet.eviction import EvictionManager
+from k8sim.kubelet.grid import Grid
 from k8sim.kubelet.images import ImageManager
 from k8sim.kubelet.nodeshutdown import NodeShutdown
 from k8sim.kubelet.nodestatus import NodeStatus
@@ -114,13 +115,13 @@ class KubeletProcess:
         name = machine.name
         actor = f"kubelet/{name}"
 
-        def grid(purpose: str, period_ns: int) -> int:
-            return clock.now if begins_now else int(sim.streams.uniform(name, purpose) * period_ns) - period_ns
+        def grid(purpose: str, period_ns: int) -> Grid:
+            return Grid(sim, name, purpose, period_ns, clock.now if begins_now else None)
 
         self.client = Client(server, actor, rank)
         self.client.connected = machine.connected
         relist = sim.latencies.draw("plegRelist", name)
-        self.pleg = PLEG(clock, machine, rank, grid("pleg", RELIST_PERIOD), relist, self._on_pleg)
+        self.pleg = PLEG(clock, machine, rank, grid("pleg", RELIST_PERIOD).phase_ns, relist, self._on_pleg)
         self.prober = ProbeManager(sim, machine, started_ns, self._on_probe_result, self._on_unhealthy)
         self.images = ImageManager(clock, machine, settings, self.record)
         self.runtime = RuntimeManager(

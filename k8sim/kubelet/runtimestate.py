@@ -15,6 +15,7 @@ from typing import Final
 
 from k8sim.api.meta import Condition
 from k8sim.api.struct import replace
+from k8sim.kubelet.grid import Grid
 from k8sim.kubelet.nodestatus import READY, NodeStatus
 from k8sim.kubelet.syncloop import SyncLoop
 from k8sim.machines.machine import Machine
@@ -49,8 +50,8 @@ class RuntimeState:
 
     Parameters
     ----------
-    phase_ns
-        Where the checks lie.
+    checks
+        When it is asked.
     first_check
         The first check is now; else there have been checks for long.
     """
@@ -60,7 +61,7 @@ class RuntimeState:
         clock: Clock,
         rank: int,
         machine: Machine,
-        phase_ns: int,
+        checks: Grid,
         loop: SyncLoop,
         node_status: NodeStatus,
         first_check: bool,
@@ -68,7 +69,7 @@ class RuntimeState:
         self._clock = clock
         self._rank = rank
         self._machine = machine
-        self._phase_ns = phase_ns
+        self._checks = checks
         self._loop = loop
         self._node_status = node_status
         self._turn = 0
@@ -86,7 +87,7 @@ class RuntimeState:
         """No check succeeds from now on."""
         self._turn += 1
         if self._down_since is None:
-            last = self._next_check(self._clock.now + 1) - CHECK_PERIOD
+            last = self._checks.next(self._clock.now + 1) - self._checks.period_ns
             self._clock.call_at(last + DOWN_AFTER, self._down, self._turn, rank=self._rank)
             self._clock.call_after(RELIST_THRESHOLD, self._no_relist, self._turn, rank=self._rank)
 
@@ -94,19 +95,16 @@ class RuntimeState:
         """The next check succeeds."""
         self._turn += 1
         if self._down_since is not None:
-            self._clock.call_at(self._next_check(self._clock.now), self._up, self._turn, rank=self._rank)
+            self._clock.call_at(self._checks.next(self._clock.now), self._up, self._turn, rank=self._rank)
 
     def network_changed(self) -> None:
         """The next check says otherwise of the network."""
-        self._clock.call_at(self._next_check(self._clock.now), self._look_at_network, rank=self._rank)
+        self._clock.call_at(self._checks.next(self._clock.now), self._look_at_network, rank=self._rank)
 
     def stop(self) -> None:
         """The kubelet's process ends."""
         self._turn += 1
         self._stopped = True
-
-    def _next_check(self, from_ns: int) -> int:
-        return self._clock.next_on_grid(self._phase_ns, CHECK_PERIOD, from_ns)
 
     def _down(self, turn: int) -> None:
         if turn == self._turn:

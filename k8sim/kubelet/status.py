@@ -23,8 +23,8 @@ from k8sim.apiserver.client import Client
 from k8sim.apiserver.errors import ApiError, Conflict, NotFound
 from k8sim.kubelet import conditions
 from k8sim.kubelet.conditions import with_transition_times
+from k8sim.kubelet.grid import Grid
 from k8sim.kubelet.phase import TERMINAL
-from k8sim.kubelet.settings import STATUS_RECONCILE_PERIOD
 from k8sim.kubelet.statusmerge import merge_pod_status, same_for_kubelet, terminated_status, transition_allowed
 from k8sim.sim.clock import Clock
 from k8sim.sim.trace import NO_CAUSE
@@ -59,8 +59,8 @@ class StatusManager:
     ----------
     client
         The kubelet's connection.
-    phase_ns
-        Where the 10 s reconciliation lies.
+    reconciliations
+        When all statuses are compared with what the API shows: every 10 s.
     could_have_running_containers
         Tells of a pod UID whether its worker has not stopped all containers yet.
     uid_of
@@ -76,7 +76,7 @@ class StatusManager:
         rank: int,
         draw_read: Callable[[], int],
         draw_write: Callable[[], int],
-        phase_ns: int,
+        reconciliations: Grid,
         could_have_running_containers: Callable[[str], bool],
         uid_of: Callable[[Pod], str],
         on_change: Callable[[str, PodStatus], None],
@@ -87,7 +87,7 @@ class StatusManager:
         self._rank = rank
         self._draw_read = draw_read
         self._draw_write = draw_write
-        self._phase_ns = phase_ns
+        self._reconciliations = reconciliations
         self._could_have_running_containers = could_have_running_containers
         self._uid_of = uid_of
         self._on_change = on_change
@@ -212,7 +212,7 @@ class StatusManager:
             self._reconcile_later()
 
     def _reconcile_later(self) -> None:
-        when = self._clock.next_on_grid(self._phase_ns, STATUS_RECONCILE_PERIOD, self._clock.now + 1)
+        when = self._reconciliations.next(self._clock.now + 1)
         if self._reconcile_at is None or self._reconcile_at < self._clock.now:
             self._reconcile_at = when
             self._clock.call_at(when, self._reconcile, when, rank=self._rank)
@@ -261,7 +261,7 @@ class StatusManager:
         since, self._blocked_since = self._blocked_since, None
         self._sending = None
         self._batch.clear()
-        if self._clock.next_on_grid(self._phase_ns, STATUS_RECONCILE_PERIOD, since + 1) <= self._clock.now:
+        if self._reconciliations.next(since + 1) <= self._clock.now:
             self._reconcile_at = self._clock.now
             self._reconcile(self._clock.now)
         else:
@@ -295,7 +295,7 @@ class StatusManager:
         meta = entry.pod.metadata
 
         def change(pod: Pod) -> Pod:
-            if self._uid_of(pod) != send.uid:
+            if pod.metadata.uid != send.uid and self._uid_of(pod) != send.uid:  # a mirror has a UID of its own
                 raise NotFound(f'pod "{pod.name}" has been replaced by another one of its name')
             ends = send.status.phase in TERMINAL
             could_run = ends and self._could_have_running_containers(send.uid)
