@@ -5,8 +5,8 @@ This is the only module that imports SimPy. Three rules:
 * Two things at the same instant happen in the order of their *rank* (component, then entity), never in the order in
   which they were scheduled. SimPy's event priority carries the rank.
 * A call at a time is not an event: it lies in SimPy's event list itself, as (time, rank, number, function, arguments)
-  beside SimPy's (time, rank, number, event). Most of what happens is such calls; an event object for each would cost
-  more than the list.
+  beside events, (time, rank, number, event, None). Most of what happens is such calls; an event object for each would
+  cost more than the list.
 * Nothing is cancelled. A timer that has become pointless finds that out when it fires (its owner keeps a generation
   number), which is cheaper than any search in the heap.
 """
@@ -18,6 +18,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 import simpy
+from simpy.events import NORMAL, PENDING
 
 from k8sim.sim.ranks import rank as rank  # noqa: PLC0414  part of the clock to all who use it
 
@@ -28,6 +29,25 @@ Steps = Generator[Event, Any, Any]
 
 BEFORE_ALL = -1
 """A rank that no component has."""
+
+
+class Environment(simpy.Environment):
+    """SimPy's environment, with entries of the event list as they are here.
+
+    Attributes
+    ----------
+    scheduled
+        How many entries there have been: the number of the next one, which decides between those of the same rank.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(initial_time=0)
+        self.scheduled = 0
+
+    def schedule(self, event: Event, priority: int = NORMAL, delay: int = 0) -> None:  # type: ignore[override]
+        """Enter an event that SimPy or a process triggers."""
+        self.scheduled = 1 + (number := self.scheduled)
+        heappush(self._queue, (self._now + delay, priority, number, event, None))  # type: ignore[misc]
 
 
 class Task(simpy.Process):
@@ -73,7 +93,7 @@ class Signal:
         if event is not None:
             event._ok = True
             event._value = value
-            self._clock.env.schedule(event, priority=self._rank)  # type: ignore[arg-type]
+            self._clock.env.schedule(event, self._rank)
 
 
 class Clock:
@@ -94,15 +114,15 @@ class Clock:
     """
 
     def __init__(self, second_phase_ns: int = 0, tie_salt: int = 0) -> None:
-        self.env = simpy.Environment(initial_time=0)
+        self.env = Environment()
         self.now = 0
         self.second_phase_ns = second_phase_ns
         self._salt = (tie_salt * 0x9E3779B97F4A7C15) & ((1 << 32) - 1)
 
     @property
     def events_scheduled(self) -> int:
-        """How many events SimPy has been given so far; asking counts as one."""
-        return next(self.env._eid)
+        """How many events and calls there have been so far, with those to come."""
+        return self.env.scheduled
 
     def truncated(self, t_ns: int | None = None) -> int:
         """Return a time cut to the wall clock's whole second, as the API server stores it (workloads 0.4)."""
@@ -116,7 +136,8 @@ class Clock:
         event._ok = True
         event._value = None
         when_ns = env._now + (delay_ns if delay_ns > 0 else 0)
-        heappush(env._queue, (when_ns, rank ^ self._salt, next(env._eid), event))  # type: ignore[misc]
+        env.scheduled = 1 + (number := env.scheduled)
+        heappush(env._queue, (when_ns, rank ^ self._salt, number, event, None))  # type: ignore[misc]
         return event
 
     def call_at(self, when_ns: int, function: Callable[..., object], *args: Any, rank: int = 0) -> None:
@@ -124,7 +145,8 @@ class Clock:
         env = self.env
         now: int = env._now  # type: ignore[assignment]
         queue: list[Any] = env._queue
-        heappush(queue, (when_ns if when_ns > now else now, rank ^ self._salt, next(env._eid), function, args))
+        env.scheduled = 1 + (number := env.scheduled)
+        heappush(queue, (when_ns if when_ns > now else now, rank ^ self._salt, number, function, args))
 
     def call_after(self, delay_ns: int, function: Callable[..., object], *args: Any, rank: int = 0) -> None:
         """Call a function after a delay."""
@@ -144,11 +166,10 @@ class Clock:
 
     def fire(self, event: Event, value: object = None, rank: int = 0) -> None:
         """Trigger a bare event now; a second time is harmless."""
-        if event._value is simpy.events.PENDING:
+        if event._value is PENDING:
             event._ok = True
             event._value = value
-            env = self.env
-            heappush(env._queue, (env._now, rank ^ self._salt, next(env._eid), event))  # type: ignore[misc]
+            self.env.schedule(event, rank ^ self._salt)
 
     def signal(self, rank: int = 0) -> Signal:
         """Return a new signal."""
@@ -159,13 +180,13 @@ class Clock:
         env = self.env
         queue: list[Any] = env._queue
         stop = object()
-        heappush(queue, (until_ns, BEFORE_ALL, next(env._eid), stop))
+        env.scheduled = 1 + (number := env.scheduled)
+        heappush(queue, (until_ns, BEFORE_ALL, number, stop, None))
         while True:
-            entry = heappop(queue)
-            self.now = env._now = entry[0]
-            what = entry[3]
-            if len(entry) == 5:
-                what(*entry[4])
+            self.now, _, _, what, arguments = heappop(queue)
+            env._now = self.now
+            if arguments is not None:
+                what(*arguments)
             elif what is stop:
                 return
             else:  # an event, as in `simpy.Environment.step`
