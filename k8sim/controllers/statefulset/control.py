@@ -93,34 +93,14 @@ class Plan:
     waiting: str = ""
 
 
-class Decision(NamedTuple):
-    """A plan, and what it was made of."""
-
-    sts: StatefulSet
-    replicas: Replicas
-    filings: int
-    current: ControllerRevision
-    update: ControllerRevision
-    plan: Plan
-
-    def still_holds(
-        self, sts: StatefulSet, replicas: Replicas, current: ControllerRevision, update: ControllerRevision
-    ) -> bool:
-        """Tell whether the same would be decided now, which is to do nothing: most syncs see what the last one saw."""
-        old = self.sts
-        return (
-            not self.plan.batches
-            and self.replicas is replicas
-            and self.filings == replicas.filings
-            and self.current is current
-            and self.update is update
-            and old.spec is sts.spec
-            and old.metadata.generation == sts.metadata.generation
-            and old.metadata.deletion_timestamp == sts.metadata.deletion_timestamp
-            and old.status.current_replicas == sts.status.current_replicas
-            and old.status.collision_count == sts.status.collision_count
-            and old.status.conditions == sts.status.conditions
-        )
+def are_alike_to_decide_on(a: StatefulSetStatus, b: StatefulSetStatus) -> bool:
+    """Tell whether the next sync decides the same, whichever of two statuses the set has; it counts pods anew."""
+    return (
+        a.current_revision == b.current_revision
+        and a.current_replicas == b.current_replicas
+        and a.collision_count == b.collision_count
+        and a.conditions == b.conditions
+    )
 
 
 class Phase(NamedTuple):

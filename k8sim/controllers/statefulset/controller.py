@@ -34,7 +34,7 @@ from k8sim.controllers.ownership import (
 )
 from k8sim.controllers.retry import DEFAULT_RETRY, retry_on_conflict
 from k8sim.controllers.statefulset.claims import ClaimLookup
-from k8sim.controllers.statefulset.control import Batch, Decision, Plan, update_stateful_set
+from k8sim.controllers.statefulset.control import Batch, Plan, are_alike_to_decide_on, update_stateful_set
 from k8sim.controllers.statefulset.identity import claim_name, parent_and_ordinal
 from k8sim.controllers.statefulset.pod_control import StatefulPodControl
 from k8sim.controllers.statefulset.replicas import Replicas, same_identity
@@ -61,7 +61,6 @@ class StatefulSetController(Controller):
         self.written = ConsistencyStore(self.sets, self.pods, self.claims)  # type: ignore[arg-type]
         self.views = Views(self)
         self._histories: dict[str, History] = {}
-        self._decisions: dict[str, Decision] = {}
         self._waiting: dict[str, str] = {}
         self._gone: dict[Key, list[str]] = {}
         self.sets.add_handler(self._set_changed)
@@ -142,9 +141,13 @@ class StatefulSetController(Controller):
         if orphans or strangers:
             yield from self.views.adopt_and_release(sts, orphans, strangers, client)
             history = self._history(sts)
+        elif self.views.is_settled(sts, history, self.clock.now):
+            return
         errors: list[ApiError] = []
         live = set()
         status: StatefulSetStatus | None = None
+        version: StatefulSet | None = sts
+        idle = False
         try:
             update, collisions = history.update.revision, sts.status.collision_count
             if history.update.how != "use":
@@ -154,8 +157,9 @@ class StatefulSetController(Controller):
             plan = self._decide(sts, current, update, collisions, client)
             deleted = (yield from self._carry_out(sts, plan.batches, client, errors)) if plan.batches else 0
             status = status_to_write(sts, plan.status, deleted)
+            idle = not plan.batches
             if inconsistent_status(sts, status):  # even if a batch has failed
-                yield from self._update_status(sts, status, client)
+                version = yield from self._update_status(sts, status, client)
         except ApiError as error:
             errors.append(error)
         if len(history.revisions) > sts.spec.revision_history_limit:
@@ -164,13 +168,15 @@ class StatefulSetController(Controller):
             raise_first_of(errors)
         if status is not None and sts.spec.min_ready_seconds and status.ready_replicas != status.available_replicas:
             self.queue.add_after(key, self._next_available_ns(sts) - self.clock.now, client.cause)
+        elif idle and version is not None and history.is_complete(sts):
+            if version is sts or are_alike_to_decide_on(version.status, sts.status):
+                self.views.settle(version, history)
 
     def _forget(self, uid: str) -> None:
         """Drop what is known of a set that is gone."""
         self.views.forget(uid)
         self.written.clear(uid)
         self._histories.pop(uid, None)
-        self._decisions.pop(uid, None)
         self._waiting.pop(uid, None)
 
     def _decide(
@@ -179,10 +185,6 @@ class StatefulSetController(Controller):
         uid = sts.metadata.uid
         now = self.clock.now
         replicas = self.views.of(sts, update.metadata.name)
-        replicas.advance(now)
-        last = self._decisions.get(uid)
-        if last is not None and last.still_holds(sts, replicas, current, update):
-            return last.plan
         plan = update_stateful_set(
             sts,
             replicas,
@@ -193,7 +195,6 @@ class StatefulSetController(Controller):
             now,
             self.sim.enabled("MaxUnavailableStatefulSet"),
         )
-        self._decisions[uid] = Decision(sts, replicas, replicas.filings, current, update, plan)
         if plan.waiting != self._waiting.get(uid, ""):
             self._waiting[uid] = plan.waiting
             if plan.waiting:
@@ -224,10 +225,11 @@ class StatefulSetController(Controller):
 
     def _update_status(
         self, sts: StatefulSet, status: StatefulSetStatus, client: Client
-    ) -> Generator[Event, Any, None]:
+    ) -> Generator[Event, Any, StatefulSet | None]:
+        """Write the status; return the version that then has it, None if it may differ from the set in more."""
         version = sts
 
-        def attempt() -> Generator[Event, Any, None]:
+        def attempt() -> Generator[Event, Any, StatefulSet]:
             nonlocal version
             try:
                 updated = yield from client.update_status(replace(version, status=status))
@@ -235,8 +237,10 @@ class StatefulSetController(Controller):
                 version = self.sets.find(sts.key) or version
                 raise
             self.written.wrote(sts.metadata.uid, updated)
+            return updated
 
-        yield from retry_on_conflict(client, DEFAULT_RETRY, attempt)
+        updated = yield from retry_on_conflict(client, DEFAULT_RETRY, attempt)
+        return updated if version is sts else None
 
     def _next_available_ns(self, sts: StatefulSet) -> int:
         due = self.views.next_available_ns(sts.uid)
@@ -341,6 +345,20 @@ class Views:
             view = self._views[uid] = view.refitted(sts, update_revision)
         return view
 
+    def settle(self, sts: StatefulSet, history: History) -> None:
+        """Remember that nothing is to be done for a set while pods, claims and revisions stay as they are."""
+        view = self._views[sts.metadata.uid]
+        view.settled = (sts, history, view.filings)
+
+    def is_settled(self, sts: StatefulSet, history: History, now_ns: int) -> bool:
+        """Tell whether nothing is to be done, as the last sync of this very version has found."""
+        view = self._views[sts.metadata.uid]
+        view.advance(now_ns)
+        if view.settled is None:
+            return False
+        version, revisions, filings = view.settled
+        return version is sts and revisions is history and filings == view.filings
+
     def next_available_ns(self, uid: str) -> int | None:
         """Return when the next Ready pod becomes available."""
         return self._views[uid].next_available_ns()
@@ -367,8 +385,8 @@ class Views:
         for name in self._changed.take(uid):
             pod = pods.find((sts.metadata.namespace, name))
             known = view.find(name)
-            if pod is not None and known is not None and sts.spec is view.sts.spec and same_identity(pod, known):
-                view.put(pod)  # it is the set's, and a member, as before
+            if pod is not None and known is not None and sts.spec is view.sts.spec and same_identity(pod, known.pod):
+                view.put(pod, known)  # it is the set's, and a member, as before
                 continue
             ref = controller_of(pod) if pod is not None else None
             strangers.pop(name, None)

@@ -28,6 +28,7 @@ from k8sim.controllers.statefulset.identity import (
     storage_matches,
 )
 from k8sim.controllers.statefulset.ordinals import Ordinals
+from k8sim.controllers.statefulset.revisions import History
 
 SECOND_NS = 1_000_000_000
 Shape = tuple[str, int, int, int, StatefulSetPersistentVolumeClaimRetentionPolicy, str]
@@ -37,8 +38,8 @@ class Replica:
     """What the control loop asks about one pod.
 
     ``available_ns`` is the time from which it counts as available, None while it is not Ready. ``available`` is that
-    answer at the time of filing. ``known`` is what was filed under the ordinal before: most new versions of a pod
-    differ in their status alone, and have the same identity.
+    answer at the time of filing. ``known`` is a former version with the `same_identity`: most new versions of a pod
+    differ in their status alone.
     """
 
     __slots__ = (
@@ -64,7 +65,7 @@ class Replica:
         self.ordinal = ordinal
         self.revision: str
         self.has_identity: bool
-        if known is not None and same_identity(pod, known.pod):
+        if known is not None:
             self.revision, self.has_identity = known.revision, known.has_identity
         else:
             self.revision = pod.metadata.labels.get(REVISION_LABEL, "")
@@ -150,6 +151,8 @@ class Replicas:
         Ordinals in range (the latter without those that are being deleted).
     filings
         How often something was filed: while it stays the same, so do all answers.
+    settled
+        For which version of the set, which revisions and which ``filings`` a sync has found that nothing is to be done.
     condemned, condemned_alive, condemned_unavailable, condemned_claims
         Ordinals out of range: all; not being deleted; unavailable; with claims to be given another owner.
     """
@@ -170,6 +173,7 @@ class Replicas:
         self._by_ordinal: dict[int, Replica] = {}
         self._maturing: list[tuple[int, int]] = []
         self.filings = 0
+        self.settled: tuple[StatefulSet, History, int] | None = None
         self.empty = Ordinals(self.range)
         self.unsettled = Ordinals(self.range)
         self.unavailable = Ordinals(self.range)
@@ -194,10 +198,10 @@ class Replicas:
         """All pods."""
         return (r.pod for r in self._by_ordinal.values())
 
-    def find(self, name: str) -> Pod | None:
-        """Return the pod of a name, in the version that was put in."""
+    def find(self, name: str) -> Replica | None:
+        """Return what is filed of the pod of a name."""
         replica = self._by_ordinal.get(parent_and_ordinal(name)[1])
-        return replica.pod if replica is not None and replica.pod.metadata.name == name else None
+        return replica if replica is not None and replica.pod.metadata.name == name else None
 
     def alive_at(self, revision: str) -> int:
         """Return how many pods of a revision are not being deleted."""
@@ -241,13 +245,21 @@ class Replicas:
             self._unfile(replica)
             self._file(replica)
 
-    def put(self, pod: Pod) -> None:
-        """Take a pod in, or a new version of it."""
-        ordinal = parent_and_ordinal(pod.metadata.name)[1]
+    def put(self, pod: Pod, known: Replica | None = None) -> None:
+        """Take a pod in, or a new version of it.
+
+        Parameters
+        ----------
+        known
+            What is filed of a former version with the `same_identity`, if the caller knows of one.
+        """
+        ordinal = known.ordinal if known is not None else parent_and_ordinal(pod.metadata.name)[1]
         if ordinal < 0:
             return
         old = self._by_ordinal.get(ordinal)
-        replica = Replica(pod, self.sts, self._claims, ordinal, old)
+        if known is None and old is not None and same_identity(pod, old.pod):
+            known = old
+        replica = Replica(pod, self.sts, self._claims, ordinal, known)
         if old is not None:
             if old.answers_like(replica):
                 old.pod = pod

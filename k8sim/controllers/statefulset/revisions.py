@@ -58,6 +58,10 @@ class History:
         self.revisions = sort_controller_revisions([*owned, *orphans])
         self.update = choose_update_revision(sts, self.revisions)
 
+    def is_complete(self, sts: StatefulSet) -> bool:
+        """Tell whether no revision is to be made, renumbered or trimmed."""
+        return self.update.how == "use" and len(self.revisions) <= sts.spec.revision_history_limit
+
     def still_holds(self, sts: StatefulSet, version: int) -> bool:
         """Tell whether it is still so for a version of the set and of the cache; a name to be made depends on more."""
         return self._version == version and self._template is sts.spec.template and self.update.how != "create"

@@ -4,7 +4,6 @@ import pytest
 
 from k8sim.cluster import Cluster
 from k8sim.controllers.statefulset import controller, replicas
-from k8sim.controllers.statefulset.control import Decision
 from k8sim.controllers.statefulset.revisions import History
 from k8sim.scenario import loads
 from k8sim.sim.trace import Row
@@ -60,14 +59,14 @@ def test_nothing_changes_if_nothing_is_remembered(policy: str, monkeypatch: pyte
 
     as_it_is = rows()
     asked: list[bool] = []
-    for remembered in (Decision, History):
-        still_holds = remembered.still_holds
+    for remembered, question in ((controller.Views, "is_settled"), (History, "still_holds")):
+        knows = getattr(remembered, question)
 
-        def forgets(self, *now, still_holds=still_holds) -> bool:  # type: ignore[no-untyped-def]
-            asked.append(still_holds(self, *now))
+        def forgets(self, *now, knows=knows) -> bool:  # type: ignore[no-untyped-def]
+            asked.append(knows(self, *now))
             return False
 
-        monkeypatch.setattr(remembered, "still_holds", forgets)
+        monkeypatch.setattr(remembered, question, forgets)
     for module in (controller, replicas):
         monkeypatch.setattr(module, "same_identity", lambda pod, known: False)
     assert rows() == as_it_is
