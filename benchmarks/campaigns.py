@@ -197,20 +197,19 @@ def workers(scenario: Scenario, rounds: int) -> None:
     walls, ideals, loops = [], [], []
     for _ in range(rounds):
         wall, ideal = [], []
+        theirs = own = 0.0
         for jobs in (1, 2):
             with ProcessPoolExecutor(jobs) as executor:
                 pool = TimedWorkers(jobs, executor)
-                start, own = time.perf_counter(), time.process_time()
+                start, begun = time.perf_counter(), time.process_time()
                 experiment(month, WORK, executor=pool, engine="lockstep")
                 wall.append(time.perf_counter() - start)
-                own = time.process_time() - own
-            ideal.append(max(pool.seconds / jobs, (pool.seconds + own) / 2))
+                theirs, own = pool.seconds, time.process_time() - begun
+            ideal.append(max(theirs / jobs, (theirs + own) / 2))
         walls.append(wall[0] / wall[1])
         ideals.append(ideal[0] / ideal[1])
         loops.append(bare(1) / bare(2))
-        print(
-            f"round: {walls[-1]:.2f} x by the wall clock, {loops[-1]:.2f} x bare; CPU {pool.seconds:.1f} + {own:.1f} s"
-        )
+        print(f"round: {walls[-1]:.2f} x by the wall clock, {loops[-1]:.2f} x bare; CPU {theirs:.1f} + {own:.1f} s")
     print(f"two workers: {statistics.median(walls):.2f} x the throughput of one by the wall clock, here and now, where")
     print(f"two bare loops have {statistics.median(loops):.2f} x that of one;")
     print(f"{statistics.median(ideals):.2f} x by CPU time, as on two free cores that the coordinator shares")

@@ -71,14 +71,14 @@ TEMPLATES = """
 def manifests(number: int) -> tuple[dict[str, object], dict[str, object]]:
     """Return a volume and a claim; sizes differ, so that the best fit has to be searched for."""
     size = f"{1 + number % 97}Gi"
-    spec = {"accessModes": ["ReadWriteOnce"], "storageClassName": ""}
-    volume = {
+    spec: dict[str, object] = {"accessModes": ["ReadWriteOnce"], "storageClassName": ""}
+    volume: dict[str, object] = {
         "apiVersion": "v1",
         "kind": "PersistentVolume",
         "metadata": {"name": f"vol-{number}"},
         "spec": {**spec, "capacity": {"storage": size}, "hostPath": {"path": f"/data/{number}"}},
     }
-    claim = {
+    claim: dict[str, object] = {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
         "metadata": {"name": f"data-{number}", "namespace": "default"},

@@ -157,7 +157,7 @@ def days(name: str, manifests: str, replicates: int) -> None:
     timeout_s = (before + timeout_cost()) / 2
 
     def median(figure: str) -> float:
-        return statistics.median(getattr(s, figure) for s in samples)
+        return statistics.median(float(getattr(s, figure)) for s in samples)
 
     cells = (
         name, f"{replicates}", f"{1000 * median('assemble_s'):.1f}", f"{1000 * median('run_s'):.1f}",

@@ -157,10 +157,10 @@ def main() -> None:
     print("| | to begin with, CPU s | with probes | CPU s | with probes | times | writes | with | events | with |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for part in parts:
-        plain, probed = median(samples[part, False]), median(samples[part, True])
-        cpu = f"{plain.cpu_s:.3f} | {probed.cpu_s:.3f} | {probed.cpu_s / plain.cpu_s:.2f}"
-        counts = f"{plain.writes:,} | {probed.writes:,} | {plain.events:,} | {probed.events:,}"
-        print(f"| {part} | {plain.read_s:.2f} | {probed.read_s:.2f} | {cpu} | {counts} |")
+        plain, asked = median(samples[part, False]), median(samples[part, True])
+        cpu = f"{plain.cpu_s:.3f} | {asked.cpu_s:.3f} | {asked.cpu_s / plain.cpu_s:.2f}"
+        counts = f"{plain.writes:,} | {asked.writes:,} | {plain.events:,} | {asked.events:,}"
+        print(f"| {part} | {plain.read_s:.2f} | {asked.read_s:.2f} | {cpu} | {counts} |")
 
 
 if __name__ == "__main__":

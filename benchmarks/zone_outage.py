@@ -31,7 +31,7 @@ import msgspec
 from bench import timeout_cost
 
 from k8sim.api.apps import ControllerRevision, Deployment, ReplicaSet, StatefulSet
-from k8sim.api.core import Node, Pod, PodIP, Service
+from k8sim.api.core import Node, ObjectReference, Pod, PodIP, Service
 from k8sim.api.discovery import Endpoint, EndpointSlice
 from k8sim.api.meta import Object
 from k8sim.api.policy import PodDisruptionBudget
@@ -147,7 +147,9 @@ class Pattern:
                 cluster.server.preload(placed[words[obj.name]])
                 continue
             if isinstance(obj, EndpointSlice):
-                ends = tuple(_at(e, placed[words[e.target_ref.name]], cluster) for e in obj.endpoints)
+                ends = tuple(
+                    _at(e, ref, placed[words[ref.name]], cluster) for e in obj.endpoints if (ref := e.target_ref)
+                )
                 new = replace(_renamed(replace(obj, endpoints=()), words, known), endpoints=ends)
             else:
                 new = _renamed(obj, words, known)
@@ -169,6 +171,7 @@ class Pattern:
             creation_timestamp=since,
         )
         first = status.container_statuses[0]
+        assert first.state.running is not None
         running = replace(first.state, running=replace(first.state.running, started_at=since))
         status = replace(
             status,
@@ -240,14 +243,14 @@ def _renamed(value: Any, words: dict[str, str], known: dict[int, Any]) -> Any:
     return new
 
 
-def _at(endpoint: Endpoint, pod: Pod, cluster: Cluster) -> Endpoint:
+def _at(endpoint: Endpoint, ref: ObjectReference, pod: Pod, cluster: Cluster) -> Endpoint:
     """Return the endpoint of a copy of the pod that the endpoint is of."""
     node = cluster.server.get(Node, "", pod.spec.node_name)
     return replace(
         endpoint,
         addresses=(pod.status.pod_ip,),
         hostname=pod.spec.hostname if endpoint.hostname else "",
-        target_ref=replace(endpoint.target_ref, name=pod.name, uid=pod.uid),
+        target_ref=replace(ref, name=pod.name, uid=pod.uid),
         node_name=node.name,
         zone=node.metadata.labels[ZONE],
     )

@@ -29,17 +29,17 @@ def spans(pods: pd.DataFrame, end_s: float) -> list[tuple[str, float, float, str
     found = []
     for (name, _), events in pods.groupby(["name", "inc"], sort=False):
         since, state, revision = 0.0, "", 1
-        for row in events.itertuples():
-            revision = row.detail.get("revision", revision)
+        for time_s, event, detail in zip(events["time_s"], events["event"], events["detail"], strict=True):
+            revision = detail.get("revision", revision)
             new = {
                 "Created": "Pending", "Started": "Running, not Ready", "Ready": "Ready", "Terminating": "Terminating",
                 "Deleted": "",
-            }.get(str(row.event))  # fmt: skip
+            }.get(event)  # fmt: skip
             if new is None or (state == "Terminating" and new):
                 continue
             if state:
-                found.append((str(name), since, float(row.time_s), state, revision))
-            since, state = float(row.time_s), new
+                found.append((str(name), since, float(time_s), state, revision))
+            since, state = float(time_s), new
         if state:
             found.append((str(name), since, end_s, state, revision))
     return found

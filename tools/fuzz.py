@@ -20,6 +20,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -37,7 +38,8 @@ CPU_LIMIT_S = 10.0
 MEMORY_LIMIT = 2 * 2**30
 BLOCK = 100
 FINE, BAD_INPUT = 0, 2
-COMMANDS = typer.main.get_command(app)
+COMMANDS: Any = typer.main.get_command(app)
+"""Made once, which takes longer than a validation. Newer versions of typer have a click of their own."""
 
 
 @dataclass
