@@ -193,6 +193,34 @@ def test_history_keeps_the_limit_besides_live_revisions() -> None:
     assert sorted(world.revisions().values()) == [5, 6]
 
 
+def test_a_history_of_one_is_three_revisions_while_a_rollout_goes_on_and_two_once_it_has_ended() -> None:
+    """observed.md, StatefulSets 6: the live one of the pods, one old one, the new one; an undo renumbers."""
+    world = World(stateful_set(2, history=1)).settled()
+    world.image("v1")
+    world.settled()
+    world.image("v2")
+    world.sync()
+    world.gone(1)
+    world.sync()
+    world.sync()
+    assert world.pod(0).metadata.labels["controller-revision-hash"] != world.set.status.update_revision
+    assert world.revisions() == {"A": 1, "B": 2, "C": 3}
+    world.settled()
+    assert world.revisions() == {"B": 2, "C": 3}
+    world.image("v1")
+    world.settled()
+    assert world.revisions() == {"B": 4, "C": 3}
+
+
+def test_pods_below_the_partition_keep_their_revision_alive_beside_the_history() -> None:
+    world = World(stateful_set(2, history=1)).settled()
+    world.partition(1)
+    for image in ("v1", "v2", "v3"):
+        world.image(image)
+        world.settled()
+    assert world.revisions() == {"A": 1, "C": 3, "D": 4}
+
+
 def test_a_changed_partition_makes_no_revision() -> None:
     world = World(stateful_set(1)).settled()
     world.partition(5)
