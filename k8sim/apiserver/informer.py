@@ -220,7 +220,7 @@ class Informer(Generic[T]):
         if not self._connected:
             return
         late = self._trouble.late_ns() if self._trouble else 0
-        when = self._clock.now + self._lag() + late
+        when = self._clock.now + change.later_ns + self._lag() + late
         if when < self._last:
             when = self._last
         self._last = when

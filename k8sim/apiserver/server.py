@@ -75,6 +75,7 @@ class APIServer:
         self._object_watchers: dict[tuple[str, str, str], list[Watcher]] = {}
         self._lines: list[tuple[Callable[[], None], Callable[[int], None]]] = []
         self._down_since = 0
+        self._draw_removal = sim.latencies.sampler("podRemoval", "kube-apiserver")
 
     @property
     def admission(self) -> Iterable[Admission]:
@@ -321,9 +322,11 @@ class APIServer:
                     new, deletion_timestamp=Time(self.sim.clock.truncated()), deletion_grace_period_seconds=0
                 )
             return self._write(old, new, actor, cause)
+        later_ns = 0
         if isinstance(new, Pod) and new is not old:
             new = self._write(old, new, actor, cause)  # watchers see the grace become 0, then the removal
-        return self._commit("DELETED", new, new, actor, cause)
+            later_ns = self._draw_removal()
+        return self._commit("DELETED", new, new, actor, cause, later_ns=later_ns)
 
     def evict(
         self,
@@ -413,7 +416,16 @@ class APIServer:
             return old
         return self._commit("MODIFIED", old, new, actor, cause, new.metadata is old.metadata)
 
-    def _commit(self, type_: ChangeType, old: T | None, new: T, actor: str, cause: int, of_status: bool = False) -> T:
+    def _commit(
+        self,
+        type_: ChangeType,
+        old: T | None,
+        new: T,
+        actor: str,
+        cause: int,
+        of_status: bool = False,
+        later_ns: int = 0,
+    ) -> T:
         self.resource_version += 1
         meta = replace(new.metadata, resource_version=self.resource_version)
         new = replace(new, metadata=meta)
@@ -430,10 +442,10 @@ class APIServer:
                 on_node.pop(key, None)
             else:
                 on_node[key] = new  # type: ignore[assignment]
-        change = Change(type_, old, new, cause, actor, of_status)
+        change = Change(type_, old, new, cause, actor, of_status, later_ns)
         row = self.recorder(change, actor, cause)
         if row != cause:
-            change = Change(type_, old, new, row, actor, of_status)
+            change = Change(type_, old, new, row, actor, of_status, later_ns)
         if self.history is not None:
             self.history.append((self.sim.clock.now, change))
         for watcher in self._watchers[new.kind]:

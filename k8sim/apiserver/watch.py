@@ -18,6 +18,7 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     ``old`` is None for ADDED. For DELETED ``new`` is the last state. ``row`` is the trace row that stands for the
     change: whatever a watcher does because of it names this row as its cause. ``of_status``: the change is known to
     leave metadata and spec as they were; most changes are of this kind, and most handlers dismiss them.
+    ``later_ns``: by how much it is stored later than what the same request stored before it.
     """
 
     type: ChangeType
@@ -26,6 +27,7 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     row: int = NO_CAUSE
     actor: str = ""
     of_status: bool = False
+    later_ns: int = 0
 
 
 def leaves_all_but_status(old: Object, new: Object) -> bool:

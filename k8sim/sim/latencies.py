@@ -43,6 +43,9 @@ LATENCIES: Mapping[str, Latency] = {
     "apiRead": Latency(_ms(0.3, 1), "a request that reads one object or a list", RECORDED + "; node.md 6.3"),
     "apiResponse": Latency(_ms(0.05, 0.2), "from what a request did to its answer", RECORDED + " (claim to its pod)"),
     "podAdmission": Latency(_ms(2, 6), "what creating a pod takes longer than another object", RECORDED),
+    "podRemoval": Latency(
+        _ms(1, 6), "from storing that a pod's grace is 0 to its removal, a second write of the same request", RECORDED
+    ),
     "watch": Latency(_ms(1.5, 4), "from a stored change to a watcher's cache", RECORDED + "; node.md 6.3"),
     "schedulingCycle": Latency(_ms(1, 4), "one scheduling cycle, until the binding is sent", RECORDED),
     "runtimeSandboxStart": Latency(_ms(1, 4), "make a sandbox and its network (CNI ADD)", RECORDED + "; real: 0.3-1 s"),
