@@ -250,31 +250,38 @@ def _item_hint(hint: Any, position: int) -> Any:
 
 
 def _encode(value: Any, hint: Any, time: Callable[[int], Any]) -> Any:
-    if isinstance(value, Struct):
-        out: dict[str, Any] = {}
-        for field in _written(type(value)):
-            v = getattr(value, field.attribute)
-            if not v and (v is None or isinstance(v, tuple | dict) or (field.is_text and v == "")):
-                continue
-            if isinstance(v, str):
-                out[field.wire] = v
-                continue
-            encoded = _encode(v, field.hint, time)
-            if encoded or encoded != {} or field.is_optional or not isinstance(v, Struct):
-                out[field.wire] = encoded
-        out.update(value.extra or {})
-        return _metadata(out) if isinstance(value, ObjectMeta) else out
-    if isinstance(value, str):
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
         return value
+    if kind is int:
+        return time(value) if _is_time(hint) else value
+    if isinstance(value, Struct):
+        return _encode_struct(value, time)
     if isinstance(value, tuple | list):
         item = _item_hint(hint, 0)
         return [_encode(v, item, time) for v in value]
     if isinstance(value, dict):
         item = _item_hint(hint, 1)
         return {k: v if isinstance(v, str) else _encode(v, item, time) for k, v in value.items()}
-    if hint is Time or (isinstance(value, int) and Time in typing.get_args(hint)):
-        return time(value)
     return value
+
+
+def _encode_struct(value: Struct, time: Callable[[int], Any]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for field in _written(type(value)):
+        v = getattr(value, field.attribute)
+        if not v and (v is None or isinstance(v, tuple | dict) or (field.is_text and v == "")):
+            continue
+        encoded = v if type(v) is str else _encode(v, field.hint, time)
+        if encoded or encoded != {} or field.is_optional or not isinstance(v, Struct):
+            out[field.wire] = encoded
+    out.update(value.extra or {})
+    return _metadata(out) if isinstance(value, ObjectMeta) else out
+
+
+@cache
+def _is_time(hint: Any) -> bool:
+    return hint is Time or Time in typing.get_args(hint)
 
 
 def _metadata(out: dict[str, Any]) -> dict[str, Any]:

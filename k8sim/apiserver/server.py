@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import TypeVar
 
 from k8sim.api.core import Pod
@@ -465,6 +466,7 @@ class APIServer:
         return "".join(alphabet[int(stream.uniform() * len(alphabet))] for _ in range(5))
 
 
+@lru_cache(maxsize=1 << 16)  # the replicates of a scenario have the same objects
 def _uid(kind: str, key: Key, n: int) -> str:
     """Return a UID that depends only on what the object is, so that a run can be replayed piece by piece."""
     h = hashlib.blake2b(f"{kind}/{key[0]}/{key[1]}/{n}".encode(), digest_size=16).hexdigest()

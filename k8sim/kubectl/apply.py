@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from k8sim.api.meta import Object
 from k8sim.api.scheme import decode, kind_class
@@ -61,7 +61,7 @@ def apply(process: Process, manifest: Mapping[str, Any], known_absent: bool = Fa
         live = None if known_absent else (yield from _find(process, cls, namespace, name))
         if live is None:
             try:
-                process.report((yield from process.client.create(_decoded(wanted))), "created")
+                process.report((yield from process.client.create(_object_of(manifest, wanted))), "created")
                 return
             except AlreadyExists:
                 live = yield from process.client.get(cls, namespace, name)
@@ -91,6 +91,25 @@ def _merge(process: Process, cls: type[Object], live: Object, wanted: Mapping[st
     if rewritten(live, change) == live:
         return live
     return (yield from process.patch(live, change))
+
+
+# The replicates of a scenario apply the same manifests. So the object is kept, by the identity of the manifest (which is
+# kept with it, so that the identity is not used again) and by its content, in case somebody changes that.
+_known: dict[tuple[int, str], tuple[Object, Mapping[str, Any]]] = {}
+_MOST_KNOWN: Final = 8192
+
+
+def _object_of(manifest: Mapping[str, Any], wanted: Mapping[str, Any]) -> Object:
+    """Return the typed object of what is sent for a manifest."""
+    key = (id(manifest), wanted["metadata"]["annotations"][LAST_APPLIED])
+    known = _known.get(key)
+    if known is not None:
+        return known[0]
+    if len(_known) >= _MOST_KNOWN:
+        _known.clear()
+    obj = _decoded(wanted)
+    _known[key] = (obj, manifest)
+    return obj
 
 
 def _decoded(manifest: Mapping[str, Any]) -> Object:
