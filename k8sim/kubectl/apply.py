@@ -93,8 +93,8 @@ def _merge(process: Process, cls: type[Object], live: Object, wanted: Mapping[st
     return (yield from process.patch(live, change))
 
 
-# The replicates of a scenario apply the same manifests. So the object is kept, by the identity of the manifest (which is
-# kept with it, so that the identity is not used again) and by its content, in case somebody changes that.
+# The replicates of a scenario apply the same manifests. So the object is kept by the identity of the manifest (which is
+# kept too, so that the identity is not used again) and by its content, in case somebody changes that.
 _known: dict[tuple[int, str], tuple[Object, Mapping[str, Any]]] = {}
 _MOST_KNOWN: Final = 8192
 
