@@ -102,27 +102,16 @@ def experiment(
     must guard its start with ``if __name__ == "__main__":``, as `multiprocessing` wants it.
     """
     variants = _variants(scenario)
-    if not variants:
-        raise ValueError("no variants")
-    for variant in variants:
-        check_objectives(variant.scenario)
-        if until is not None:
-            check_metric(until.metric, variant.scenario)
+    _check_metrics(variants, until)
     first = variants[0].scenario
     seed = first.seed if seed is None else seed
     wanted = first.replicates if replicates is None else replicates
     choice = choose_engine([v.scenario for v in variants], engine, [] if until is None else [until.metric])
     size = shard_size(wanted) if choice.engine == "simpy" else campaign_shard_size(wanted)
-    about = {
-        "fingerprint": fingerprint(variants, seed, choice.engine),
-        "engine": choice.engine,
-        "shard_size": size,
-        "scenario": first.path or first.name,
-        "seed": seed,
-        "variants": [variant.label for variant in variants],
-    }
-    store = Store(Path(folder), about, resume) if folder is not None else None
-    size = store.shard_size if store is not None else size
+    store = None
+    if folder is not None:
+        store = _store(Path(folder), resume, variants, seed, choice.engine, size)
+        size = store.shard_size
     results = [VariantResults(variant, variant.scenario.objectives) for variant in variants]
     batch = Batch(first.name, seed, results, choice, None if store is None else store.folder)
     run = _Experiment(batch, seed, size, store, traces, on_progress or (lambda _: None), on_trace)
@@ -145,6 +134,30 @@ def _variants(scenario: Scenario | str | Path | Sequence[Variant] | Mapping[str,
     if isinstance(scenario, Mapping):
         return [Variant({"variant": name}, one) for name, one in scenario.items()]
     return list(scenario)
+
+
+def _check_metrics(variants: list[Variant], until: Until | None) -> None:
+    """Refuse objectives and a stopping rule that are about a metric that there is not."""
+    if not variants:
+        raise ValueError("no variants")
+    for variant in variants:
+        check_objectives(variant.scenario)
+        if until is not None:
+            check_metric(until.metric, variant.scenario)
+
+
+def _store(folder: Path, resume: bool, variants: list[Variant], seed: int, engine: str, size: int) -> Store:
+    """Return the folder of an experiment; what is in it decides on the size of shards."""
+    first = variants[0].scenario
+    about = {
+        "fingerprint": fingerprint(variants, seed, engine),
+        "engine": engine,
+        "shard_size": size,
+        "scenario": first.path or first.name,
+        "seed": seed,
+        "variants": [variant.label for variant in variants],
+    }
+    return Store(folder, about, resume)
 
 
 @dataclass
