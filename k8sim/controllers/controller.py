@@ -8,7 +8,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, ClassVar
 
 from k8sim.apiserver.client import Client
@@ -68,7 +67,7 @@ class Controller(ABC):
 
     def start(self) -> None:
         """Start the workers."""
-        self.queue.employ([partial(self._hire, number) for number in range(self.workers)])
+        self.queue.employ(self._hire, self.workers)
 
     def _hire(self, number: int) -> None:
         if not self.stopped:

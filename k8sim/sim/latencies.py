@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from k8sim.sim.distributions import Constant, Distribution, Lognormal, Uniform
 from k8sim.sim.streams import Stream, Streams
@@ -94,13 +95,15 @@ LATENCIES: Mapping[str, Latency] = {
 }
 
 
+_DEFAULTS: Final = {name: latency.default for name, latency in LATENCIES.items()}
+
+
 class Latencies:
     """Draws named delays, each from a stream of its own."""
 
     def __init__(self, streams: Streams, overrides: Mapping[str, Distribution] | None = None) -> None:
         self._streams = streams
-        self._distributions: dict[str, Distribution] = {n: latency.default for n, latency in LATENCIES.items()}
-        self._distributions.update(overrides or {})
+        self._distributions: dict[str, Distribution] = {**_DEFAULTS, **(overrides or {})}
 
     def distribution(self, name: str) -> Distribution:
         """Return the law of a named delay."""

@@ -6,7 +6,7 @@ Source: client-go/util/workqueue (queue.go, delaying_queue.go, default_rate_limi
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 from k8sim.sim.clock import Clock, Event
@@ -43,7 +43,8 @@ class WorkQueue(Generic[K]):
         self.keys: deque[K] = deque()
         self._dirty: dict[K, int] = {}
         self._processing: set[K] = set()
-        self._idle: deque[Event | Callable[[], object]] = deque()  # workers that wait, workers that have not begun
+        self._idle: deque[Event] = deque()  # what waiting workers wait for
+        self._hired = self._workers = 0
         self._failures: dict[K, int] = {}
         self._due: dict[K, int] = {}
         self._bucket = TokenBucket(10, 100)
@@ -60,28 +61,27 @@ class WorkQueue(Generic[K]):
     def _append(self, key: K) -> None:
         """Queue a key, and wake the worker that has been idle for longest."""
         self.keys.append(key)
-        if self._idle:
-            worker = self._idle.popleft()
-            if isinstance(worker, Event):
-                self._clock.fire(worker, None, self._rank)
-            else:
-                self._clock.call_after(0, worker, rank=self._rank)
+        if self._hired < self._workers:
+            self._clock.call_after(0, self._hire, self._hired, rank=self._rank)
+            self._hired += 1
+        elif self._idle:
+            self._clock.fire(self._idle.popleft(), None, self._rank)
 
-    def employ(self, workers: Sequence[Callable[[], object]]) -> None:
+    def employ(self, hire: Callable[[int], object], workers: int) -> None:
         """Let workers begin, as processes do: at this instant. One for whom there is no key begins when there is.
 
         Parameters
         ----------
-        workers
-            Functions that start a worker's process. Most workers of most controllers never get a key.
+        hire
+            Starts the process of the worker of a number. Most workers of most controllers never get a key.
         """
-        self._clock.call_first(self._begin, workers)
+        self._clock.call_first(self._begin, hire, workers)
 
-    def _begin(self, workers: Sequence[Callable[[], object]]) -> None:
-        needed = len(self.keys)
-        for begin in workers[:needed]:
-            begin()
-        self._idle.extend(workers[needed:])
+    def _begin(self, hire: Callable[[int], object], workers: int) -> None:
+        self._hire, self._workers = hire, workers
+        self._hired = min(len(self.keys), workers)
+        for number in range(self._hired):
+            hire(number)
 
     def add_after(self, key: K, delay_ns: int, cause: int = NO_CAUSE) -> None:
         """Ask for a sync after a delay; of several delayed requests of a key the earliest counts."""

@@ -1,5 +1,3 @@
-from functools import partial
-
 from k8sim.sim.clock import Clock
 from k8sim.sim.units import MILLISECOND, SECOND
 from k8sim.sim.workqueue import WorkQueue
@@ -95,7 +93,8 @@ def test_workers_begin_when_there_is_a_key_for_them_each_in_its_turn() -> None:
     clock, log = Clock(), []
     queue: WorkQueue[str] = WorkQueue(clock, 0)
 
-    def begin(name: str) -> None:
+    def begin(number: int) -> None:
+        name = ("first", "second", "third")[number]
         log.append(f"{name} begins")
         clock.spawn(work(name))
 
@@ -109,7 +108,7 @@ def test_workers_begin_when_there_is_a_key_for_them_each_in_its_turn() -> None:
             queue.done(key)
 
     queue.add("early")
-    queue.employ([partial(begin, "first"), partial(begin, "second"), partial(begin, "third")])
+    queue.employ(begin, 3)
     for at, key in ((10, "a"), (20, "b"), (30, "c")):
         clock.call_at(at, queue.add, key)
     clock.run(15)

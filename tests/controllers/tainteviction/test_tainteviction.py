@@ -157,9 +157,13 @@ def test_a_successor_seen_on_another_node_before_the_predecessors_end_inherits_t
         m.add_pod(make_pod(node="node-1"))
 
     controller = m.controllers[0]
+
+    def busy() -> None:  # no worker is free until the cache has both
+        controller.queue._idle.clear()
+        controller.queue._workers = 0
+
+    m.at(9.9, busy)
     m.at(10, replaced)
-    busy = [controller.queue._idle.clear]  # no worker is free until the cache has both
-    m.at(9.9, busy[0])
     m.at(10.5, controller.start)
     m.run(60)
     assert deleted_at(m)[-1] == pytest.approx(35, abs=0.1)
