@@ -12,7 +12,7 @@ from k8sim.lint.manifests import as_applied
 from k8sim.lint.rule import Assumptions, Level, Rule, Suspect
 from k8sim.lint.rules import RULES
 from k8sim.lint.rules.budgets import separable
-from k8sim.lint.workload import KINDS, Path, Ref, Workload, bare_pods, manifest_of, ref_of, workloads
+from k8sim.lint.workload import Path, Ref, Workload, bare_pods, manifest_of, ref_of, workloads
 from k8sim.scenario.loader import Loaded
 from k8sim.scenario.model import Source
 
@@ -20,7 +20,14 @@ IGNORE: Final = "k8sim.dev/lint-ignore"
 """Annotation of a workload or budget: names of rules that are not applied to it, separated by commas."""
 WORTH: Final = 0.9
 """A correction lessens a harm if at most this share of it is left."""
-_UNTRIED: Final = ("DaemonSet", "ReplicaSet", "Pod", "Job", "CronJob")
+_TO_END: Final = "it is to end, and the rules are about what is to serve: nothing of it is tried"
+_UNTRIED: Final[Mapping[str, str]] = {
+    "DaemonSet": "its pods stay on their nodes, drains pass them over, and no rule knows how many it needs: nothing of "
+    "it is tried; its probes, images and grace period would be if its template stood in a Deployment of one pod",
+    "ReplicaSet": "it has no rollouts, which many rules are about: nothing of it is tried; a Deployment would be",
+    **dict.fromkeys(("Pod", "Job", "CronJob"), _TO_END),
+}
+"""Kinds that have pods and are not tried, or not always, and why."""
 
 
 @dataclass(frozen=True)
@@ -181,8 +188,7 @@ def _other_kinds(file: Loaded, tried: Collection[Ref]) -> Iterator[Untried]:
     for manifest in file.manifests:
         ref = ref_of(manifest.data, file.scenario.namespace)
         if ref.kind in _UNTRIED and ref not in tried and not manifest.data["metadata"].get("ownerReferences"):
-            why = f"only {', '.join(f'{kind}s' for kind in KINDS)} and pods that are to run for good are tried"
-            yield Untried(manifest.source, str(ref), why)
+            yield Untried(manifest.source, str(ref), _UNTRIED[ref.kind])
 
 
 def _misspelt(file: Loaded) -> Iterator[Untried]:

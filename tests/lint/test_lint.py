@@ -20,6 +20,7 @@ from k8sim.scenario.loader import load_with_manifests
 from tests.lint.world import (
     BY_NAME,
     Lint,
+    Manifest,
     budget,
     container,
     deployment,
@@ -174,6 +175,40 @@ def test_a_pod_that_runs_once_is_named_as_not_tried(lint: Lint) -> None:
     report = lint({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "job"}, "spec": once})
     assert not report.findings
     assert [u.subject for u in report.untried] == ["Pod job"]
+
+
+def test_each_kind_that_is_not_tried_says_why(lint: Lint) -> None:
+    def of(kind: str, spec: Manifest, version: str = "apps/v1") -> Manifest:
+        return {"apiVersion": version, "kind": kind, "metadata": {"name": "x"}, "spec": spec}
+
+    template = stateful_set()["spec"]["template"]
+    selected = {"selector": {"matchLabels": {"app": "db"}}, "template": template}
+    job = {"template": {"spec": {**pod(stateful_set()), "restartPolicy": "Never"}}}
+    report = lint(
+        of("DaemonSet", selected),
+        of("ReplicaSet", selected),
+        of("Job", job, "batch/v1"),
+        of("CronJob", {"schedule": "@daily", "jobTemplate": {"spec": job}}, "batch/v1"),
+    )
+    assert (report.findings, report.workloads, report.experiments) == ((), 0, 0)
+    said = {u.subject.split()[0]: u.why for u in report.untried}
+    assert list(said) == ["DaemonSet", "ReplicaSet", "Job", "CronJob"]
+    assert "stay on their nodes" in said["DaemonSet"]
+    assert "no rollouts" in said["ReplicaSet"]
+    assert "is to end" in said["Job"]
+    assert said["CronJob"] == said["Job"]
+
+
+def test_the_template_of_a_daemon_set_is_tried_as_a_deployment_of_one_pod(lint: Lint) -> None:
+    """As the reason for leaving it out advises: its probes, images and grace period."""
+    agent = deployment(1)
+    del container(agent)["startupProbe"]
+    container(agent)["livenessProbe"] |= {"periodSeconds": 2, "failureThreshold": 1}
+    container(agent)["image"] = "agent"
+    spec = {key: value for key, value in agent["spec"].items() if key != "replicas"}
+    assert not lint({**agent, "kind": "DaemonSet", "spec": spec}).findings
+    rules = {finding.rule for finding in lint(agent).findings}
+    assert {"start-killed-by-probe", "restart-needs-registry"} <= rules
 
 
 def test_a_bare_pod_can_be_left_alone(lint: Lint) -> None:
