@@ -49,11 +49,22 @@ class Trouble:
 
 
 class Informer(Generic[T]):
-    """The cache of one kind. ``resource_version`` is the version of the last change that has arrived."""
+    """The cache of one kind. ``resource_version`` is the version of the last change that has arrived.
 
-    def __init__(self, server: APIServer, cls: type[T], process: str, node: str | None = None) -> None:
+    Parameters
+    ----------
+    node
+        Of pods: only those that are bound to the node.
+    has_status
+        Whether anybody looks at the status of what is cached; if not, changes of nothing else are not taken in.
+    """
+
+    def __init__(
+        self, server: APIServer, cls: type[T], process: str, node: str | None = None, has_status: bool = True
+    ) -> None:
         self.cls = cls
         self.resource_version = server.resource_version
+        self.has_status = has_status
         self._server = server
         self._clock = server.sim.clock
         self._node = node
@@ -224,6 +235,8 @@ class Informer(Generic[T]):
         if when < self._last:
             when = self._last
         self._last = when
+        if change.of_status and not self.has_status and not self._trouble:
+            return
         self._clock.call_at(when, self._arrive, change, self._epoch, rank=self._rank)
 
     def _arrive(self, change: Change, epoch: int) -> None:
@@ -339,11 +352,13 @@ class SharedInformers:
         self.process = process
         self._informers: dict[str, Informer[Object]] = {}
 
-    def of(self, cls: type[T]) -> Informer[T]:
-        """Return the program's informer of a kind."""
+    def of(self, cls: type[T], status: bool = True) -> Informer[T]:
+        """Return the program's informer of a kind. ``status``: whether who asks looks at the status of its objects."""
         if cls.kind not in self._informers:
-            self._informers[cls.kind] = Informer(self.server, cls, self.process)
-        return self._informers[cls.kind]  # type: ignore[return-value]
+            self._informers[cls.kind] = Informer(self.server, cls, self.process, has_status=status)
+        informer = self._informers[cls.kind]
+        informer.has_status = informer.has_status or status
+        return informer  # type: ignore[return-value]
 
     def close(self) -> None:
         """End all watches of the program for good."""

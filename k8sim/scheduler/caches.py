@@ -99,8 +99,8 @@ class Caches:
         self._csi_nodes.add_index("limit", volume_limits)
         self._csi_drivers = informers.of(CSIDriver)
         self._owners: dict[str, Informer[ReplicaSet] | Informer[StatefulSet]] = {
-            "ReplicaSet": informers.of(ReplicaSet),
-            "StatefulSet": informers.of(StatefulSet),
+            "ReplicaSet": informers.of(ReplicaSet, status=False),
+            "StatefulSet": informers.of(StatefulSet, status=False),
         }
         self.claims = AssumeCache(informers.of(PersistentVolumeClaim))
         self.volumes = AssumeCache(self._volumes)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from k8sim.api.core import Pod
 from k8sim.api.meta import with_meta
 from k8sim.api.struct import replace
-from k8sim.apiserver.informer import Informer
+from k8sim.apiserver.informer import Informer, SharedInformers
 from k8sim.apiserver.settings import WatchSettings
 from k8sim.apiserver.watch import Change
 from k8sim.sim.units import MILLISECOND, SECOND
@@ -90,6 +90,41 @@ def test_an_index_always_files_what_the_cache_holds(history: list[tuple[str, str
             assert filed == {p.name for p in informer.list() if p.metadata.labels.get("x", "none") == value}
     server.sim.clock.run(server.sim.clock.now + SECOND)
     assert {p.key: p for p in informer.list()} == {p.key: p for p in server.list(Pod)}
+
+
+def test_handlers_of_other_than_the_status_hear_of_no_change_of_the_status_alone() -> None:
+    server = make_server()
+    informer = Informer(server, Pod, "test")
+    all_told: list[Change] = []
+    told: list[Change] = []
+    informer.add_handler(all_told.append)
+    informer.add_handler(told.append, of_status=False)
+    pod = server.create(make_pod())
+    server.patch_status(Pod, *pod.key, lambda p: replace(p, status=replace(p.status, phase="Running")))
+    server.patch(Pod, *pod.key, lambda p: with_meta(p, labels={"a": "b"}))
+    server.sim.clock.run(SECOND)
+    assert [(change.type, change.of_status) for change in all_told] == [
+        ("ADDED", False),
+        ("MODIFIED", True),
+        ("MODIFIED", False),
+    ]
+    assert told == [change for change in all_told if not change.of_status]
+
+
+def test_a_cache_whose_status_nobody_looks_at_has_the_newest_spec_and_labels() -> None:
+    server = make_server()
+    informers = SharedInformers(server, "test")
+    informer = informers.of(Pod, status=False)
+    pod = server.create(make_pod())
+    server.sim.clock.run(SECOND)
+    server.patch_status(Pod, *pod.key, lambda p: replace(p, status=replace(p.status, phase="Running")))
+    server.sim.clock.run(2 * SECOND)
+    assert informer.find(pod.key) == pod
+    server.patch(Pod, *pod.key, lambda p: with_meta(p, labels={"a": "b"}))
+    server.sim.clock.run(3 * SECOND)
+    assert informer.find(pod.key) == server.get(Pod, *pod.key)
+    assert informers.of(Pod) is informer
+    assert informer.has_status
 
 
 def watched(settings: WatchSettings) -> tuple[Informer[Pod], list[tuple[int, Change]]]:

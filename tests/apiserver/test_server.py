@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from k8sim.api import replace
-from k8sim.api.apps import RollingUpdateStatefulSetStrategy, StatefulSet, StatefulSetSpec, StatefulSetUpdateStrategy
+from k8sim.api.apps import (
+    Deployment,
+    RollingUpdateStatefulSetStrategy,
+    StatefulSet,
+    StatefulSetSpec,
+    StatefulSetUpdateStrategy,
+)
 from k8sim.api.core import PersistentVolumeClaim, Pod
 from k8sim.api.meta import ObjectMeta, with_meta
 from k8sim.api.policy import PodDisruptionBudget
@@ -215,3 +221,12 @@ def test_uids_depend_only_on_what_the_object_is() -> None:
     one, other = make_server(seed=1), make_server(seed=2)
     other.create(make_pod("something-else"))
     assert one.create(make_pod()).uid == other.create(make_pod()).uid
+
+
+def test_annotations_of_a_deployment_come_with_its_status_and_make_it_more_than_a_change_of_the_status() -> None:
+    server = make_server()
+    seen = events_of(server, Deployment)
+    stored = server.create(Deployment(metadata=ObjectMeta(name="web", namespace="default")))
+    stored = server.update_status(replace(stored, status=replace(stored.status, replicas=1)))
+    server.update_status(with_meta(stored, annotations={"deployment.kubernetes.io/revision": "1"}))
+    assert [change.of_status for change in seen] == [False, True, False]
