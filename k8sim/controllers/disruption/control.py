@@ -23,16 +23,13 @@ DISRUPTION_ALLOWED = "DisruptionAllowed"
 
 
 class Tally:
-    """The pods that a budget selects, counted as they change: who is healthy, who owns how many.
-
-    ``changes`` tells how often a count has changed.
-    """
+    """The pods that a budget selects, counted as they change: who is healthy, who owns how many."""
 
     def __init__(self) -> None:
         self.pods: dict[str, Pod] = {}
-        self.changes = 0
         self._healthy: dict[str, None] = {}
         self._owners: dict[OwnerReference | None, int] = {}
+        self._owners_changes = 0
 
     def put(self, pod: Pod) -> bool:
         """Add or replace a pod; tell whether anything that a budget counts has changed."""
@@ -44,7 +41,10 @@ class Tally:
                 self._disown(old)
                 changed = True
             owner = controller_of(pod)
-            self._owners[owner] = self._owners.get(owner, 0) + 1
+            if owner not in self._owners:
+                self._owners[owner] = 0
+                self._owners_changes += 1
+            self._owners[owner] += 1
         healthy = is_pod_ready(pod) and pod.metadata.deletion_timestamp is None
         if healthy != (pod.metadata.name in self._healthy):
             changed = True
@@ -52,14 +52,12 @@ class Tally:
                 self._healthy[pod.metadata.name] = None
             else:
                 del self._healthy[pod.metadata.name]
-        self.changes += changed
         return changed
 
     def remove(self, name: str) -> None:
         """Remove a pod."""
         pod = self.pods.pop(name, None)
         if pod is not None:
-            self.changes += 1
             self._healthy.pop(name, None)
             self._disown(pod)
 
@@ -68,6 +66,11 @@ class Tally:
         self._owners[owner] -= 1
         if not self._owners[owner]:
             del self._owners[owner]
+            self._owners_changes += 1
+
+    def counts(self, pods_count: bool) -> tuple[int, int, int]:
+        """Return what a status depends on: healthy pods, all pods if their number counts, changes among owners."""
+        return len(self._healthy), len(self.pods) if pods_count else 0, self._owners_changes
 
     def owners(self) -> list[OwnerReference]:
         """Return the distinct controllers of the pods."""
@@ -85,13 +88,13 @@ class Tally:
 class Seen(NamedTuple):
     """What a status without disrupted pods is made of, and the status: from the same the same would be made again.
 
-    ``scales`` and ``counts`` tell how often a workload's size, and the count of pods, had changed.
+    ``scales`` tells how often a workload's size had changed, ``counts`` is what `Tally.counts` said.
     """
 
     spec: PodDisruptionBudgetSpec
     generation: int
     scales: int
-    counts: int
+    counts: tuple[int, int, int]
     status: PodDisruptionBudgetStatus
 
 

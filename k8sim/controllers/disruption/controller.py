@@ -178,7 +178,8 @@ class DisruptionController(Controller):
             return
         tally = self._tallies[key]
         scales = self._scale_version.get(key[0], 0)
-        seen = Seen(pdb.spec, pdb.metadata.generation, scales, tally.changes, pdb.status)
+        counts_scale = needs_scale(pdb)
+        seen = Seen(pdb.spec, pdb.metadata.generation, scales, tally.counts(not counts_scale), pdb.status)
         if self._settled.get(key) == seen:
             return
         if not tally.pods:
@@ -187,13 +188,13 @@ class DisruptionController(Controller):
         self._scale_seen[key] = scales
         disrupted = build_disrupted_pod_map(pdb, tally.pods, now)
         try:
-            scale = self._expected_scale(tally, key[0]) if needs_scale(pdb) else 0
+            scale = self._expected_scale(tally, key[0]) if counts_scale else 0
         except UnknownScale as error:
             self._scale_seen.pop(key, None)
             client.event(pdb, "Warning", "CalculateExpectedPodCountFailed", f"Failed to calculate the number: {error}")
             yield from self._write(pdb, fail_safe(pdb, str(error), Time(self.clock.truncated())), client)
             return
-        unmanaged = needs_scale(pdb) and tally.has_unmanaged()
+        unmanaged = counts_scale and tally.has_unmanaged()
         if unmanaged:
             client.event(pdb, "Warning", "UnmanagedPods", "Pods selected by this PodDisruptionBudget are not managed")
         for name in disrupted.expired:
