@@ -7,15 +7,15 @@ provisioned volumes are kept beside them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from operator import attrgetter
+from typing import Any, Final
 
 from k8sim.api.apps import Deployment, ReplicaSet, StatefulSet
 from k8sim.api.core import ContainerState, ContainerStatus, Node, PersistentVolume, PersistentVolumeClaim, Pod
 from k8sim.api.discovery import Endpoint, EndpointSlice
 from k8sim.api.meta import Object, condition_of, controller_of
 from k8sim.api.pods import claim_names, is_pod_ready, pod_condition
-from k8sim.api.policy import PodDisruptionBudget
 from k8sim.api.storage import VolumeAttachment
 from k8sim.apiserver.server import APIServer
 from k8sim.apiserver.watch import Change
@@ -31,6 +31,21 @@ WAITING_REASONS = frozenset(
         "ErrImageNeverPull", "CreateContainerConfigError", "InvalidImageName",
     }
 )  # fmt: skip
+_COUNTERS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[object], tuple[int, ...]]]]] = {
+    "PodDisruptionBudget": (
+        ("allowed", "current", "desired", "expected"),
+        attrgetter("disruptions_allowed", "current_healthy", "desired_healthy", "expected_pods"),
+    ),
+    "StatefulSet": (
+        ("replicas", "ready", "available", "current", "updated"),
+        attrgetter("replicas", "ready_replicas", "available_replicas", "current_replicas", "updated_replicas"),
+    ),
+    "Deployment": (
+        ("replicas", "ready", "available", "updated"),
+        attrgetter("replicas", "ready_replicas", "available_replicas", "updated_replicas"),
+    ),
+}
+"""What the trace shows of a kind's status: the public names, and how to get the values."""
 _NO_POD = Pod()
 _NO_STATUS = ContainerStatus()
 _NO_CLAIM = PersistentVolumeClaim()
@@ -49,8 +64,8 @@ class Recorder:
         self.aliases: dict[tuple[str, str], str] = {}
         self._compare: dict[str, Callable[[Change], Events]] = {
             "Pod": self._pod, "PersistentVolumeClaim": _claim, "PersistentVolume": self._volume, "Node": self._node,
-            "EndpointSlice": _endpoint_slice, "PodDisruptionBudget": _budget, "StatefulSet": _stateful_set,
-            "Deployment": _deployment, "VolumeAttachment": _attachment,
+            "EndpointSlice": _endpoint_slice, "PodDisruptionBudget": _status, "StatefulSet": _status,
+            "Deployment": _status, "VolumeAttachment": _attachment,
         }  # fmt: skip
 
     def real_name(self, kind: str, name: str) -> str:
@@ -120,7 +135,7 @@ class Recorder:
         if not new.spec.node_name and _is_unschedulable(new) and not _is_unschedulable(old):
             yield "Unschedulable", inc
         if new.status is not old.status:
-            if not _share_container_statuses(new, old) and _statuses(new) != _statuses(old):
+            if not _share_container_statuses(new, old):
                 for event, detail in _containers(new, old):
                     yield event, {**inc, **detail}
             if new.status.phase != old.status.phase:
@@ -320,46 +335,14 @@ def _target(endpoint: Endpoint) -> str:
     return endpoint.target_ref.name if endpoint.target_ref is not None else ",".join(endpoint.addresses)
 
 
-def _status(change: Change, counters: Callable[[Any], dict[str, int]]) -> Events:
+def _status(change: Change) -> Events:
     if change.type == "DELETED":
         return
-    now = counters(change.new)
-    before = counters(change.old) if change.old is not None else dict.fromkeys(now, 0)
+    names, counters = _COUNTERS[change.new.kind]
+    now = counters(change.new.status)  # type: ignore[attr-defined]
+    before = counters(change.old.status) if change.old is not None else (0,) * len(names)  # type: ignore[attr-defined]
     if now != before:
-        yield "Status", now
-
-
-def _budget(change: Change) -> Events:
-    def counters(obj: PodDisruptionBudget) -> dict[str, int]:
-        s = obj.status
-        return {
-            "allowed": s.disruptions_allowed, "current": s.current_healthy, "desired": s.desired_healthy,
-            "expected": s.expected_pods,
-        }  # fmt: skip
-
-    return _status(change, counters)
-
-
-def _stateful_set(change: Change) -> Events:
-    def counters(obj: StatefulSet) -> dict[str, int]:
-        s = obj.status
-        return {
-            "replicas": s.replicas, "ready": s.ready_replicas, "available": s.available_replicas,
-            "current": s.current_replicas, "updated": s.updated_replicas,
-        }  # fmt: skip
-
-    return _status(change, counters)
-
-
-def _deployment(change: Change) -> Events:
-    def counters(obj: Deployment) -> dict[str, int]:
-        s = obj.status
-        return {
-            "replicas": s.replicas, "ready": s.ready_replicas, "available": s.available_replicas,
-            "updated": s.updated_replicas,
-        }  # fmt: skip
-
-    return _status(change, counters)
+        yield "Status", dict(zip(names, now, strict=True))
 
 
 def _attachment(change: Change) -> Events:
