@@ -69,6 +69,7 @@ class APIServer:
         self.recorder: Callable[[Change, str, int], int] = lambda change, actor, cause: cause
         self.real_name: Callable[[str, str], str] = lambda kind, name: name
         self._objects: dict[str, dict[Key, Object]] = {k.kind: {} for k in KINDS}
+        self._latest_versions: dict[str, int] = {}
         self._incarnations: dict[tuple[str, str, str], int] = {}
         self._watchers: dict[str, list[Watcher]] = {k.kind: [] for k in KINDS}
         self._pod_watchers: dict[str, list[Watcher]] = {}
@@ -127,6 +128,10 @@ class APIServer:
     def incarnation_of(self, kind: str, namespace: str, name: str) -> int:
         """Return how many objects of a kind and name there have been."""
         return self._incarnations.get((kind, namespace, name), 0)
+
+    def latest_version(self, cls: type[Object]) -> int:
+        """Return the version of the last change of a kind."""
+        return self._latest_versions.get(cls.kind, 0)
 
     # ---- watches --------------------------------------------------------------------------------------------
 
@@ -427,7 +432,7 @@ class APIServer:
         of_status: bool = False,
         later_ns: int = 0,
     ) -> T:
-        self.resource_version += 1
+        self.resource_version = self._latest_versions[new.kind] = self.resource_version + 1
         meta = replace(new.metadata, resource_version=self.resource_version)
         new = replace(new, metadata=meta)
         key = (meta.namespace, meta.name)

@@ -57,13 +57,6 @@ class PVCProtectionController(Controller):
         self.pods.add_index(CLAIMS_BY_POD, lambda pod: [(pod.namespace, n) for n in claim_names(pod)])
         self.claims.add_handler(self._on_claim)
         self.pods.add_handler(self._on_pod)
-        self._latest_pod_version = 0
-        context.server.watch(Pod, self._on_pod_commit)
-
-    def stop(self) -> None:
-        """Stop, and watch no more."""
-        super().stop()
-        self.server.unwatch(Pod, self._on_pod_commit)
 
     def _on_claim(self, change: Change) -> None:
         if change.type == "DELETED":
@@ -86,9 +79,6 @@ class PVCProtectionController(Controller):
             if claim is not None and (claim.deleting or PVC_PROTECTION not in claim.metadata.finalizers):
                 self.queue.add(claim.key, cause)
 
-    def _on_pod_commit(self, change: Change) -> None:
-        self._latest_pod_version = change.new.metadata.resource_version
-
     def sync(self, key: Key, client: Client) -> Sync:
         """Lift the protection of a claim that is being deleted and that no pod uses; add a missing one."""
         claim = self.claims.find(key)
@@ -107,7 +97,7 @@ class PVCProtectionController(Controller):
         return (yield from client.ask(lambda server: self._is_used_live(claim, server)))
 
     def _is_used_live(self, claim: PersistentVolumeClaim, server: APIServer) -> bool:
-        if self.pods.resource_version >= self._latest_pod_version:  # the cache is what a live list would show
+        if self.pods.resource_version >= server.latest_version(Pod):  # the cache is what a live list would show
             pods = list(self.pods.by_index(CLAIMS_BY_POD, claim.key))
         else:
             pods = server.list(Pod, claim.namespace)
