@@ -62,10 +62,9 @@ def ready_condition(node: Node) -> Condition | None:
     return None
 
 
-def grace_period_ns(node: Node, settings: NodeLifecycleSettings) -> int:
+def grace_period_ns(ready: Condition | None, settings: NodeLifecycleSettings) -> int:
     """Return how long a node may be silent: longer while its kubelet has never posted a status."""
-    never = ready_condition(node) is None
-    return settings.node_startup_grace_period_ns if never else settings.node_monitor_grace_period_ns
+    return settings.node_startup_grace_period_ns if ready is None else settings.node_monitor_grace_period_ns
 
 
 def notice_heartbeat(node: Node, saved: Health | None, renewal: tuple[int, int] | None, now_ns: int) -> Health:

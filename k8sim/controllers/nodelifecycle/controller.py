@@ -245,16 +245,17 @@ class NodeLifecycleController(Controller):
                 client.event(
                     node, "Normal", "RegisteredNode", f"Node {name} event: Registered Node {name} in Controller"
                 )
-            yield from self._mark_reachable(node, client)
+            yield from self._mark_reachable(node, zone, client)
         was_ready = _is_ready(node)
         try:
             node = yield from self._update_health(node, when, client)
         except ApiError:
             self._touch(name, client.cause)
             return
-        self._count(node)
-        yield from self._process_taints(node, client)
-        lost = was_ready and not _is_ready(node)
+        zone, is_ready = zone_key(node), _is_ready(node)
+        self._count(node, zone, is_ready)
+        yield from self._process_taints(node, zone, client)
+        lost = was_ready and not is_ready
         if lost:
             client.event(node, "Normal", "NodeNotReady", f"Node {name} status is now: NodeNotReady")
         if lost or (name in self._to_retry and not was_ready):
@@ -278,12 +279,11 @@ class NodeLifecycleController(Controller):
             if health.probe_ns < self._probe_floor:
                 health = Health(health.ready, self._probe_floor, health.lease_ns)
             self._health[name] = health
-            grace = grace_period_ns(node, self.settings)
-            ready = ready_condition(node)
+            grace = grace_period_ns(health.ready, self.settings)
             if not is_silent(health, grace, when):
                 self._plan_deadline(name, health, grace)
                 return node
-            if ready is not None and ready.status == "Unknown":
+            if health.ready is not None and health.ready.status == "Unknown":
                 return node
             now = Time(self.clock.truncated())
             new = replace(node, status=replace(node.status, conditions=unknown_conditions(node, now)))
@@ -330,14 +330,14 @@ class NodeLifecycleController(Controller):
 
     # ---- NoExecute taints and zones -----------------------------------------------------------------------------
 
-    def _process_taints(self, node: Node, client: Client) -> Sync:
+    def _process_taints(self, node: Node, zone: str, client: Client) -> Sync:
         """Queue a lost node for its NoExecute taint, switch it, or take it off (processTaintBaseEviction)."""
         ready = ready_condition(node)
         if ready is None:
             return
         key = no_execute_key(ready)
         if key is None:
-            yield from self._mark_reachable(node, client)
+            yield from self._mark_reachable(node, zone, client)
             return
         other = NOT_READY if key == UNREACHABLE else UNREACHABLE
         if has_no_execute(node, other):
@@ -347,12 +347,12 @@ class NodeLifecycleController(Controller):
             except ApiError:
                 self._touch(node.name, client.cause)
         else:
-            self._tainter.add(zone_key(node), node.name, not has_no_execute(node, key), client.cause)
+            self._tainter.add(zone, node.name, not has_no_execute(node, key), client.cause)
 
-    def _mark_reachable(self, node: Node, client: Client) -> Sync:
+    def _mark_reachable(self, node: Node, zone: str, client: Client) -> Sync:
         """Take both NoExecute taints off a node, and the node out of its queue (markNodeAsReachable)."""
-        self._tainter.remove(zone_key(node), node.metadata.name)
-        for key in _NO_EXECUTE:
+        self._tainter.remove(zone, node.metadata.name)
+        for key in _NO_EXECUTE if node.spec.taints else ():
             if has_no_execute(node, key):
                 try:
                     yield from swap_taints(client, node.name, "NoExecute", (), (key,), self.clock.truncated())
@@ -360,14 +360,13 @@ class NodeLifecycleController(Controller):
                     self._touch(node.name, client.cause)
                     return
 
-    def _count(self, node: Node) -> None:
+    def _count(self, node: Node, zone: str, is_ready: bool) -> None:
         """Count a node in its zone, unless it is excluded."""
         self._uncount(node.metadata.name)
         if EXCLUDE_DISRUPTION in node.metadata.labels:
             return
-        entry = (zone_key(node), _is_ready(node))
-        self._counted[node.metadata.name] = entry
-        self._counts.setdefault(entry[0], [0, 0])[0 if entry[1] else 1] += 1
+        self._counted[node.metadata.name] = (zone, is_ready)
+        self._counts.setdefault(zone, [0, 0])[0 if is_ready else 1] += 1
 
     def _uncount(self, name: str) -> None:
         entry = self._counted.pop(name, None)
@@ -385,8 +384,9 @@ class NodeLifecycleController(Controller):
             client = self._client
             client.cause = NO_CAUSE
             for node in self._nodes.list():
-                if zone_key(node) in counts:
-                    yield from self._mark_reachable(node, client)
+                zone = zone_key(node)
+                if zone in counts:
+                    yield from self._mark_reachable(node, zone, client)
         if plan.reset_probes:
             self._probe_floor = self.clock.now
             for name in self._known:

@@ -84,13 +84,11 @@ class PodGCController(Controller):
             self._missing.setdefault(node, change.row)
         self._plan(change.row)
 
-    def _has_work(self) -> bool:
-        most = self.settings.terminated_pod_gc_threshold
-        return bool(self._missing or self._out_of_service or self._unscheduled or 0 < most < self._ended)
-
     def _plan(self, cause: int) -> None:
         """Plan the next run if it may find something."""
-        if self._due is not None or not self._has_work():
+        too_many_ended = 0 < self.settings.terminated_pod_gc_threshold < self._ended
+        has_work = self._missing or self._out_of_service or self._unscheduled or too_many_ended
+        if self._due is not None or not has_work:
             return
         if self._next_run < self.clock.now:
             self._next_run = self.clock.next_on_grid(self._next_run, self.settings.period_ns)
