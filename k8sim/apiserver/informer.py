@@ -237,14 +237,14 @@ class Informer(Generic[T]):
         self._last = when
         if change.of_status and not self.has_status and not self._trouble:
             return
-        self._clock.call_at(when, self._arrive, change, self._epoch, rank=self._rank)
+        arrive = self._apply_in_trouble if self._trouble else self._apply
+        self._clock.call_at(when, arrive, change, self._epoch, rank=self._rank)
 
-    def _arrive(self, change: Change, epoch: int) -> None:
-        if epoch == self._epoch and change.new.metadata.resource_version > self.resource_version:
-            self.resource_version = change.new.metadata.resource_version
-            self._apply(change)
-            if self._trouble:
-                self._after_arrival(change.new.key, self._trouble)
+    def _apply_in_trouble(self, change: Change, epoch: int) -> None:
+        before = self.resource_version
+        self._apply(change, epoch)
+        if self._trouble and self.resource_version > before:
+            self._after_arrival(change.new.key, self._trouble)
 
     def _after_arrival(self, key: Key, trouble: Trouble) -> None:
         if trouble.repeats():
@@ -263,8 +263,13 @@ class Informer(Generic[T]):
             if self._owners_handlers:
                 self._tell_owners(change)
 
-    def _apply(self, change: Change) -> None:
+    def _apply(self, change: Change, epoch: int | None = None) -> None:
+        """Take in what a list has shown, or, if it is still news, what has arrived from the watch of an epoch."""
         meta = change.new.metadata
+        if epoch is not None:
+            if epoch != self._epoch or meta.resource_version <= self.resource_version:
+                return
+            self.resource_version = meta.resource_version
         key = (meta.namespace, meta.name)
         cached = self._objects.get(key)
         if change.old is not cached:
