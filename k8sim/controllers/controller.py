@@ -18,7 +18,7 @@ from k8sim.machines.disks import Storage
 from k8sim.sim.clock import Event, Task, rank
 from k8sim.sim.simulation import Simulation
 from k8sim.sim.tokenbucket import TokenBucket
-from k8sim.sim.workqueue import WorkQueue
+from k8sim.sim.workqueue import Worker, WorkQueue
 
 Key = tuple[str, str]
 Sync = Generator[Event, Any, None]
@@ -61,6 +61,7 @@ class Controller(ABC):
         self.rank = rank("kube-controller-manager", self.name)
         self.queue: WorkQueue[Key] = WorkQueue(self.clock, self.rank, self.base_delay_ns, self.max_delay_ns)
         self.tasks: list[Task] = []
+        self.staff: list[Worker[Key, Client, ApiError]] = []
         self.stopped = False
         qps = context.kube_api_qps
         self.limiter = TokenBucket(qps, context.kube_api_burst) if qps is not None else None
@@ -71,7 +72,12 @@ class Controller(ABC):
 
     def _hire(self, number: int) -> None:
         if not self.stopped:
-            self.tasks.append(self.clock.spawn(self._work(self.client(str(number)))))
+            self.employ(Worker(self.queue, self.client(str(number)), self.sync, (ApiError,), self._sync_failed))
+
+    def employ(self, worker: Worker[Key, Client, ApiError]) -> None:
+        """Let a worker begin that ends with the controller."""
+        self.staff.append(worker)
+        worker.begin()
 
     def client(self, part: str = "") -> Client:
         """Return a connection, with a tie rank for a part of the controller; all share the controller's rate limit."""
@@ -81,26 +87,17 @@ class Controller(ABC):
     def stop(self) -> None:
         """Kill the controller with all that it was doing."""
         self.stopped = True
+        for worker in self.staff:
+            worker.stop()
         for task in self.tasks:
             task.kill()
 
-    def _work(self, client: Client) -> Generator[Event, Any, None]:
-        queue = self.queue
-        while True:
-            while not queue.keys:
-                yield queue.key_comes()
-            key, client.cause = queue.take()
-            try:
-                yield from self.sync(key, client)
-            except ApiError as error:
-                if self.max_retries is not None and queue.failures(key) >= self.max_retries:
-                    queue.forget(key)
-                else:
-                    queue.add_rate_limited(key, client.cause)
-                self.on_error(key, error, client)
-                queue.done(key)
-            else:
-                queue.done(key, succeeded=True)
+    def _sync_failed(self, key: Key, error: ApiError, client: Client) -> None:
+        if self.max_retries is not None and self.queue.failures(key) >= self.max_retries:
+            self.queue.forget(key)
+        else:
+            self.queue.add_rate_limited(key, client.cause)
+        self.on_error(key, error, client)
 
     @abstractmethod
     def sync(self, key: Key, client: Client) -> Sync:

@@ -6,6 +6,7 @@ Source: kubernetes-csi/*/cmd/*/main.go; storage.md 0.2 (retry 1 s x 2^n, at most
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import Any, ClassVar, Final
 
 from k8sim.api.meta import Object
@@ -14,9 +15,9 @@ from k8sim.apiserver.errors import ApiError, Conflict
 from k8sim.apiserver.informer import SharedInformers
 from k8sim.apiserver.server import APIServer
 from k8sim.csi.rpc import Backend, RpcError
-from k8sim.sim.clock import Event, Task, rank
+from k8sim.sim.clock import Event, rank
 from k8sim.sim.units import MINUTE, SECOND
-from k8sim.sim.workqueue import WorkQueue
+from k8sim.sim.workqueue import Worker, WorkQueue
 
 Key = tuple[str, str]
 Steps = Generator[Event, Any, None]
@@ -44,8 +45,9 @@ class Sidecar:
         self.driver = backend.driver
         self.program = f"{self.name}/{self.driver.name}"
         self.informers = SharedInformers(server, self.program)
-        self._tasks: list[Task] = []
+        self._staff: list[Worker[Key, Client, Exception]] = []
         self._loops: list[tuple[WorkQueue[Key], Sync]] = []
+        self._newest: dict[WorkQueue[Key], int] = {}
 
     def queue(self, sync: Sync) -> WorkQueue[Key]:
         """Return a queue whose keys are synced by a function."""
@@ -62,31 +64,27 @@ class Sidecar:
         """Start one more worker: they come as they are needed, up to ``workers``, and one is always idle."""
         if number < self.workers:
             client = Client(self.server, self.name, rank("csi", f"{self.program}/{number}"), entity=self.program)
-            self._tasks.append(self.clock.spawn(self._work(queue, sync, client, number)))
+            serve, fail = partial(self._serve, queue, sync, number), partial(self._sync_failed, queue)
+            worker = Worker(queue, client, serve, (ApiError, RpcError, NotYet), fail)
+            self._staff.append(worker)
+            self._newest[queue] = number
+            worker.begin()
 
     def stop(self) -> None:
         """Kill the program."""
-        for task in self._tasks:
-            task.kill()
+        for worker in self._staff:
+            worker.stop()
 
-    def _work(self, queue: WorkQueue[Key], sync: Sync, client: Client, number: int) -> Steps:
-        successor = False
-        while True:
-            while not queue.keys:
-                yield queue.key_comes()
-            key, client.cause = queue.take()
-            if not successor:
-                successor = True
-                self._hire(queue, sync, number + 1)
-            try:
-                yield from sync(key, client)
-            except (ApiError, RpcError, NotYet) as error:
-                queue.add_rate_limited(key, client.cause)
-                if not isinstance(error, Conflict):
-                    self.on_error(key, error, client)
-                queue.done(key)
-            else:
-                queue.done(key, succeeded=True)
+    def _serve(self, queue: WorkQueue[Key], sync: Sync, number: int, key: Key, client: Client) -> Steps:
+        """Sync a key; the first of the newest worker's keys calls for another one."""
+        if number == self._newest[queue]:
+            self._hire(queue, sync, number + 1)
+        return sync(key, client)
+
+    def _sync_failed(self, queue: WorkQueue[Key], key: Key, error: Exception, client: Client) -> None:
+        queue.add_rate_limited(key, client.cause)
+        if not isinstance(error, Conflict):
+            self.on_error(key, error, client)
 
     def on_error(self, key: Key, error: Exception, client: Client) -> None:
         """Hook: say something about a failed sync."""

@@ -152,6 +152,12 @@ class Clock:
         """Call a function after a delay."""
         self.call_at(self.now + delay_ns, function, *args, rank=rank)
 
+    def call_now(self, function: Callable[[], object], rank: int) -> None:
+        """Call a function at this instant, in the turn of its rank; a `Lifetime` calls it after its end, too."""
+        env = self.env
+        env.scheduled = 1 + (number := env.scheduled)
+        heappush(env._queue, (env._now, rank ^ self._salt, number, function, ()))  # type: ignore[misc]
+
     def call_first(self, function: Callable[..., object], *args: Any) -> None:
         """Call a function at this instant, before anything else that is due: when a process begins."""
         self.call_at(self.now, function, *args, rank=self._salt)

@@ -7,20 +7,27 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from k8sim.sim.clock import Clock, Event
+from k8sim.sim.clock import Clock, Event, Steps
 from k8sim.sim.tokenbucket import TokenBucket
 from k8sim.sim.trace import NO_CAUSE
 from k8sim.sim.units import MILLISECOND, SECOND
 
+
+class Actor(Protocol):
+    """Who carries out syncs. ``cause`` is the row that it reacts to."""
+
+    cause: int
+
+
 K = TypeVar("K", bound=Hashable)
+A = TypeVar("A", bound=Actor)
+E = TypeVar("E", bound=Exception)
 
 
 class WorkQueue(Generic[K]):
     """Keys that need a sync, each with the trace row that asked for it first.
-
-    A worker waits ``while not queue.keys: yield queue.key_comes()``, then has `take` and, after the sync, `done`.
 
     Parameters
     ----------
@@ -31,19 +38,21 @@ class WorkQueue(Generic[K]):
     ----------
     keys
         Those that can be had now.
+    idle
+        How to wake the workers that wait for a key; the one that has waited for longest comes first.
     """
 
     def __init__(
         self, clock: Clock, rank: int, base_delay_ns: int = 5 * MILLISECOND, max_delay_ns: int = 1000 * SECOND
     ) -> None:
-        self._clock = clock
+        self.clock = clock
         self._rank = rank
         self._base = base_delay_ns
         self._max = max_delay_ns
         self.keys: deque[K] = deque()
         self._dirty: dict[K, int] = {}
         self._processing: set[K] = set()
-        self._idle: deque[Event] = deque()  # what waiting workers wait for
+        self.idle: deque[Callable[[], None]] = deque()
         self._hired = self._workers = 0
         self._failures: dict[K, int] = {}
         self._due: dict[K, int] = {}
@@ -62,10 +71,10 @@ class WorkQueue(Generic[K]):
         """Queue a key, and wake the worker that has been idle for longest."""
         self.keys.append(key)
         if self._hired < self._workers:
-            self._clock.call_after(0, self._hire, self._hired, rank=self._rank)
+            self.clock.call_after(0, self._hire, self._hired, rank=self._rank)
             self._hired += 1
-        elif self._idle:
-            self._clock.fire(self._idle.popleft(), None, self._rank)
+        elif self.idle:
+            self.clock.call_now(self.idle.popleft(), self._rank)
 
     def employ(self, hire: Callable[[int], object], workers: int) -> None:
         """Let workers begin, as processes do: at this instant. One for whom there is no key begins when there is.
@@ -73,9 +82,9 @@ class WorkQueue(Generic[K]):
         Parameters
         ----------
         hire
-            Starts the process of the worker of a number. Most workers of most controllers never get a key.
+            Makes the worker of a number begin. Most workers of most controllers never get a key.
         """
-        self._clock.call_first(self._begin, hire, workers)
+        self.clock.call_first(self._begin, hire, workers)
 
     def _begin(self, hire: Callable[[int], object], workers: int) -> None:
         self._hire, self._workers = hire, workers
@@ -88,12 +97,12 @@ class WorkQueue(Generic[K]):
         if delay_ns <= 0:
             self.add(key, cause)
             return
-        due = self._clock.now + delay_ns
+        due = self.clock.now + delay_ns
         pending = self._due.get(key)
         if pending is not None and pending <= due:
             return
         self._due[key] = due
-        self._clock.call_at(due, self._fire, key, due, cause, rank=self._rank)
+        self.clock.call_at(due, self._fire, key, due, cause, rank=self._rank)
 
     def _fire(self, key: K, due: int, cause: int) -> None:
         if self._due.get(key) == due:
@@ -105,7 +114,7 @@ class WorkQueue(Generic[K]):
         n = self._failures.get(key, 0)
         self._failures[key] = n + 1
         delay = min(self._base << n, self._max) if n < 40 else self._max
-        self.add_after(key, max(delay, self._bucket.reserve(self._clock.now)), cause)
+        self.add_after(key, max(delay, self._bucket.reserve(self.clock.now)), cause)
 
     def failures(self, key: K) -> int:
         """Return how often the key has failed in a row."""
@@ -117,12 +126,6 @@ class WorkQueue(Generic[K]):
 
     def __len__(self) -> int:
         return len(self.keys)
-
-    def key_comes(self) -> Event:
-        """Return an event to wait for before looking for a key again."""
-        event = Event(self._clock.env)
-        self._idle.append(event)
-        return event
 
     def take(self) -> tuple[K, int]:
         """Return the next key and the row that asked for it; call `done` when its sync has ended."""
@@ -138,3 +141,81 @@ class WorkQueue(Generic[K]):
         self._processing.discard(key)
         if key in self._dirty:
             self._append(key)
+
+
+class Worker(Generic[K, A, E]):
+    """Syncs one key of a queue after the other.
+
+    It is no process of the clock's, to which each key would be an event, and each step two generators more: it is
+    called when there is a key, and when what its sync waits for has happened.
+
+    Parameters
+    ----------
+    sync
+        Syncs a key in steps; it asks for no event's value, and no event that it waits for fails.
+    failures, fail
+        Errors that end a sync without a success, and what is then done about the key.
+    """
+
+    __slots__ = ("_client", "_fail", "_failures", "_key", "_queue", "_steps", "_stopped", "_sync")
+
+    def __init__(
+        self,
+        queue: WorkQueue[K],
+        client: A,
+        sync: Callable[[K, A], Steps],
+        failures: tuple[type[E], ...],
+        fail: Callable[[K, E, A], None],
+    ) -> None:
+        self._queue = queue
+        self._client = client
+        self._sync = sync
+        self._failures = failures
+        self._fail = fail
+        self._key: K
+        self._steps: Steps | None = None
+        self._stopped = False
+
+    def begin(self) -> None:
+        """Look for keys at this instant, before anything else that is due, as a process begins."""
+        self._queue.clock.call_first(self._work)
+
+    def stop(self) -> None:
+        """End at once, with what is under way."""
+        self._stopped = True
+        steps, self._steps = self._steps, None
+        if steps is not None:
+            steps.close()
+
+    def _work(self) -> None:
+        """Sync keys until there is none, or a sync has to wait."""
+        queue = self._queue
+        while not self._stopped:
+            if not queue.keys:
+                queue.idle.append(self._work)
+                return
+            self._key, self._client.cause = queue.take()
+            steps = self._steps = self._sync(self._key, self._client)
+            if not self._advance(steps):
+                return
+
+    def _advance(self, steps: Steps) -> bool:
+        """Let the sync go on; tell whether it has ended rather than waits for something."""
+        try:
+            callbacks: list[Any] | None = None  # what an event wakes; None once it has happened
+            while callbacks is None:
+                callbacks = next(steps).callbacks
+        except StopIteration:
+            self._queue.done(self._key, succeeded=True)
+        except self._failures as error:
+            self._fail(self._key, error, self._client)
+            self._queue.done(self._key)
+        else:
+            callbacks.append(self._go_on)
+            return False
+        return True
+
+    def _go_on(self, _: Event) -> None:
+        steps = self._steps
+        if steps is not None and self._advance(steps):
+            self._work()

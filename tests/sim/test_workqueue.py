@@ -1,6 +1,7 @@
-from k8sim.sim.clock import Clock
+from k8sim.sim.clock import Clock, Steps
+from k8sim.sim.trace import NO_CAUSE
 from k8sim.sim.units import MILLISECOND, SECOND
-from k8sim.sim.workqueue import WorkQueue
+from k8sim.sim.workqueue import Worker, WorkQueue
 
 
 def drain(queue: WorkQueue[str]) -> list[str]:
@@ -66,52 +67,95 @@ def test_the_shared_bucket_slows_a_flood_of_failures() -> None:
     assert len(queue) == 100 + 9  # the burst, then ten a second (the tenth falls on the second itself)
 
 
+class Client:
+    """Who syncs; ``synced`` is told which key it has begun or ended with, and when."""
+
+    cause = NO_CAUSE
+
+
+class Broken(Exception):
+    """A sync that does not work."""
+
+
+def employ(queue: WorkQueue[str], log: list[str], takes: int = 5, broken: str = "") -> Worker[str, Client, Broken]:
+    """Let a worker begin whose syncs say when they begin, and end after a while; those of one key fail."""
+
+    def sync(key: str, client: Client) -> Steps:
+        log.append(f"{key} {queue.clock.now} for {client.cause}")
+        if takes:
+            yield queue.clock.sleep(takes)
+        if key == broken:
+            raise Broken
+        log.append(f"{key} done {queue.clock.now}")
+
+    def fail(key: str, error: Broken, client: Client) -> None:
+        log.append(f"{key} fails {queue.clock.now}")
+
+    worker = Worker(queue, Client(), sync, (Broken,), fail)
+    worker.begin()
+    return worker
+
+
 def test_a_waiting_worker_is_woken() -> None:
-    clock = Clock()
+    clock, log = Clock(), list[str]()
     queue: WorkQueue[str] = WorkQueue(clock, 0)
-    taken: list[tuple[str, int]] = []
-
-    def worker():  # type: ignore[no-untyped-def]
-        while True:
-            while not queue.keys:
-                yield queue.key_comes()
-            key, _ = queue.take()
-            yield clock.sleep(5)
-            taken.append((key, clock.now))
-            queue.done(key)
-
     for _ in range(2):
-        clock.spawn(worker())
-    for key in "abc":
-        clock.call_at(10, queue.add, key)
+        employ(queue, log)
+    for cause, key in enumerate("abc"):
+        clock.call_at(10, queue.add, key, cause)
     clock.run(100)
-    assert sorted(taken) == [("a", 15), ("b", 15), ("c", 20)]
+    assert log == ["a 10 for 0", "b 10 for 1", "a done 15", "c 15 for 2", "b done 15", "c done 20"]
+
+
+def test_a_sync_that_waits_for_nothing_leaves_its_worker_to_the_next_key() -> None:
+    clock, log = Clock(), list[str]()
+    queue: WorkQueue[str] = WorkQueue(clock, 0)
+    employ(queue, log, takes=0, broken="b")
+    for key in "abc":
+        clock.call_at(10, queue.add, key, 7)
+    clock.run(100)
+    assert log == ["a 10 for 7", "a done 10", "b 10 for 7", "b fails 10", "c 10 for 7", "c done 10"]
+
+
+def test_a_success_resets_the_back_off_and_a_failure_does_not() -> None:
+    clock, log = Clock(), list[str]()
+    queue: WorkQueue[str] = WorkQueue(clock, 0)
+    employ(queue, log, broken="b")
+    for key in "ab":
+        queue.add_rate_limited(key)
+    clock.run(SECOND)
+    assert (queue.failures("a"), queue.failures("b")) == (0, 1)
+
+
+def test_a_worker_that_is_stopped_ends_what_it_does_and_begins_nothing() -> None:
+    for at, begun in ((9, []), (12, ["a 10 for -1"])):
+        clock, log = Clock(), list[str]()
+        queue: WorkQueue[str] = WorkQueue(clock, 0)
+        worker = employ(queue, log)
+        for key in "ab":
+            clock.call_at(10, queue.add, key)
+        clock.call_at(at, worker.stop)
+        clock.run(100)
+        assert log == begun
 
 
 def test_workers_begin_when_there_is_a_key_for_them_each_in_its_turn() -> None:
     """A worker that has not begun stands in the row of idle ones where it would stand if it had."""
-    clock, log = Clock(), []
+    clock, log = Clock(), list[str]()
     queue: WorkQueue[str] = WorkQueue(clock, 0)
 
     def begin(number: int) -> None:
-        name = ("first", "second", "third")[number]
-        log.append(f"{name} begins")
-        clock.spawn(work(name))
-
-    def work(name: str):  # type: ignore[no-untyped-def]
-        while True:
-            while not queue.keys:
-                yield queue.key_comes()
-            key, _ = queue.take()
-            log.append(f"{name} {key}")
-            yield clock.sleep(1)
-            queue.done(key)
+        log.append(f"worker {number} begins")
+        employ(queue, log, takes=1)
 
     queue.add("early")
     queue.employ(begin, 3)
     for at, key in ((10, "a"), (20, "b"), (30, "c")):
         clock.call_at(at, queue.add, key)
-    clock.run(15)
-    assert log == ["first begins", "first early", "second begins", "second a"]
-    clock.run(50)
-    assert log[4:] == ["third begins", "third b", "first c"]
+    clock.run(45)
+    assert log == [
+        "worker 0 begins", "early 0 for -1", "early done 1",
+        "worker 1 begins", "a 10 for -1", "a done 11",
+        "worker 2 begins", "b 20 for -1", "b done 21",
+        "c 30 for -1", "c done 31",
+    ]  # fmt: skip

@@ -5,7 +5,6 @@ Source: pkg/controller/disruption/disruption.go; workloads.md 3.1.
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from typing import Any
 
 from k8sim.api.apps import Deployment, ReplicaSet, StatefulSet
@@ -30,8 +29,7 @@ from k8sim.controllers.disruption.control import (
     fail_safe,
     needs_scale,
 )
-from k8sim.sim.clock import Event
-from k8sim.sim.workqueue import WorkQueue
+from k8sim.sim.workqueue import Worker, WorkQueue
 
 _SCALED = (StatefulSet, ReplicaSet, Deployment)
 
@@ -74,7 +72,9 @@ class DisruptionController(Controller):
     def start(self) -> None:
         """Start the worker of budgets and that of stale DisruptionTarget conditions."""
         super().start()
-        self.tasks.append(self.clock.spawn(self._reset_stale_conditions(self.client("stale"))))
+        self.employ(
+            Worker(self._stale, self.client("stale"), self._reset_stale_condition, (ApiError,), self._stay_stale)
+        )
 
     # ---- observe --------------------------------------------------------------------------------------------
 
@@ -252,25 +252,19 @@ class DisruptionController(Controller):
         since = target.last_transition_time or 0
         self._stale.add_after(pod.key, since + DELETION_TIMEOUT_NS - self.clock.now, change.row)
 
-    def _reset_stale_conditions(self, client: Client) -> Generator[Event, Any, None]:
-        """Withdraw DisruptionTarget from pods that have not become terminating within two minutes."""
-        queue = self._stale
-        while True:
-            while not queue.keys:
-                yield queue.key_comes()
-            key, client.cause = queue.take()
-            pod = self._pods.find(key)
-            target = pod_condition(pod, "DisruptionTarget") if pod is not None and not pod.deleting else None
-            if pod is not None and target is not None and target.status == "True" and not is_pod_terminal(pod):
-                left = (target.last_transition_time or 0) + DELETION_TIMEOUT_NS - self.clock.now
-                if left > 0:
-                    queue.add_after(key, left, client.cause)
-                else:
-                    try:
-                        now = Time(self.clock.truncated())
-                        reset = replace(target, status="False", last_transition_time=now)
-                        conditions = set_condition(pod.status.conditions, reset)
-                        yield from client.update_status(replace(pod, status=replace(pod.status, conditions=conditions)))
-                    except ApiError:
-                        queue.add_rate_limited(key, client.cause)
-            queue.done(key)
+    def _reset_stale_condition(self, key: Key, client: Client) -> Sync:
+        """Withdraw DisruptionTarget from a pod that has not become terminating within two minutes."""
+        pod = self._pods.find(key)
+        target = pod_condition(pod, "DisruptionTarget") if pod is not None and not pod.deleting else None
+        if pod is None or target is None or target.status != "True" or is_pod_terminal(pod):
+            return
+        left = (target.last_transition_time or 0) + DELETION_TIMEOUT_NS - self.clock.now
+        if left > 0:
+            self._stale.add_after(key, left, client.cause)
+            return
+        reset = replace(target, status="False", last_transition_time=Time(self.clock.truncated()))
+        conditions = set_condition(pod.status.conditions, reset)
+        yield from client.update_status(replace(pod, status=replace(pod.status, conditions=conditions)))
+
+    def _stay_stale(self, key: Key, error: ApiError, client: Client) -> None:
+        self._stale.add_rate_limited(key, client.cause)

@@ -159,7 +159,7 @@ def test_a_successor_seen_on_another_node_before_the_predecessors_end_inherits_t
     controller = m.controllers[0]
 
     def busy() -> None:  # no worker is free until the cache has both
-        controller.queue._idle.clear()
+        controller.queue.idle.clear()
         controller.queue._workers = 0
 
     m.at(9.9, busy)
