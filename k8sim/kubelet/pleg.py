@@ -139,7 +139,7 @@ class PLEG:
             self._due = None
         if self._blind:
             return
-        dirty, self._dirty = self._dirty, {}
+        dirty, self._dirty = self._in_some_order(self._dirty), {}
         waiting, self._waiting = self._waiting, {}
         for uid, (since, event) in waiting.items():
             if since < began_ns:
@@ -152,6 +152,14 @@ class PLEG:
                 self._on_events(uid, events)
         if self._dirty or self._waiting:
             self._schedule()
+
+    def _in_some_order(self, pods: dict[str, None]) -> list[str]:
+        """Return pods as a relist goes through them: a Go map, which begins anywhere."""
+        uids = list(pods)
+        if len(uids) > 1:
+            first = int(self._machine.sim.streams.uniform(self._machine.name, "plegOrder") * len(uids))
+            uids = uids[first:] + uids[:first]
+        return uids
 
     def _relist_one(self, uid: str, began_ns: int) -> None:
         if self._stopped:

@@ -142,7 +142,8 @@ class KubeletProcess:
         )  # fmt: skip
         self.node_status.volumes = self.volumes.devices
         self.status = StatusManager(
-            self.client, clock, rank, sim.latencies.sampler("apiRead", actor), sim.latencies.sampler("apiWrite", actor),
+            self.client, clock, rank, sim.latencies.sampler("apiRead", actor),
+            sim.latencies.sampler("statusPatch", actor), sim.latencies.sampler("apiWrite", actor),
             grid("status", STATUS_RECONCILE_PERIOD), self._could_have_running_containers, self.mirrors.uid_of,
             self.prober.status_changed,
         )  # fmt: skip

@@ -75,6 +75,7 @@ class StatusManager:
         clock: Clock,
         rank: int,
         draw_read: Callable[[], int],
+        draw_patch: Callable[[], int],
         draw_write: Callable[[], int],
         reconciliations: Grid,
         could_have_running_containers: Callable[[str], bool],
@@ -86,6 +87,7 @@ class StatusManager:
         self._clock = clock
         self._rank = rank
         self._draw_read = draw_read
+        self._draw_patch = draw_patch
         self._draw_write = draw_write
         self._reconciliations = reconciliations
         self._could_have_running_containers = could_have_running_containers
@@ -251,7 +253,7 @@ class StatusManager:
         if not self._client.connected:
             self._blocked_since = self._clock.now  # the request hangs until the connection is closed
             return
-        arrives = self._clock.now + self._draw_read() + self._draw_write()
+        arrives = self._clock.now + self._draw_read() + self._draw_patch()
         self._clock.call_at(arrives, self._arrive, self._sending, rank=self._rank)
 
     def link_restored(self) -> None:

@@ -44,6 +44,9 @@ LATENCIES: Mapping[str, Latency] = {
     "apiRead": Latency(_ms(0.3, 1), "a request that reads one object or a list", RECORDED + "; node.md 6.3"),
     "apiResponse": Latency(_ms(0.05, 0.2), "from what a request did to its answer", RECORDED + " (claim to its pod)"),
     "podAdmission": Latency(_ms(2, 6), "what creating a pod takes longer than another object", RECORDED),
+    "statusPatch": Latency(
+        _ms(5, 12), "a kubelet's patch of a pod's status; it sends one at a time", RECORDED + " (patches in a row)"
+    ),
     "podRemoval": Latency(
         _ms(1, 6), "from storing that a pod's grace is 0 to its removal, a second write of the same request", RECORDED
     ),

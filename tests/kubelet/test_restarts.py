@@ -161,3 +161,18 @@ def test_oom_kill_runs_no_hook_and_keeps_the_address():
     assert bench.times("Exited", reason="OOMKilled", code=137)
     assert bench.stored().status.pod_ip == address
     assert bench.stored().status.container_statuses[0].restart_count == 1
+
+
+def test_an_exit_and_the_restart_may_merge_into_one_status_when_several_pods_restart_at_once():
+    shown = {"one": [], "two": []}
+    for seed in range(12):
+        for count, which in ((1, "one"), (2, "two")):
+            bench = Bench(seed=seed)
+            for n in range(count):
+                bench.pod_at(0, f"app-{n}")
+                bench.exit_at(5, f"app-{n}")
+            bench.run(9)
+            assert all(bench.stored(f"app-{n}").status.container_statuses[0].restart_count == 1 for n in range(count))
+            shown[which] += [bool(bench.times("NotReady", f"app-{n}")) for n in range(count)]
+    assert all(shown["one"])  # nothing else is being sent: the exit is, before the restart
+    assert 12 < sum(shown["two"]) < 24  # one at least; the other waits for its turn, and may have restarted by then
