@@ -23,24 +23,29 @@ import multiprocessing
 import pstats
 import resource
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from bench import timeout_cost
 
 from k8sim.api.apps import ControllerRevision, Deployment, ReplicaSet, StatefulSet
-from k8sim.api.core import Node, ObjectReference, Pod, PodIP, Service
+from k8sim.api.core import Node, ObjectReference, Pod, PodIP, PodSpec, Service
 from k8sim.api.discovery import Endpoint, EndpointSlice
-from k8sim.api.meta import Object
+from k8sim.api.meta import Object, OwnerReference, with_meta
 from k8sim.api.policy import PodDisruptionBudget
 from k8sim.api.struct import Time, replace
+from k8sim.apiserver.server import APIServer
 from k8sim.cluster import Cluster
+from k8sim.machines.machine import Machine
 from k8sim.machines.sandbox import Earlier
 from k8sim.scenario import Scenario, loads
 from k8sim.sim import collector
 from k8sim.sim.units import DAY, SECOND
+
+T = TypeVar("T", bound=Object)
 
 PODS_PER_WORKLOAD = 30
 PODS_PER_NODE = 30
@@ -48,6 +53,7 @@ DARK_AT, DARK_FOR, AFTER = 60, 1200, 600
 """In s: when power is lost, for how long, and how long the run goes on."""
 AGE = 2 * DAY
 ZONE = "topology.kubernetes.io/zone"
+UID_LENGTH = 36
 KINDS: tuple[type[Object], ...] = (
     Service, PodDisruptionBudget, StatefulSet, ControllerRevision, Deployment, ReplicaSet, EndpointSlice, Pod,
 )  # fmt: skip
@@ -101,10 +107,22 @@ def cluster_of(nodes: int, duration: int, timeline: str = "", workloads: str = "
 # ---- the pattern --------------------------------------------------------------------------------------------------
 
 
-class Pattern:
-    """All objects of one workload after its start, and the strings in them that are its own."""
+@dataclass(frozen=True)
+class Copy:
+    """What tells a copy of a workload from all others: its name, and how its UIDs end."""
 
-    def __init__(self, kind: str) -> None:
+    name: str
+    uid_end: str
+
+
+Template = Callable[[Copy], Any]
+"""Makes a value anew for a copy of the workload that it is of."""
+
+
+class Pattern:
+    """All objects of one workload after its start, as templates of workloads that have been running since a time."""
+
+    def __init__(self, kind: str, since: Time) -> None:
         self.name = f"pattern-{kind.lower()}"
         own = (
             "serviceName: x\n  podManagementPolicy: Parallel" if kind == "StatefulSet" else "strategy: {type: Recreate}"
@@ -112,140 +130,126 @@ class Pattern:
         manifests = WORKLOAD.format(name=self.name, kind=kind, own=own, replicas=PODS_PER_WORKLOAD)
         cluster = Cluster(cluster_of(3, 600, workloads=manifests), seed=1)
         cluster.run()
-        self.objects = [obj for cls in KINDS for obj in cluster.server.list(cls) if obj.name != "kubernetes"]
-        self.pods = [obj for obj in self.objects if isinstance(obj, Pod)]
-        strings: set[str] = set()
-        for obj in self.objects:
-            _collect(obj, strings)
-        self.uids = [s for s in strings if len(s) == 36 and s.count("-") == 4]
-        self.names = [s for s in strings if self.name in s and s not in self.uids]
-        self.shared: dict[int, Any] = {}
-        for obj in self.objects:
-            _share(obj, {*self.uids, *self.names}, self.shared)
+        stored = [obj for cls in KINDS for obj in cluster.server.list(cls) if obj.name != "kubernetes"]
+        pods = [obj for obj in stored if isinstance(obj, Pod)]
+        self._pods = {pod.name: PodTemplate(pod, self.name, since) for pod in pods}
+        self._pod_spec = template(pods[0].spec, self.name)
+        self._owners = template(pods[0].metadata.owner_references, self.name)
+        self._containers = [Earlier(c.name, c.image, since) for c in pods[0].spec.containers]
+        self._objects = [
+            (obj, template(_without_endpoints(_made_at(since, obj)), self.name))
+            for obj in stored
+            if not isinstance(obj, Pod)
+        ]
 
-    def copy(self, number: int, cluster: Cluster, first_slot: int) -> None:
+    def copy(self, number: int, server: APIServer, machines: list[Machine], first_slot: int) -> None:
         """Put a copy into a cluster, with its pods on successive nodes."""
-        name = f"{self.name}-{number}"
-        words = {s: s.replace(self.name, name) for s in self.names}
-        words |= {uid: f"{uid[:-8]}{number:08x}" for uid in self.uids}
-        nodes = list(cluster.machines)
-        since = Time(cluster.sim.clock.truncated(-AGE))
-        for slot, pod in enumerate(self.pods):
-            machine = cluster.machines[nodes[(first_slot + slot) % len(nodes)]]
-            uid, key = words[pod.uid], (pod.namespace, words[pod.name])
-            earlier = [Earlier(c.name, c.image, since) for c in pod.spec.containers]
-            sandbox = machine.has_run(uid, key, earlier)
-            address = sandbox.sandboxes[0].ip
-            words[pod.status.pod_ip] = address
-            words[pod.status.container_statuses[0].container_id] = sandbox.containers[0].record.id
-            words[f"{pod.name} node"] = machine.name
-            words[f"{pod.name} host"] = machine.host_ip
-        known = dict(self.shared)
-        placed = {words[pod.name]: self._pod(pod, words, known, since) for pod in self.pods}
-        for obj in self.objects:
-            if isinstance(obj, Pod):
-                cluster.server.preload(placed[words[obj.name]])
-                continue
+        copy = Copy(f"{self.name}-{number}", f"{number:08x}")
+        spec, owners = self._pod_spec(copy), self._owners(copy)
+        pods = {}
+        for slot, (name, pod) in enumerate(self._pods.items()):
+            machine = machines[(first_slot + slot) % len(machines)]
+            pods[name] = pod.placed(machine, copy, spec, owners, self._containers)
+        for obj, made in self._objects:
+            new = made(copy)
             if isinstance(obj, EndpointSlice):
-                ends = tuple(
-                    _at(e, ref, placed[words[ref.name]], cluster) for e in obj.endpoints if (ref := e.target_ref)
-                )
-                new = replace(_renamed(replace(obj, endpoints=()), words, known), endpoints=ends)
-            else:
-                new = _renamed(obj, words, known)
-            cluster.server.preload(replace(new, metadata=replace(new.metadata, creation_timestamp=since)))
+                ends = tuple([_at(e, ref, pods[ref.name], server) for e in obj.endpoints if (ref := e.target_ref)])
+                new = replace(new, endpoints=ends)
+            server.preload(new)
+        for pod in pods.values():
+            server.preload(pod)
 
-    def _pod(self, pod: Pod, words: dict[str, str], known: dict[int, Any], since: Time) -> Pod:
-        """Return a copy of a pod that has been running on its node since a time; all that is alike is shared."""
-        meta, spec, status = pod.metadata, self.pods[0].spec, pod.status
-        address = words[status.pod_ip]
-        spec = replace(
-            _renamed(spec, words, known), node_name=words[f"{pod.name} node"], hostname=words.get(pod.spec.hostname, "")
-        )
-        meta = replace(
-            meta,
-            name=words[meta.name],
-            uid=words[meta.uid],
-            labels={key: words.get(value, value) for key, value in meta.labels.items()},
-            owner_references=_renamed(self.pods[0].metadata.owner_references, words, known),
-            creation_timestamp=since,
-        )
+
+class PodTemplate:
+    """A pod that has been running on its node since a time; all that is alike is shared by its copies."""
+
+    def __init__(self, pod: Pod, pattern: str, since: Time) -> None:
+        status = pod.status
         first = status.container_statuses[0]
         assert first.state.running is not None
-        running = replace(first.state, running=replace(first.state.running, started_at=since))
-        status = replace(
-            status,
-            host_ip=words[f"{pod.name} host"],
-            pod_ip=address,
-            pod_ips=(PodIP(ip=address),),
-            start_time=since,
-            container_statuses=(replace(first, container_id=words[first.container_id], state=running),),
-            conditions=tuple(replace(c, last_transition_time=since) for c in status.conditions),
+        self._container = replace(
+            first, state=replace(first.state, running=replace(first.state.running, started_at=since))
         )
-        return replace(pod, metadata=meta, spec=spec, status=status)
+        conditions = tuple(replace(c, last_transition_time=since) for c in status.conditions)
+        self._pod = _made_at(since, replace(pod, status=replace(status, start_time=since, conditions=conditions)))
+        self._name = template(pod.name, pattern)
+        self._uid = template(pod.uid, pattern)
+        self._hostname = template(pod.spec.hostname, pattern)
+        self._labels = template(pod.metadata.labels, pattern)
+
+    def placed(
+        self, machine: Machine, copy: Copy, spec: PodSpec, owners: tuple[OwnerReference, ...], containers: list[Earlier]
+    ) -> Pod:
+        """Return a copy that has been running on a machine."""
+        name, uid = self._name(copy), self._uid(copy)
+        sandbox = machine.has_run(uid, (self._pod.namespace, name), containers)
+        address = sandbox.sandboxes[0].ip
+        container = replace(self._container, container_id=sandbox.containers[0].record.id)
+        return replace(
+            self._pod,
+            metadata=replace(
+                self._pod.metadata, name=name, uid=uid, labels=self._labels(copy), owner_references=owners
+            ),
+            spec=replace(spec, node_name=machine.name, hostname=self._hostname(copy)),
+            status=replace(
+                self._pod.status,
+                host_ip=machine.host_ip,
+                pod_ip=address,
+                pod_ips=(PodIP(ip=address),),
+                container_statuses=(container,),
+            ),
+        )
 
 
-def _collect(value: Any, into: set[str]) -> None:
+def template(value: Any, pattern: str) -> Template:
+    """Return what makes a value for a copy. What has neither the pattern's name nor a UID in it is shared."""
+    return _changing(value, pattern) or (lambda _: value)
+
+
+def _changing(value: Any, pattern: str) -> Template | None:
     if isinstance(value, str):
-        into.add(value)
-    elif isinstance(value, msgspec.Struct):
-        for field in value.__struct_fields__:
-            _collect(getattr(value, field), into)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            into.add(key)
-            _collect(item, into)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            _collect(item, into)
-
-
-def _share(value: Any, own: set[str], shared: dict[int, Any]) -> bool:
-    """Note the parts of a value, by identity, that have no string of the pattern in them; tell whether all is so."""
-    if isinstance(value, str):
-        return value not in own
+        return _changing_string(value, pattern)
     if isinstance(value, msgspec.Struct):
-        parts = [getattr(value, field) for field in value.__struct_fields__]
-    elif isinstance(value, dict):
-        parts = [*value.keys(), *value.values()]
-    else:
-        parts = list(value) if isinstance(value, list | tuple) else []
-    is_shared = sum(_share(part, own, shared) for part in parts) == len(parts)  # every part is looked at
-    if is_shared and parts:
-        shared[id(value)] = value
-    return is_shared
+        fields = _changing_parts({f: getattr(value, f) for f in value.__struct_fields__}, pattern)
+        return (lambda copy: replace(value, **{f: of(copy) for f, of in fields.items()})) if fields else None
+    if isinstance(value, dict):
+        items = _changing_parts(value, pattern)
+        return (lambda copy: value | {k: of(copy) for k, of in items.items()}) if items else None
+    if isinstance(value, list | tuple):
+        places = _changing_parts(dict(enumerate(value)), pattern)
+        sequence = type(value)
+        return (
+            (lambda copy: sequence([places[i](copy) if i in places else item for i, item in enumerate(value)]))
+            if places
+            else None
+        )
+    return None
 
 
-def _renamed(value: Any, words: dict[str, str], known: dict[int, Any]) -> Any:
-    """Return a value with strings replaced; what nothing changes in is shared."""
-    if isinstance(value, str):
-        return words.get(value, value)
-    if not isinstance(value, msgspec.Struct | dict | list | tuple) or not value:
-        return value
-    if id(value) in known:
-        return known[id(value)]
-    new: Any = value
-    if isinstance(value, msgspec.Struct):
-        changes = {}
-        for field in value.__struct_fields__:
-            old = getattr(value, field)
-            item = _renamed(old, words, known)
-            if item is not old:
-                changes[field] = item
-        new = replace(value, **changes) if changes else value
-    elif isinstance(value, dict):
-        items = {words.get(k, k): _renamed(v, words, known) for k, v in value.items()}
-        new = value if items == value else items
-    else:
-        renamed = type(value)(_renamed(item, words, known) for item in value)
-        new = value if renamed == value else renamed
-    known[id(value)] = new
-    return new
+def _changing_parts(parts: dict[Any, Any], pattern: str) -> dict[Any, Template]:
+    changing = {key: _changing(part, pattern) for key, part in parts.items()}
+    return {key: of for key, of in changing.items() if of is not None}
 
 
-def _at(endpoint: Endpoint, ref: ObjectReference, pod: Pod, cluster: Cluster) -> Endpoint:
+def _changing_string(value: str, pattern: str) -> Template | None:
+    if len(value) == UID_LENGTH and value.count("-") == 4:
+        begin = value[:-8]
+        return lambda copy: begin + copy.uid_end
+    around = value.split(pattern)
+    return (lambda copy: copy.name.join(around)) if len(around) > 1 else None
+
+
+def _made_at(since: Time, obj: T) -> T:
+    return with_meta(obj, creation_timestamp=since)
+
+
+def _without_endpoints(obj: Object) -> Object:
+    return replace(obj, endpoints=()) if isinstance(obj, EndpointSlice) else obj
+
+
+def _at(endpoint: Endpoint, ref: ObjectReference, pod: Pod, server: APIServer) -> Endpoint:
     """Return the endpoint of a copy of the pod that the endpoint is of."""
-    node = cluster.server.get(Node, "", pod.spec.node_name)
+    node = server.get(Node, "", pod.spec.node_name)
     return replace(
         endpoint,
         addresses=(pod.status.pod_ip,),
@@ -264,10 +268,11 @@ class FullCluster(Cluster):
 
     def populate(self) -> None:
         """Put copies of the patterns on all nodes."""
-        patterns = [Pattern("StatefulSet"), Pattern("Deployment")]
-        pods = len(self.machines) * PODS_PER_NODE
-        for number in range(pods // PODS_PER_WORKLOAD):
-            patterns[number % 2].copy(number, self, number * PODS_PER_WORKLOAD)
+        since = Time(self.sim.clock.truncated(-AGE))
+        patterns = [Pattern("StatefulSet", since), Pattern("Deployment", since)]
+        machines = list(self.machines.values())
+        for number in range(len(machines) * PODS_PER_NODE // PODS_PER_WORKLOAD):
+            patterns[number % 2].copy(number, self.server, machines, number * PODS_PER_WORKLOAD)
 
 
 @dataclass
