@@ -44,11 +44,9 @@ def _fits(pod: Pod, node: Node, others: Sequence[Amounts]) -> Rejection | None:
     wanted = {name: amount for name, amount in pod_requests(pod).items() if amount > 0}
     if PODS in allocatable:
         wanted = {PODS: 1, **wanted}
-    used = {name: len(others) if name == PODS else 0 for name in wanted}
-    for requests in others:
-        for name in wanted:
-            if name in requests:
-                used[name] += requests[name]
+    used = {name: sum([requests[name] for requests in others if name in requests]) for name in wanted}
+    if PODS in used:
+        used[PODS] += len(others)
     short = {n: a - (allocatable.get(n, 0) - used[n]) for n, a in wanted.items()}
     lacking = {name: amount for name, amount in short.items() if amount > 0}
     if not lacking:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from k8sim.api.core import ContainerStatus, Pod
 from k8sim.api.meta import Condition, condition_of
@@ -29,6 +30,10 @@ _INITIALIZED = Condition(type="Initialized", status="True")
 _CONTAINERS_READY = Condition(type="ContainersReady", status="True")
 _READY = Condition(type="Ready", status="True")
 _REASON_WHEN_OVER = {"Succeeded": "PodCompleted", "Failed": "PodFailed"}
+_CONTAINERS_OVER = {
+    phase: Condition(type="ContainersReady", status="False", reason=reason)
+    for phase, reason in _REASON_WHEN_OVER.items()
+}
 Info = Mapping[str, ContainerStatus]
 
 
@@ -65,20 +70,28 @@ def containers_ready(pod: Pod, info: Info, phase: str) -> Condition:
             unknown.append(container.name)
         elif not status.ready:
             unready.append(container.name)
-    if phase == "Succeeded" and not unknown:
-        return Condition(type="ContainersReady", status="False", reason="PodCompleted")
-    if phase == "Failed":
-        return Condition(type="ContainersReady", status="False", reason="PodFailed")
+    if phase == "Failed" or (phase == "Succeeded" and not unknown):
+        return _CONTAINERS_OVER[phase]
     if unknown or unready:
-        message = _names("with unready status", unready, unknown)
-        return Condition(type="ContainersReady", status="False", reason="ContainersNotReady", message=message)
+        return _containers_not_ready(tuple(unready), tuple(unknown))
     return _CONTAINERS_READY
+
+
+@lru_cache(maxsize=1024)  # the pods of a template say the same
+def _containers_not_ready(unready: tuple[str, ...], unknown: tuple[str, ...]) -> Condition:
+    message = _names("with unready status", unready, unknown)
+    return Condition(type="ContainersReady", status="False", reason="ContainersNotReady", message=message)
+
+
+@lru_cache(maxsize=1024)
+def _not_ready(base: Condition) -> Condition:
+    return replace(base, type="Ready")
 
 
 def ready(pod: Pod, base: Condition, conditions: tuple[Condition, ...]) -> Condition:
     """Return Ready: ContainersReady (``base``), and every readiness gate's condition is True."""
     if base.status != "True":
-        return replace(base, type="Ready")
+        return _not_ready(base)
     missing = []
     for gate in pod.spec.readiness_gates:
         condition = condition_of(conditions, gate.condition_type)
@@ -104,11 +117,20 @@ def all_containers_restarting(restarting: bool, phase: str) -> Condition:
     )
 
 
-def with_transition_times(new: tuple[Condition, ...], old: tuple[Condition, ...], now: Time) -> tuple[Condition, ...]:
+def with_transition_times(
+    new: tuple[Condition, ...], old: tuple[Condition, ...], now: Time, given: tuple[Condition, ...] = ()
+) -> tuple[Condition, ...]:
     """Give every owned condition the time of its last change of status (updateLastTransitionTime).
 
     An earlier condition mostly has the place of the new one, so that it need not be looked for.
+
+    Parameters
+    ----------
+    given
+        What the old ones were made of, if that is known: given again, they stand.
     """
+    if new is old or (given and new == given):
+        return old
     result, n = list(new), len(old)
     for i, condition in enumerate(new):
         if condition.type not in OWNED_OR_SHARED:
@@ -125,7 +147,7 @@ def with_transition_times(new: tuple[Condition, ...], old: tuple[Condition, ...]
     return tuple(result)
 
 
-def _names(what: str, names: list[str], unknown: list[str]) -> str:
+def _names(what: str, names: Sequence[str], unknown: Sequence[str]) -> str:
     parts = [f"containers with unknown status: [{' '.join(unknown)}]"] if unknown else []
     parts += [f"containers {what}: [{' '.join(names)}]"] if names else []
     return ", ".join(parts)

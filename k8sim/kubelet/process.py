@@ -367,8 +367,8 @@ class KubeletProcess:
         return [self.pods[uid] for uid in self._not_terminated()]
 
     def _not_terminated(self) -> list[str]:
-        running, settled = self.workers.running, self._settled
-        return [uid for uid in self.pods if uid in running or uid in settled]
+        running = self.workers.running.union(self._settled)
+        return [uid for uid in self.pods if uid in running]
 
     def _reject(self, pod: Pod, rejection: Rejection, cause: int) -> None:
         self.client.cause = cause

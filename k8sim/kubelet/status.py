@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import msgspec
 
 from k8sim.api.core import ContainerStatus, Pod, PodStatus
-from k8sim.api.meta import set_condition
+from k8sim.api.meta import Condition, set_condition
 from k8sim.api.pods import is_mirror_pod
 from k8sim.api.struct import Time, replace
 from k8sim.apiserver.client import Client
@@ -32,10 +32,11 @@ from k8sim.sim.trace import NO_CAUSE
 
 @dataclass(slots=True)
 class Entry:
-    """The status of one pod, as the kubelet sees it."""
+    """The status of one pod, as the kubelet sees it. ``given``: its conditions before they had their times."""
 
     pod: Pod
     status: PodStatus
+    given: tuple[Condition, ...]
     version: int = 0
     sent: int = 0
     finished: bool = False
@@ -128,7 +129,7 @@ class StatusManager:
         """Push PodReadyToStartContainers at once: the sandbox stands, whatever else the sync is still to do."""
         entry = self._entries.get(pod.metadata.uid)
         if entry is not None:
-            new = set_condition(entry.status.conditions, conditions.READY_TO_START_CONTAINERS[ready])
+            new = set_condition(entry.given, conditions.READY_TO_START_CONTAINERS[ready])
             self._update(pod, replace(entry.status, conditions=new), False, False, cause)
 
     def _flag(self, entry: Entry, pod: Pod, container_id: str, flag: str, value: bool, cause: int) -> None:
@@ -146,12 +147,11 @@ class StatusManager:
         if not changed:
             return
         info = {s.name: s for s in (*groups[0], *groups[1])}
-        new_conditions = status.conditions
+        new_conditions = entry.given
         if flag == "ready":
-            now = Time(self._clock.truncated())
             containers_ready = conditions.containers_ready(pod, info, status.phase)
             for condition in (conditions.ready(pod, containers_ready, status.conditions), containers_ready):
-                new_conditions = set_condition(new_conditions, replace(condition, last_transition_time=now))
+                new_conditions = set_condition(new_conditions, condition)
         status = replace(
             status, init_container_statuses=groups[0], container_statuses=groups[1], conditions=new_conditions
         )
@@ -173,14 +173,15 @@ class StatusManager:
         if not transition_allowed(old, status, pod):
             return
         now = Time(self._clock.truncated())
+        given = status.conditions
         status = replace(
             status,
-            conditions=with_transition_times(status.conditions, old.conditions, now),
+            conditions=with_transition_times(given, old.conditions, now, () if entry is None else entry.given),
             start_time=old.start_time if old.start_time is not None else status.start_time or now,
         )
         changed = True
         if entry is None:
-            entry = self._entries[pod.metadata.uid] = Entry(pod, status)
+            entry = self._entries[pod.metadata.uid] = Entry(pod, status, given)
         else:
             finished = finished or entry.finished
             if force:
@@ -189,6 +190,7 @@ class StatusManager:
                 return
         entry.pod = pod
         entry.status = status
+        entry.given = given
         entry.version += 1
         entry.finished = finished
         entry.cause = cause

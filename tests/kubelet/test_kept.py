@@ -132,6 +132,14 @@ def test_conditions_get_their_times_wherever_they_stand(new: Conditions, old: Co
             assert timed is last
 
 
+@given(conditions, conditions, st.data())
+def test_what_old_conditions_were_made_of_saves_work_only(given_: Conditions, older: Conditions, data: st.DataObject):
+    old = with_transition_times(given_, older, Time(5))
+    again = st.one_of(condition, st.sampled_from(given_)) if given_ else condition
+    new = tuple(data.draw(st.lists(again, unique_by=lambda c: c.type, max_size=8)))
+    assert with_transition_times(new, old, Time(9), given_) == with_transition_times(new, old, Time(9))
+
+
 @given(conditions, conditions, st.randoms())
 def test_order_of_conditions_makes_no_difference(a: Conditions, b: Conditions, chance: Any):
     assert same_for_kubelet(PodStatus(conditions=a), PodStatus(conditions=b)) == (by_type(a) == by_type(b))
