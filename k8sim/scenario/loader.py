@@ -192,7 +192,8 @@ def _spec(root: Part) -> dict[str, Part]:
 def _scenario(root: Part, spec: dict[str, Part], manifests: list[Manifest], folder: Path, path: str | None) -> Scenario:
     duration_ns = _duration(spec.get("duration"))
     namespace = spec["namespace"].word() if "namespace" in spec else "default"
-    groups = read_nodes(spec.get("nodes"))
+    cluster = read_cluster(spec.get("cluster"))
+    groups = read_nodes(spec.get("nodes"), cluster.kubelet.eviction_hard_bytes)
     static = static_manifests(spec.get("nodes"), folder)
     groups = tuple(replace(g, static_pods=tuple(m.new_object for m in static[g.name])) for g in groups)
     gates, not_simulated = read_feature_gates(spec.get("featureGates"))
@@ -211,7 +212,6 @@ def _scenario(root: Part, spec: dict[str, Part], manifests: list[Manifest], fold
         assumed = NotSimulated("spec.nodes", "absent: three nodes node-0 to node-2 are assumed", root.source)
         not_simulated.append(assumed)
     nodes = _node_zones(groups, manifests, applied)
-    cluster = read_cluster(spec.get("cluster"))
     not_simulated += assumed_drivers((*manifests, *applied), {d.name for d in cluster.storage_drivers})
     new, dump = split(manifests)
     not_simulated += absent_owners(dump)

@@ -60,6 +60,8 @@ class NodeGroup:
         As in a Node's spec.
     static_pods
         Manifests of pods that their kubelets run by themselves.
+    allocatable
+        What they have to give to pods; None: all their capacity.
     """
 
     name: str
@@ -69,6 +71,7 @@ class NodeGroup:
     zones: tuple[str, ...] = ()
     taints: tuple[Mapping[str, Any], ...] = ()
     static_pods: tuple[Mapping[str, Any], ...] = ()
+    allocatable: Mapping[str, str] | None = None
 
     def has(self, node: str) -> bool:
         """Tell whether a node is of the group, or on a machine that has taken the place of one that was."""
@@ -88,7 +91,10 @@ class NodeGroup:
             "kind": "Node",
             "metadata": {"name": name, "labels": {**labels, **self.labels}},
             "spec": {"taints": [dict(taint) for taint in self.taints]} if self.taints else {},
-            "status": {"capacity": dict(self.capacity), "allocatable": dict(self.capacity)},
+            "status": {
+                "capacity": dict(self.capacity),
+                "allocatable": dict(self.capacity if self.allocatable is None else self.allocatable),
+            },
         }
         return node
 

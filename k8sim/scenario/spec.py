@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +11,7 @@ from k8sim.api.feature_gates import FEATURE_GATES
 from k8sim.api.fielderror import FieldError
 from k8sim.api.quantity import parse_quantity
 from k8sim.api.validation import validate_node_group
+from k8sim.kubelet.allocatable import RESERVABLE, node_allocatable
 from k8sim.machines.image import ImageBehaviour
 from k8sim.scenario.model import DEFAULT_CAPACITY, NodeGroup, NotSimulated
 from k8sim.scenario.objectives import Objective, parse_objective
@@ -31,8 +33,8 @@ SPEC_KEYS: Final = (
 _ZERO: Final = Constant(0)
 
 
-def read_nodes(part: Part | None) -> tuple[NodeGroup, ...]:
-    """The node groups.
+def read_nodes(part: Part | None, eviction_hard_bytes: int) -> tuple[NodeGroup, ...]:
+    """The node groups; of those that say what is ``reserved`` the kubelet's threshold takes something, too.
 
     Raises
     ------
@@ -42,7 +44,7 @@ def read_nodes(part: Part | None) -> tuple[NodeGroup, ...]:
     groups: list[NodeGroup] = []
     total = 0
     for item in part.items() if part else ():
-        group = _node_group(item)
+        group = _node_group(item, eviction_hard_bytes)
         total += group.count
         if total > MAX_NODES:
             raise item.error(f"{total} nodes are too many", f"at most {MAX_NODES} nodes can be simulated")
@@ -53,21 +55,28 @@ def read_nodes(part: Part | None) -> tuple[NodeGroup, ...]:
     return tuple(groups)
 
 
-def _node_group(part: Part) -> NodeGroup:
-    fields = part.mapping(("name", "count", "capacity", "labels", "zones", "taints", "staticPods"))
+def _node_group(part: Part, eviction_hard_bytes: int) -> NodeGroup:
+    fields = part.mapping(("name", "count", "capacity", "reserved", "labels", "zones", "taints", "staticPods"))
     name = part.require("name", "write for example {name: node, count: 3}").word()
-    capacity = dict(DEFAULT_CAPACITY)
-    if "capacity" in fields:
-        for resource, amount in fields["capacity"].mapping().items():
-            capacity[resource] = _quantity(amount)
+    capacity = {**DEFAULT_CAPACITY, **_amounts(fields.get("capacity"))}
+    allocatable = None
+    if "reserved" in fields:
+        reserved = _amounts(fields["reserved"], RESERVABLE)
+        allocatable = node_allocatable(capacity, reserved, eviction_hard_bytes)
     labels = {k: v.text() for k, v in fields["labels"].mapping().items()} if "labels" in fields else {}
     zones = tuple(zone.word() for zone in fields["zones"].items()) if "zones" in fields else ()
     taints = tuple(_taint(taint) for taint in fields["taints"].items()) if "taints" in fields else ()
     count = fields["count"].integer(0, 10**18) if "count" in fields else 1
-    group = NodeGroup(name, count, capacity, labels, zones, taints)
+    group = NodeGroup(name, count, capacity, labels, zones, taints, allocatable=allocatable)
     for problem in validate_node_group(name, labels, zones, taints):
         raise _at(part, problem)
     return group
+
+
+def _amounts(part: Part | None, known: Sequence[str] | None = None) -> dict[str, str]:
+    if part is None:
+        return {}
+    return {resource: _quantity(amount) for resource, amount in part.mapping(known).items()}
 
 
 def _at(part: Part, problem: FieldError) -> Exception:

@@ -467,7 +467,7 @@ STATEMENTS: dict[str, Statement] = {
     "8.3": S("sidecars before it count with it", ("api/resources::test_effective_request",)),
     "8.4": S(
         "4 GiB of memory leave 4 GiB - 100 MiB",
-        left_out="a scenario states what is allocatable; it is not derived from capacity and reservations",
+        ("kubelet/allocatable::test_a_node_gives_what_reservations_and_thresholds_leave",),
     ),
     "8.5": S(
         "the 111th pod does not fit; forced, it is OutOfpods",
