@@ -28,7 +28,6 @@ from k8sim.controllers.statefulset.identity import (
     storage_matches,
 )
 from k8sim.controllers.statefulset.ordinals import Ordinals
-from k8sim.controllers.statefulset.revisions import History
 
 SECOND_NS = 1_000_000_000
 Shape = tuple[str, int, int, int, StatefulSetPersistentVolumeClaimRetentionPolicy, str]
@@ -173,7 +172,7 @@ class Replicas:
         self._by_ordinal: dict[int, Replica] = {}
         self._maturing: list[tuple[int, int]] = []
         self.filings = 0
-        self.settled: tuple[StatefulSet, History, int] | None = None
+        self.settled: tuple[StatefulSet, object, int] | None = None
         self.empty = Ordinals(self.range)
         self.unsettled = Ordinals(self.range)
         self.unavailable = Ordinals(self.range)
