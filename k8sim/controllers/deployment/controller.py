@@ -43,6 +43,7 @@ from k8sim.controllers.deployment.progress import (
     paused_condition,
     rollout_status,
     stuck_check_after_ns,
+    timed_out,
     with_condition,
 )
 from k8sim.controllers.deployment.replica_sets import (
@@ -64,6 +65,7 @@ from k8sim.controllers.ownership import (
     controller_before,
     index_by_controller,
 )
+from k8sim.controllers.versions import same_but_for_status
 from k8sim.sim.clock import Event
 
 Requests = Generator[Event, Any, None]
@@ -85,6 +87,7 @@ class DeploymentController(Controller):
         index_by_controller(self.pods)
         self._waiting: dict[str, str] = {}
         self._settled: dict[str, Settled] = {}
+        self._written: dict[str, tuple[Deployment, ReplicaSet]] = {}
         self.deployments.add_handler(self._deployment_changed)
         self.sets.add_handler(self._set_changed)
         self.pods.add_owners_handler("ReplicaSet", self._pod_changed)
@@ -95,6 +98,7 @@ class DeploymentController(Controller):
         if change.type == "DELETED":
             self._waiting.pop(change.new.uid, None)
             self._settled.pop(change.new.uid, None)
+            self._written.pop(change.new.uid, None)
         self.queue.add(change.new.key, change.row)
 
     def _set_changed(self, change: Change) -> None:
@@ -146,6 +150,9 @@ class DeploymentController(Controller):
             return
         cached = list(self.sets.by_index(CONTROLLER_INDEX, deployment.metadata.uid))
         orphans = list(self.sets.by_index(ORPHAN_INDEX, deployment.metadata.namespace))
+        if self._is_echo(deployment, [*cached, *orphans]):
+            self._check_again_if_stuck(deployment, deployment.status, client)
+            return
         settled = self._settled.get(deployment.metadata.uid) if not orphans else None
         found = settled.found_again(deployment, cached) if settled is not None else None
         if found is not None:
@@ -210,8 +217,25 @@ class DeploymentController(Controller):
         """Apply a plan and write the status of the rollout."""
         yield from self._apply(deployment, plan, client)
         status = rollout_status(deployment, sets, self.clock.now, self._now())
-        if not (yield from self._write_status(deployment, status, client)):
+        if status == deployment.status:
             self._check_again_if_stuck(deployment, status, client)
+            return
+        written = yield from client.update_status(replace(deployment, status=status))
+        if sets.new is not None and not sets.old and not plan.scales and same_but_for_status(written, deployment):
+            self._written[deployment.metadata.uid] = (written, sets.new)
+
+    def _is_echo(self, deployment: Deployment, sets: Sequence[ReplicaSet]) -> bool:
+        """Tell whether a sync sees the status that the last one has written, and else what that one saw.
+
+        It would do nothing, as the last one has given its only ReplicaSet no other size, unless time has run out.
+        """
+        written, rs = self._written.get(deployment.metadata.uid, (None, None))
+        return (
+            deployment is written
+            and len(sets) == 1
+            and sets[0] is rs
+            and not timed_out(deployment, deployment.status, self.clock.now)
+        )
 
     def _apply(self, deployment: Deployment, plan: Plan, client: Client) -> Requests:
         self._tell(deployment, plan.waiting, client)
@@ -254,14 +278,10 @@ class DeploymentController(Controller):
     def _now(self) -> Time:
         return Time(self.clock.truncated())
 
-    def _write_status(
-        self, deployment: Deployment, status: DeploymentStatus, client: Client
-    ) -> Generator[Event, Any, bool]:
-        """Write a status that differs from the known one, and tell whether it did."""
-        if status == deployment.status:
-            return False
-        yield from client.update_status(replace(deployment, status=status))
-        return True
+    def _write_status(self, deployment: Deployment, status: DeploymentStatus, client: Client) -> Requests:
+        """Write a status that differs from the known one."""
+        if status != deployment.status:
+            yield from client.update_status(replace(deployment, status=status))
 
     def _check_again_if_stuck(self, deployment: Deployment, status: DeploymentStatus, client: Client) -> None:
         """Come back when the progress deadline has passed (requeueStuckDeployment)."""

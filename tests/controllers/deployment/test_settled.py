@@ -3,6 +3,7 @@
 import pytest
 
 from k8sim.cluster import Cluster
+from k8sim.controllers.deployment.controller import DeploymentController
 from k8sim.controllers.deployment.replica_sets import Settled
 from k8sim.controllers.replicaset.tally import Counted, Tally
 from k8sim.scenario import loads
@@ -58,7 +59,16 @@ def test_nothing_changes_if_nothing_is_remembered(strategy: str, monkeypatch: py
         asked.append(found_again(self, *now) is not None)
 
     monkeypatch.setattr(Settled, "found_again", forgets)
+    echoes: list[bool] = []
+    is_echo = DeploymentController._is_echo
+
+    def sees_no_echo(self, *now) -> bool:  # type: ignore[no-untyped-def]
+        echoes.append(is_echo(self, *now))
+        return False
+
+    monkeypatch.setattr(DeploymentController, "_is_echo", sees_no_echo)
     monkeypatch.setattr(Tally, "settled", property(lambda tally: None, lambda tally, version: None), raising=False)
     monkeypatch.setattr(Counted, "counts_like", lambda counted, other: False)
     assert rows(strategy) == as_it_is
     assert asked.count(True) > 20
+    assert any(echoes)
