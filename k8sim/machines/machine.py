@@ -11,6 +11,7 @@ worth looking (`Agent`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Final
 
 from k8sim.api.struct import replace
 from k8sim.machines.agent import Agent, NetworkPluginDown, RuntimeDown
@@ -28,6 +29,8 @@ from k8sim.sim.trace import NO_CAUSE
 from k8sim.sim.units import SECOND
 
 Key = tuple[str, str]
+ADDRESSES: Final = 2000
+"""How many pods of one machine can have addresses of their own at once."""
 
 
 class Machine:
@@ -495,7 +498,18 @@ class Machine:
         return f"{self.name}/{self._ids}"
 
     def _address(self) -> str:
-        """Return the next address of the machine's range; one is used again only after 2000 others."""
-        self._addresses = self._addresses % 2000 + 1
-        number = self._index * 2048 + self._addresses
-        return f"10.{(number >> 16) % 256}.{(number >> 8) % 256}.{number % 256}"
+        """Return the next address of the machine's range that no pod has; of a full one the next all the same.
+
+        Source: containernetworking/plugins/plugins/ipam/host-local/backend/allocator/allocator.go (Get).
+        """
+        address = ""
+        for _ in range(ADDRESSES):
+            self._addresses += 1
+            number = self._index * 2048 + (self._addresses - 1) % ADDRESSES + 1
+            address = f"10.{(number >> 16) % 256}.{(number >> 8) % 256}.{number % 256}"
+            if self._addresses <= ADDRESSES or not self._is_taken(address):
+                break
+        return address
+
+    def _is_taken(self, address: str) -> bool:
+        return any(s.ready and s.ip == address for pod in self._pods.values() for s in pod.sandboxes)

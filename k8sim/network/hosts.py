@@ -153,7 +153,7 @@ class Hosts:
     def _remove(self, host: Host) -> None:
         host.there = False
         del self._by_uid[host.uid]
-        # Another may have taken its place: a namesake at a node's address, or, after 2000 others, any pod.
+        # Another may have taken its place: a namesake at a node's address, any pod where a node's range is full.
         if host.on_node and self._on_node[host.address].get(host.key) is host:
             del self._on_node[host.address][host.key]
         elif self._by_address.get(host.address) is host:

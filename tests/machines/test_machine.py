@@ -7,7 +7,7 @@ import pytest
 from k8sim.machines.answers import Answers
 from k8sim.machines.container import Container
 from k8sim.machines.image import Images, with_tag
-from k8sim.machines.machine import Machine
+from k8sim.machines.machine import ADDRESSES, Machine
 from k8sim.machines.registry import PullError, Registry
 from k8sim.sim.clock import Clock, Steps
 from k8sim.sim.distributions import Constant, Exponential
@@ -204,3 +204,27 @@ def test_answers_change_only_at_the_moments_they_name():
             change = min(answers.next_change(kind, t), 25)
             assert len({answers.passes(kind, u) for u in range(t, change)}) == 1
             t = change
+
+
+def test_an_address_is_given_again_only_when_nobody_has_it() -> None:
+    """A CronJob a minute uses up a range in a day and a half; who has been there all the time keeps its address."""
+    runtime = Runtime(image("app:v1"))
+    machine = runtime.machine
+
+    def lives(uid: str) -> Steps:
+        yield from machine.run_sandbox(uid, KEY, 0)
+
+    def passes(uid: str) -> Steps:
+        yield from lives(uid)
+        seen.append(machine.snapshot(uid).ip)
+        machine.remove_pod(uid)
+
+    seen: list[str] = []
+    runtime.clock.spawn(lives("stays"))
+    runtime.clock.run(1)
+    for i in range(ADDRESSES):
+        runtime.clock.spawn(passes(f"job-{i}"))
+        runtime.clock.run(2 + i)
+    assert len(set(seen)) == ADDRESSES - 1
+    assert seen[-1] == seen[0]
+    assert machine.snapshot("stays").ip not in seen
