@@ -123,20 +123,20 @@ def test_only_pod_and_set_changes_wake() -> None:
     manager.server.create(stateful_set(1))
     manager.run(10)
     (controller,) = manager.controllers
-    syncs = []
-    inner = controller.sync
+    woken = []
+    add = controller.queue.add
 
-    def counted(key, client):  # type: ignore[no-untyped-def]
-        syncs.append(key)
-        return inner(key, client)
+    def noted(key, cause):  # type: ignore[no-untyped-def]
+        woken.append(key)
+        add(key, cause)
 
-    controller.sync = counted  # type: ignore[method-assign]
+    controller.queue.add = noted  # type: ignore[method-assign]
     claim = manager.server.list(PersistentVolumeClaim)[0]
     manager.server.patch_status(
         PersistentVolumeClaim, *claim.key, lambda c: replace(c, status=replace(c.status, phase="Bound"))
     )
     manager.run(11)
-    assert syncs == []
+    assert woken == []
     manager.set_pod(manager.server.get(Pod, "default", "web-0"), ready=False)
     manager.run(12)
-    assert syncs
+    assert woken
