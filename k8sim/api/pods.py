@@ -35,6 +35,16 @@ def is_pod_active(pod: Pod) -> bool:
     return not is_pod_terminal(pod) and not pod.deleting
 
 
+def goes_on(old: Pod, new: Pod) -> bool:
+    """Tell whether a pod that is on a node stays in its phase, and neither ends nor is being deleted."""
+    return (
+        old.status.phase == new.status.phase
+        and new.metadata.deletion_timestamp is None
+        and bool(new.spec.node_name)
+        and new.status.phase not in ("Failed", "Succeeded")
+    )
+
+
 def is_mirror_pod(pod: Pod) -> bool:
     """Tell whether the object only shows a static pod (kubetypes.IsMirrorPod)."""
     return CONFIG_MIRROR in pod.metadata.annotations

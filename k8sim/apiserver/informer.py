@@ -9,9 +9,10 @@ Source: client-go/tools/cache/shared_informer.go; workloads.md 0.1.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from k8sim.api.meta import Object, controller_of
+from k8sim.api.pods import goes_on
 from k8sim.apiserver.server import APIServer
 from k8sim.apiserver.settings import WatchSettings
 from k8sim.apiserver.watch import Change, leaves_all_but_status
@@ -73,6 +74,8 @@ class Informer(Generic[T]):
         """`get` for a key, as work queues have it; all syncs begin with that."""
         self._handlers: list[Handler] = []
         self._status_handlers: list[Handler] = []
+        self._steady_handlers = self._status_handlers
+        """Those that hear of a status in whose course the pod goes on; the same list until somebody does not care."""
         self._owners_handlers: dict[str, list[Handler]] = {}
         self._indexers: dict[str, IndexFunction[T]] = {}
         self._indexes: dict[str, dict[Hashable, dict[Key, None]]] = {}
@@ -130,7 +133,7 @@ class Informer(Generic[T]):
                 index.setdefault(value, {})[key] = None
         self._indexes[name] = index
 
-    def add_handler(self, handler: Handler, replay: bool = True, of_status: bool = True) -> None:
+    def add_handler(self, handler: Handler, replay: bool = True, of_status: bool | Literal["end"] = True) -> None:
         """Call the handler on every change that arrives, after the cache has it; objects already there are ADDED.
 
         Parameters
@@ -139,8 +142,13 @@ class Informer(Generic[T]):
             Whether to call it for objects already there.
         of_status
             False: not for a MODIFIED that leaves metadata and spec as they are; most changes are of this kind.
+            "end": for such a MODIFIED of a pod only if it does not just go on (`k8sim.api.pods.goes_on`).
         """
         self._handlers.append(handler)
+        if of_status == "end" and self._steady_handlers is self._status_handlers:
+            self._steady_handlers = self._status_handlers.copy()
+        elif of_status is True and self._steady_handlers is not self._status_handlers:
+            self._steady_handlers.append(handler)
         if of_status:
             self._status_handlers.append(handler)
         if replay and self._objects:
@@ -283,6 +291,8 @@ class Informer(Generic[T]):
         handlers = self._handlers
         if change.of_status:
             handlers = self._status_handlers
+            if handlers is not self._steady_handlers and goes_on(cached, change.new):  # type: ignore[arg-type]
+                handlers = self._steady_handlers
         elif self._indexers and (
             cached is None or change.type == "DELETED" or not _are_filed_alike(cached, change.new)
         ):

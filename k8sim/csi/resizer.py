@@ -54,7 +54,7 @@ class Resizer(Sidecar):
         self._in_use: dict[str, None] = {}
         self.pods.add_index(CLAIMS_BY_POD, lambda pod: [(pod.namespace, n) for n in claim_names(pod)])
         self.claims.add_handler(self._on_claim)
-        self.pods.add_handler(self._on_pod)
+        self.pods.add_handler(self._on_pod, of_status="end")
 
     def _on_claim(self, change: Change) -> None:
         claim = change.new

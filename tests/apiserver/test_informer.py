@@ -111,6 +111,21 @@ def test_handlers_of_other_than_the_status_hear_of_no_change_of_the_status_alone
     assert told == [change for change in all_told if not change.of_status]
 
 
+def test_handlers_of_the_end_hear_of_no_status_in_whose_course_the_pod_goes_on() -> None:
+    server = make_server()
+    informer = Informer(server, Pod, "test")
+    all_told: list[Change] = []
+    told: list[Change] = []
+    informer.add_handler(all_told.append)
+    informer.add_handler(told.append, of_status="end")
+    pod = server.create(make_pod(node="node-0"))
+    for phase, message in (("Running", ""), ("Running", "well"), ("Running", "tired"), ("Failed", ""), ("Failed", "x")):
+        pod = server.update_status(replace(pod, status=replace(pod.status, phase=phase, message=message)))
+    server.sim.clock.run(SECOND)
+    assert len(all_told) == 6
+    assert told == [all_told[0], all_told[1], all_told[4], all_told[5]]
+
+
 def test_a_cache_whose_status_nobody_looks_at_has_the_newest_spec_and_labels() -> None:
     server = make_server()
     informers = SharedInformers(server, "test")

@@ -96,7 +96,7 @@ class PersistentVolumeController:
         self.claim_informer = context.informers.of(PersistentVolumeClaim)
         self.volume_informer = context.informers.of(PersistentVolume)
         self.pods.add_index(CLAIMS_BY_POD, lambda pod: [(pod.namespace, n) for n in claim_names(pod)])
-        self.pods.add_handler(self._on_pod)
+        self.pods.add_handler(self._on_pod, of_status="end")
         self.claim_informer.add_handler(self._on_claim)
         self.volume_informer.add_handler(self._on_volume)
         self.classes.add_handler(self._on_class)

@@ -40,7 +40,7 @@ class PodGCController(Controller):
         self._pods.add_index("spec.nodeName", lambda p: (p.spec.node_name,) if p.spec.node_name else ())
         self._out_of_service: dict[str, None] = {}
         self._nodes.add_handler(self._on_node)
-        self._pods.add_handler(self._on_pod)
+        self._pods.add_handler(self._on_pod, of_status="end")
 
     def start(self) -> None:
         """Start. At t = 0 the loop has been running for a while; later (a restart) the first run is now."""

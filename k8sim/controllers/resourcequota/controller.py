@@ -43,7 +43,7 @@ class ResourceQuotaController(Controller):
         self._quotas.add_handler(self._on_quota)
         for cls in _CHARGED:
             if cls is not ResourceQuota:
-                self.informers.of(cls).add_handler(self._on_object, of_status=cls is Pod)
+                self.informers.of(cls).add_handler(self._on_object, of_status="end" if cls is Pod else False)
 
     # ---- observe --------------------------------------------------------------------------------------------
 
