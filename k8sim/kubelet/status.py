@@ -29,6 +29,8 @@ from k8sim.kubelet.statusmerge import merge_pod_status, same_for_kubelet, termin
 from k8sim.sim.clock import Clock
 from k8sim.sim.trace import NO_CAUSE
 
+Statuses = tuple[ContainerStatus, ...]
+
 
 @dataclass(slots=True)
 class Entry:
@@ -134,27 +136,17 @@ class StatusManager:
 
     def _flag(self, entry: Entry, pod: Pod, container_id: str, flag: str, value: bool, cause: int) -> None:
         status = entry.status
-        groups: list[tuple[ContainerStatus, ...]] = []
-        changed = False
-        for group in (status.init_container_statuses, status.container_statuses):
-            new = []
-            for s in group:
-                if s.container_id == container_id and getattr(s, flag) is not value:
-                    s = replace(s, **{flag: value})
-                    changed = True
-                new.append(s)
-            groups.append(tuple(new))
-        if not changed:
+        inits = _with_flag(status.init_container_statuses, container_id, flag, value)
+        regular = _with_flag(status.container_statuses, container_id, flag, value)
+        if inits is status.init_container_statuses and regular is status.container_statuses:
             return
-        info = {s.name: s for s in (*groups[0], *groups[1])}
+        info = {s.name: s for s in (*inits, *regular)}
         new_conditions = entry.given
         if flag == "ready":
             containers_ready = conditions.containers_ready(pod, info, status.phase)
             for condition in (conditions.ready(pod, containers_ready, status.conditions), containers_ready):
                 new_conditions = set_condition(new_conditions, condition)
-        status = replace(
-            status, init_container_statuses=groups[0], container_statuses=groups[1], conditions=new_conditions
-        )
+        status = replace(status, init_container_statuses=inits, container_statuses=regular, conditions=new_conditions)
         self._update(pod, status, False, False, cause)
 
     def terminate_pod(self, pod: Pod, cause: int = NO_CAUSE) -> None:
@@ -342,3 +334,11 @@ class StatusManager:
             self._next()
         elif self._unsent:
             self._send_unsent()
+
+
+def _with_flag(statuses: Statuses, container_id: str, flag: str, value: bool) -> Statuses:
+    """Return the statuses with a flag of one container set; the same object if it is set already."""
+    for i, status in enumerate(statuses):
+        if status.container_id == container_id and getattr(status, flag) is not value:
+            return (*statuses[:i], replace(status, **{flag: value}), *statuses[i + 1 :])
+    return statuses

@@ -35,6 +35,8 @@ class ClaimVolume:
 
 def used_volumes(pod: Pod) -> dict[str, str]:
     """Return the volumes that containers use, and how: Filesystem or Block. Others are not waited for."""
+    if not pod.spec.volumes:
+        return {}
     used: dict[str, str] = {}
     for container in (*pod.spec.containers, *pod.spec.init_containers):
         used.update({d.name: "Block" for d in container.volume_devices})
