@@ -156,8 +156,8 @@ class Pattern:
                 ends = tuple([_at(e, ref, pods[ref.name], server) for e in obj.endpoints if (ref := e.target_ref)])
                 new = replace(new, endpoints=ends)
             server.preload(new)
-        for pod in pods.values():
-            server.preload(pod)
+        for placed in pods.values():
+            server.preload(placed)
 
 
 class PodTemplate:
