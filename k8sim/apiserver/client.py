@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from functools import cached_property
 from typing import Any, TypeVar
 
 from k8sim.api.core import Pod
@@ -43,31 +42,13 @@ class Client:
         self.connected = True
         self._clock = server.sim.clock
         self._rank = rank
-        self._latency = latency
-        self._entity = actor if entity is None else entity
+        latencies, stream = server.sim.latencies, actor if entity is None else entity
+        self._write = latencies.sampler(latency or "apiWrite", stream)
+        self._read = self._write if latency else latencies.sampler("apiRead", stream)
+        self._response = latencies.sampler("apiResponse", stream)
+        self._pod_admission = latencies.sampler("podAdmission", stream)
         self._answered_ns = 0
         self._limiter = limiter
-
-    # Delays, each made when it is first needed: most clients never read, and hardly any makes pods.
-
-    @cached_property
-    def _write(self) -> Callable[[], int]:
-        return self._sampler(self._latency or "apiWrite")
-
-    @cached_property
-    def _read(self) -> Callable[[], int]:
-        return self._write if self._latency else self._sampler("apiRead")
-
-    @cached_property
-    def _response(self) -> Callable[[], int]:
-        return self._sampler("apiResponse")
-
-    @cached_property
-    def _pod_admission(self) -> Callable[[], int]:
-        return self._sampler("podAdmission")
-
-    def _sampler(self, name: str) -> Callable[[], int]:
-        return self.server.sim.latencies.sampler(name, self._entity)
 
     def _travel(self, draw: Callable[[], int], extra_ns: int = 0) -> Generator[Event, Any, None]:
         """Let the request arrive. It leaves when the last one has been answered; waiting for that costs no event."""
