@@ -15,7 +15,7 @@ from k8sim.apiserver.client import Client
 from k8sim.apiserver.errors import ApiError, NotFound
 from k8sim.apiserver.watch import Change
 from k8sim.controllers.controller import Controller, ControllerContext, Key, Sync
-from k8sim.controllers.tainteviction.control import no_execute_taints, seconds_to_stay
+from k8sim.controllers.tainteviction.control import get_matching_tolerations, no_execute_taints, seconds_to_stay
 from k8sim.sim.clock import Event, rank
 from k8sim.sim.units import MILLISECOND, SECOND
 
@@ -118,18 +118,16 @@ class TaintEvictionController(Controller):
                 self._cancel(pod.key, client)
 
     def _process_pod(self, pod: Pod, taints: Sequence[Taint], client: Client) -> None:
-        """Start, keep or cancel a pod's countdown (processPodOnNode)."""
+        """Start, keep or cancel a pod's countdown (processPodOnNode): only a taint that is not tolerated cuts it short."""
         seconds = seconds_to_stay(taints, pod.spec.tolerations)
         timer = self._timers.get(pod.key)
         if seconds is None:
             self._cancel(pod.key, client)
-        elif seconds == 0:
-            if timer is not None and timer.fired:
-                return
-            self._cancel(pod.key, client)
-            self._plan(pod.key, 0, client.cause)
         elif timer is None:
             self._plan(pod.key, seconds * SECOND, client.cause)
+        elif not timer.fired and not get_matching_tolerations(taints, pod.spec.tolerations)[0]:
+            self._cancel(pod.key, client)
+            self._plan(pod.key, 0, client.cause)
 
     def _plan(self, key: Key, delay_ns: int, cause: int) -> None:
         timer = self._timers[key] = _Timer(cause)

@@ -120,6 +120,18 @@ def test_a_countdown_is_not_moved_by_another_taint_or_a_shorter_toleration() -> 
     assert 35 < t < 35.1
 
 
+def test_a_countdown_is_cut_short_by_a_taint_that_is_not_tolerated_and_not_by_one_that_is_for_no_time() -> None:
+    m = world(tolerates(seconds=30), tolerates("brief", seconds=0))
+    taint(m, 5, MAINTENANCE)
+    taint(m, 10, MAINTENANCE, Taint(key="brief", effect="NoExecute"))
+    m.run(20)
+    assert deleted_at(m) == []
+    taint(m, 21, MAINTENANCE, Taint(key="other", effect="NoExecute"))
+    m.run(60)
+    (t,) = deleted_at(m)
+    assert 21 < t < 21.1
+
+
 def test_a_pod_bound_to_a_tainted_node_counts_from_then() -> None:
     m = world(tolerates(seconds=30))
     taint(m, 1, MAINTENANCE)
