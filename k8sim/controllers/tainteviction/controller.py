@@ -118,7 +118,7 @@ class TaintEvictionController(Controller):
                 self._cancel(pod.key, client)
 
     def _process_pod(self, pod: Pod, taints: Sequence[Taint], client: Client) -> None:
-        """Start, keep or cancel a pod's countdown (processPodOnNode): only a taint that is not tolerated cuts it short."""
+        """Start, keep or cancel a pod's countdown; only taints not tolerated cut it short (processPodOnNode)."""
         seconds = seconds_to_stay(taints, pod.spec.tolerations)
         timer = self._timers.get(pod.key)
         if seconds is None:
