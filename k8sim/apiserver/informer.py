@@ -92,7 +92,7 @@ class Informer(Generic[T]):
             server.watch(cls, self._on_commit)
         else:
             server.watch_pods_of_node(node, self._on_commit)
-        server.on_outage(self._server_lost, self._server_found)
+        server.on_outage(self)
 
     # ---- reads ----------------------------------------------------------------------------------------------
 
@@ -184,7 +184,7 @@ class Informer(Generic[T]):
             self._server.unwatch(self.cls, self._on_commit)
         else:
             self._server.unwatch_pods_of_node(self._node, self._on_commit)
-        self._server.off_outage(self._server_lost, self._server_found)
+        self._server.off_outage(self)
 
     def restart(self) -> None:
         """Begin anew, as a process does that has just started: the cache is empty until the list arrives."""
@@ -195,10 +195,11 @@ class Informer(Generic[T]):
         self.resource_version = 0
         self.reconnect()
 
-    def _server_lost(self) -> None:
+    def server_lost(self) -> None:
+        """What is under way is lost."""
         self._epoch += 1
 
-    def _server_found(self, lost_ns: int) -> None:
+    def server_found(self, lost_ns: int) -> None:
         """Watch again when the reflector's back-off lets it try (client-go/tools/cache/reflector.go).
 
         0.8 s doubling to 30 s, each drawn out by up to its own length.

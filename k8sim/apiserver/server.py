@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from k8sim.api.core import Pod
 from k8sim.api.defaults import default_object
@@ -37,6 +37,16 @@ Admission = Callable[["APIServer", Object, Object | None], Object]
 ORPHAN = "orphan"
 FOREGROUND = "foregroundDeletion"
 _FINALIZER = {"Orphan": ORPHAN, "Foreground": FOREGROUND}
+
+
+class Line(Protocol):
+    """A watch, as far as it depends on the server's being there."""
+
+    def server_lost(self) -> None:
+        """Learn that the server has gone down."""
+
+    def server_found(self, lost_ns: int) -> None:
+        """Learn that it is back, and when it went down."""
 
 
 class APIServer:
@@ -75,7 +85,7 @@ class APIServer:
         self._pod_watchers: dict[str, list[Watcher]] = {}
         self._pods_of_node: dict[str, dict[Key, Pod]] = {}
         self._object_watchers: dict[tuple[str, str, str], list[Watcher]] = {}
-        self._lines: list[tuple[Callable[[], None], Callable[[int], None]]] = []
+        self._lines: list[Line] = []
         self._down_since = 0
         self._draw_removal = sim.latencies.sampler("podRemoval", "kube-apiserver")
 
@@ -143,28 +153,28 @@ class APIServer:
         """End a watch."""
         self._watchers[cls.kind].remove(watcher)
 
-    def on_outage(self, lost: Callable[[], None], found: Callable[[int], None]) -> None:
-        """Tell a watch when the server goes down, and when it is back (with the time when it went down)."""
-        self._lines.append((lost, found))
+    def on_outage(self, line: Line) -> None:
+        """Tell a watch when the server goes down, and when it is back."""
+        self._lines.append(line)
 
-    def off_outage(self, lost: Callable[[], None], found: Callable[[int], None]) -> None:
+    def off_outage(self, line: Line) -> None:
         """Tell a watch no more."""
-        self._lines.remove((lost, found))
+        self._lines.remove(line)
 
     def go_down(self) -> None:
         """Stop answering: requests fail, watches break. What is stored stays."""
         if self.available:
             self.available = False
             self._down_since = self.sim.clock.now
-            for lost, _ in self._lines:
-                lost()
+            for line in self._lines:
+                line.server_lost()
 
     def come_back(self) -> None:
         """Answer again."""
         if not self.available:
             self.available = True
-            for _, found in self._lines:
-                found(self._down_since)
+            for line in self._lines:
+                line.server_found(self._down_since)
 
     def watch_pods_of_node(self, node: str, watcher: Watcher) -> None:
         """Call the watcher on every change of pods bound to a node (field selector spec.nodeName)."""
