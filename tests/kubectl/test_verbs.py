@@ -10,6 +10,7 @@ from k8sim.api.meta import with_meta
 from k8sim.api.scheme import encode_part
 from k8sim.api.struct import replace
 from k8sim.kubectl.grammar import DeleteOptions
+from k8sim.kubectl.process import Process
 from k8sim.kubectl.verbs.delete import delete_options
 from k8sim.sim.units import SECOND
 from tests.apiserver.world import make_pod
@@ -342,6 +343,31 @@ def test_a_dry_run_of_cordon(strategy: str, said: str) -> None:
     assert world.kubectl(f"cordon n --dry-run={strategy}").out == f"node/n cordoned {said}"
     assert world.kubectl(f"uncordon n --dry-run={strategy}").out == f"node/n already uncordoned {said}"
     assert not world.server.get(Node, "", "n").spec.unschedulable
+
+
+def gap_between_end_and_removal(seed: int) -> int:
+    """Force a pod's deletion and tell how long after the sight of its end a waiting command sees its removal."""
+    world = World(POD, seed=seed)
+    process = Process(world.server, "default", "wait")
+    watch = process.watch(Pod, "default", "web-0")
+    seen: list[tuple[str, int]] = []
+
+    def look() -> Any:
+        while not seen or seen[-1][0] != "DELETED":
+            change = yield from watch.next(None)
+            assert change is not None
+            seen.append((change.type, world.clock.now))
+
+    world.clock.spawn(look())
+    world.kubectl("delete pod web-0 --force")
+    (first, ends), (last, gone) = seen
+    assert (first, last) == ("MODIFIED", "DELETED")
+    return gone - ends
+
+
+def test_a_command_that_waits_sees_a_pods_removal_after_its_end() -> None:
+    gaps = [gap_between_end_and_removal(seed) for seed in range(20)]
+    assert sum(gap > 0 for gap in gaps) >= 18
 
 
 def test_wait() -> None:
