@@ -10,7 +10,7 @@ from k8sim.api.discovery import EndpointSlice
 from k8sim.api.meta import LabelSelector
 from k8sim.api.selector_index import SelectorIndex
 from k8sim.apiserver.client import Client
-from k8sim.apiserver.errors import InternalError
+from k8sim.apiserver.errors import ApiError, InternalError
 from k8sim.apiserver.watch import Change
 from k8sim.controllers.controller import Controller, ControllerContext, Key, Sync
 from k8sim.controllers.endpointslice.control import (
@@ -27,6 +27,10 @@ from k8sim.controllers.endpointslice.tracker import SliceTracker
 from k8sim.sim.units import MILLISECOND, SECOND
 
 _OVERTAKEN_NS = 100 * MILLISECOND
+
+
+class _TooEarly(InternalError):
+    """A sync has come before the cache shows the last write, and begins when it does: no failure, and no success."""
 
 
 class EndpointSliceController(Controller):
@@ -172,7 +176,7 @@ class EndpointSliceController(Controller):
             if self.clock.now - self._written[key] > _OVERTAKEN_NS:
                 raise InternalError("EndpointSlice informer cache is out of date")
             self._early[key] = client.cause
-            return
+            raise _TooEarly("the last write has not been seen yet")
         members = self._members[key]
         desired = members.desired(service, self._pods.find, self._nodes.find)
         missing = next(iter(members.missing)) if members.missing else None
@@ -192,6 +196,10 @@ class EndpointSliceController(Controller):
             members.settle(desired, [stored.get(s.metadata.name, s) for s in existing] if stored else existing)
         if missing is not None:
             raise InternalError(f"skipping Pod {missing[1]} for Service {service.name}: Node not found")
+
+    def _sync_failed(self, key: Key, error: ApiError, client: Client) -> None:
+        if not isinstance(error, _TooEarly):
+            super()._sync_failed(key, error, client)
 
     def _wrote(self, service: Key, stored: EndpointSlice) -> None:
         self._slice_tracker.wrote(service, stored)

@@ -86,6 +86,23 @@ def test_a_change_while_a_late_watch_does_not_show_the_last_write_waits_a_second
     assert any(1 < delay < 1.8 for delay in delays)
 
 
+def failures_after_three_changes(seed: int) -> int:
+    """Let each sync of a service fail, as a pod's node is gone; tell how many have failed after two changes more."""
+    m = Manager(EndpointSliceController, seed=seed)
+    m.add_node("node-0")
+    m.server.create(service())
+    m.at(5, m.add_pod, make_pod("web-9", node="gone", labels=WEB))
+    m.at(5.4, m.add_pod, web(0))
+    m.at(5.401 + seed * 0.001, m.add_pod, web(1))
+    m.run(5.8)
+    assert len(endpoints(m)) == 2
+    return m.controllers[0].queue.failures(("default", "web"))
+
+
+def test_a_sync_that_waits_to_see_the_last_write_is_no_success_that_would_end_a_back_off() -> None:
+    assert min(failures_after_three_changes(seed) for seed in range(20)) == 3
+
+
 def test_a_relabelled_pod_leaves_and_a_new_selector_finds_pods_that_are_there() -> None:
     m = world()
     m.at(1, m.add_pod, web(0))
