@@ -5,10 +5,11 @@
     python benchmarks/engine_day.py --replicates 200    # more replicates of the day
 
 *engine day*: a set of three on ten nodes for 24 hours, with one rolling update, one drain (and the node's return) and
-one node that crashes and comes back an hour later; each of the three strikes a pod. Then the same with a claim of a
-zonal disk for each pod. Each replicate is assembled, run, and thrown away, as the runner does it. CPU time of this
-process, the median over replicates; *assemble* and *run* are its two parts, and what is left of *total* is Python's
-collector of garbage, which takes what the replicate before has left. *years per CPU s* is how many
+one node that crashes and comes back an hour later; each of the three strikes a pod. The set has a Service, a disruption
+budget, anti-affinity and a readiness probe. Then the same without these four, *the set alone*, and with them and with a
+claim of a zonal disk for each pod. Each replicate is assembled, run, and thrown away, as the runner does it. CPU time
+of this process, the median over replicates; *assemble* and *run* are its two parts, and what is left of *total* is
+Python's collector of garbage, which takes what the replicate before has left. *years per CPU s* is how many
 replicate-years such days come to in a second of CPU. *timeouts* is the total in bare SimPy timeouts on the same machine
 in the same minute, which depends less on the machine, and on what else it does, than milliseconds do.
 
@@ -37,7 +38,7 @@ from k8sim.sim import collector
 DAYS_PER_YEAR = 365.25
 COMPARED_NODES, COMPARED_PODS = 100, 1067
 
-DAY = """
+SCENARIO = """
 apiVersion: k8sim.dev/v1alpha1
 kind: Scenario
 metadata: {name: engine-day}
@@ -55,6 +56,10 @@ spec:
     - {at: 9h, kubectl: uncordon a-0}
     - {at: 14h, fault: node-crash, node: b-0, for: 1h}
 ---
+"""
+DAY = (
+    SCENARIO
+    + """
 apiVersion: v1
 kind: Service
 metadata: {name: db}
@@ -85,6 +90,24 @@ spec:
           resources: {requests: {cpu: "1", memory: 2Gi}}
           readinessProbe: {tcpSocket: {port: 5432}, periodSeconds: 5}
 """
+)
+ALONE = (
+    SCENARIO
+    + """
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  serviceName: db
+  replicas: 3
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec:
+      containers:
+        - {name: app, image: "db:v1", resources: {requests: {cpu: "1", memory: 2Gi}}}
+"""
+)
 CLAIMS = """
   volumeClaimTemplates:
     - metadata: {name: data}
@@ -185,6 +208,7 @@ def main() -> None:
     print("| workload | replicates | assemble ms | run ms | total ms | API writes | SimPy events | trace rows |"
           " ms/write | years per CPU s | timeouts |\n| --- |" + " ---: |" * 10)  # fmt: skip
     days("engine day", DAY, options.replicates)
+    days("engine day, the set alone", ALONE, options.replicates)
     days("engine day, with claims", DAY.rstrip() + CLAIMS, options.replicates)
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         spent, peak, ready = pool.apply(compared)
