@@ -1,3 +1,5 @@
+import pytest
+
 from k8sim.sim.clock import Clock, Steps
 from k8sim.sim.trace import NO_CAUSE
 from k8sim.sim.units import MILLISECOND, SECOND
@@ -68,7 +70,7 @@ def test_the_shared_bucket_slows_a_flood_of_failures() -> None:
 
 
 class Client:
-    """Who syncs; ``synced`` is told which key it has begun or ended with, and when."""
+    """Who syncs."""
 
     cause = NO_CAUSE
 
@@ -125,6 +127,20 @@ def test_a_success_resets_the_back_off_and_a_failure_does_not() -> None:
         queue.add_rate_limited(key)
     clock.run(SECOND)
     assert (queue.failures("a"), queue.failures("b")) == (0, 1)
+
+
+def test_an_error_that_is_no_failure_of_a_sync_ends_the_run() -> None:
+    def sync(key: str, client: Client) -> Steps:
+        yield clock.sleep(5)
+        raise ZeroDivisionError(key)
+
+    clock, failed = Clock(), list[str]()
+    queue: WorkQueue[str] = WorkQueue(clock, 0)
+    Worker(queue, Client(), sync, (Broken,), lambda key, error, client: failed.append(key)).begin()
+    clock.call_at(10, queue.add, "a")
+    with pytest.raises(ZeroDivisionError, match="a"):
+        clock.run(100)
+    assert (clock.now, failed) == (15, [])
 
 
 def test_a_worker_that_is_stopped_ends_what_it_does_and_begins_nothing() -> None:
