@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from k8sim.sim.distributions import Constant, Distribution, Lognormal, Uniform
 from k8sim.sim.streams import Stream, Streams
 from k8sim.sim.units import MILLISECOND, SECOND
@@ -101,6 +103,25 @@ LATENCIES: Mapping[str, Latency] = {
 _DEFAULTS: Final = {name: latency.default for name, latency in LATENCIES.items()}
 
 
+class _UniformDelay(msgspec.Struct, gc=False):
+    """Draws of the common law, with as few calls as can be; most of a small cluster never draw, and make no stream."""
+
+    streams: Streams
+    name: str
+    entity: str
+    low_ns: int
+    width_ns: int
+    stream: Stream | None = None
+
+    def draw(self) -> int:
+        """Return the next delay."""
+        stream = self.stream
+        if stream is None:
+            stream = self.stream = self.streams.stream(self.entity, self.name)
+        ahead = stream.ahead
+        return self.low_ns + int((ahead.pop() if ahead else stream.uniform()) * self.width_ns)
+
+
 class Latencies:
     """Draws named delays, each from a stream of its own."""
 
@@ -115,18 +136,8 @@ class Latencies:
     def sampler(self, name: str, entity: str) -> Callable[[], int]:
         """Return a function that draws the next delay (ns) of that name for an entity."""
         law, streams = self._distributions[name], self._streams
-        if type(law) is Uniform:  # the common case, with as few calls as can be
-            low, width = law.low_ns, law.high_ns - law.low_ns
-            stream: Stream | None = None  # most samplers of a small cluster never draw: theirs is never made
-
-            def draw() -> int:
-                nonlocal stream
-                if stream is None:
-                    stream = streams.stream(entity, name)
-                ahead = stream.ahead
-                return low + int((ahead.pop() if ahead else stream.uniform()) * width)
-
-            return draw
+        if type(law) is Uniform:
+            return _UniformDelay(streams, name, entity, law.low_ns, law.high_ns - law.low_ns).draw
         quantile = law.quantile
         if isinstance(law, Constant):
             fixed = quantile(0.5)
