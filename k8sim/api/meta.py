@@ -116,6 +116,26 @@ def with_meta(obj: T, **changes: object) -> T:
     return replace(obj, metadata=replace(obj.metadata, **changes))
 
 
+def share_all_but_status(a: Object, b: Object) -> bool:
+    """Tell at a glance that two versions have the same metadata and spec; True is certain, False is not.
+
+    What a write does not change is the same object in both.
+    """
+    if getattr(a, "spec", None) is not getattr(b, "spec", None):
+        return False
+    meta, other = a.metadata, b.metadata
+    return (
+        meta.labels is other.labels
+        and meta.annotations is other.annotations
+        and meta.owner_references is other.owner_references
+        and meta.finalizers is other.finalizers
+        and meta.deletion_timestamp == other.deletion_timestamp
+        and meta.deletion_grace_period_seconds == other.deletion_grace_period_seconds
+        and meta.generation == other.generation
+        and meta.uid == other.uid
+    )
+
+
 def controller_of(obj: Object) -> OwnerReference | None:
     """Return the owner reference with controller = true, if any (metav1.GetControllerOf)."""
     for ref in obj.metadata.owner_references:

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable
 from typing import Generic, Literal, TypeVar
 
-from k8sim.api.meta import Object, controller_of
+from k8sim.api.meta import Object, controller_of, share_all_but_status
 from k8sim.api.pods import goes_on
 from k8sim.apiserver.server import APIServer
 from k8sim.apiserver.settings import WatchSettings
-from k8sim.apiserver.watch import Change, leaves_all_but_status
+from k8sim.apiserver.watch import Change
 from k8sim.sim.clock import rank
 from k8sim.sim.streams import Stream
 from k8sim.sim.units import MILLISECOND, SECOND
@@ -229,7 +229,7 @@ class Informer(Generic[T]):
             if known is None:
                 self._apply(Change("ADDED", None, obj))
             elif known.metadata.resource_version < obj.metadata.resource_version:
-                self._apply(Change("MODIFIED", known, obj, of_status=leaves_all_but_status(known, obj)))
+                self._apply(Change("MODIFIED", known, obj, of_status=share_all_but_status(known, obj)))
 
     def _listed(self) -> dict[Key, T]:
         if self._node is None:
@@ -346,7 +346,7 @@ def _seen_from(cached: Object | None, change: Change) -> Change:
     if cached is None:
         # A field-selected watch turns "now on this node" into an addition; so does a first sight after a relist.
         return Change("ADDED", None, new, row, actor)
-    return Change("MODIFIED", cached, new, row, actor, leaves_all_but_status(cached, new))
+    return Change("MODIFIED", cached, new, row, actor, share_all_but_status(cached, new))
 
 
 def _are_filed_alike(old: Object, new: Object) -> bool:

@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 
 from k8sim.api.core import Pod
 from k8sim.api.defaults import default_object
-from k8sim.api.meta import Condition, Object, set_condition, with_meta
+from k8sim.api.meta import Condition, Object, set_condition, share_all_but_status, with_meta
 from k8sim.api.scheme import KINDS, resource_name
 from k8sim.api.struct import Time, replace
 from k8sim.apiserver import eviction, strategy
@@ -24,7 +24,7 @@ from k8sim.apiserver.admission_handler import handled_by
 from k8sim.apiserver.errors import AlreadyExists, Conflict, Forbidden, NotFound
 from k8sim.apiserver.leases import Leases
 from k8sim.apiserver.settings import WatchSettings
-from k8sim.apiserver.watch import Change, ChangeType, leaves_all_but_status
+from k8sim.apiserver.watch import Change, ChangeType
 from k8sim.sim.simulation import Simulation
 from k8sim.sim.trace import NO_CAUSE
 
@@ -424,7 +424,7 @@ class APIServer:
         """Store a change, unless there is none (a no-op write makes no event and no new version)."""
         if new is old or new == old:
             return old
-        return self._commit("MODIFIED", old, new, actor, cause, leaves_all_but_status(old, new))
+        return self._commit("MODIFIED", old, new, actor, cause, share_all_but_status(old, new))
 
     def _write_status(self, old: T, new: T, actor: str, cause: int) -> T:
         """Store a change of the status, which shares the metadata unless annotations come with it."""

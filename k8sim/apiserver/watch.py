@@ -28,20 +28,3 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     actor: str = ""
     of_status: bool = False
     later_ns: int = 0
-
-
-def leaves_all_but_status(old: Object, new: Object) -> bool:
-    """Tell whether two versions have the same metadata and spec; what a write does not change is one object."""
-    if getattr(old, "spec", None) is not getattr(new, "spec", None):
-        return False
-    a, b = old.metadata, new.metadata
-    return (
-        a.labels is b.labels
-        and a.annotations is b.annotations
-        and a.owner_references is b.owner_references
-        and a.finalizers is b.finalizers
-        and a.deletion_timestamp == b.deletion_timestamp
-        and a.deletion_grace_period_seconds == b.deletion_grace_period_seconds
-        and a.generation == b.generation
-        and a.uid == b.uid
-    )

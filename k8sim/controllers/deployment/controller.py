@@ -14,7 +14,7 @@ from typing import Any
 
 from k8sim.api.apps import Deployment, DeploymentStatus, ReplicaSet
 from k8sim.api.core import Pod
-from k8sim.api.meta import Condition, OwnerReference, controller_of, with_meta
+from k8sim.api.meta import Condition, OwnerReference, controller_of, share_all_but_status, with_meta
 from k8sim.api.selectors import selector_matches
 from k8sim.api.struct import Time, replace
 from k8sim.apiserver.client import Client
@@ -65,7 +65,6 @@ from k8sim.controllers.ownership import (
     controller_before,
     index_by_controller,
 )
-from k8sim.controllers.versions import same_but_for_status
 from k8sim.sim.clock import Event
 
 Requests = Generator[Event, Any, None]
@@ -221,7 +220,7 @@ class DeploymentController(Controller):
             self._check_again_if_stuck(deployment, status, client)
             return
         written = yield from client.update_status(replace(deployment, status=status))
-        if sets.new is not None and not sets.old and not plan.scales and same_but_for_status(written, deployment):
+        if sets.new is not None and not sets.old and not plan.scales and share_all_but_status(written, deployment):
             self._written[deployment.metadata.uid] = (written, sets.new)
 
     def _is_echo(self, deployment: Deployment, sets: Sequence[ReplicaSet]) -> bool:

@@ -11,12 +11,11 @@ from typing import NamedTuple
 
 from k8sim.api.apps import Deployment, ReplicaSet, ReplicaSetSpec
 from k8sim.api.core import PodTemplateSpec
-from k8sim.api.meta import LabelSelector, ObjectMeta, controller_ref, with_meta
+from k8sim.api.meta import LabelSelector, ObjectMeta, controller_ref, share_all_but_status, with_meta
 from k8sim.api.scheme import encode_part
 from k8sim.api.struct import replace
 from k8sim.controllers.deployment.rounding import max_surge
 from k8sim.controllers.hashing import fnv1a_32, safe_encode_string
-from k8sim.controllers.versions import same_but_for_status
 
 HASH_LABEL = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
@@ -104,10 +103,10 @@ class Settled(NamedTuple):
         """Return the ReplicaSets' present versions in their roles, None if more than statuses may have changed."""
         was = self.deployment
         if deployment is not was and not (
-            same_but_for_status(deployment, was) and deployment.status.conditions is was.status.conditions
+            share_all_but_status(deployment, was) and deployment.status.conditions is was.status.conditions
         ):
             return None
-        if len(cached) != len(self.cached) or not all(map(same_but_for_status, cached, self.cached)):
+        if len(cached) != len(self.cached) or not all(map(share_all_but_status, cached, self.cached)):
             return None
         now = {rs.metadata.uid: rs for rs in cached}
         new, *old = [now[uid] for uid in self.roles]
