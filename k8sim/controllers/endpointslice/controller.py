@@ -37,9 +37,9 @@ class EndpointSliceController(Controller):
     """Level-triggered per service; failures wait 1 s x 2^n, and the 15th is the last.
 
     A cache that lacks the controller's own last write is such a failure. A cluster hardly has it: the watch shows a
-    write before its answer is back and a worker has taken up the service again (not once in 1,463 recorded changes of
-    pods, many a few ms after another). So a sync that comes that soon begins when the write is seen; only one that is
-    still without it _OVERTAKEN_NS later, whose watch is late indeed, fails.
+    write before its answer is back and a worker has taken up the service again (at most once in 1,463 recorded changes
+    of pods, many a few ms after another). So a sync that comes that soon begins when the write is seen; only one that
+    is still without it _OVERTAKEN_NS later, whose watch is late indeed, fails.
     """
 
     name = "endpointslice"
