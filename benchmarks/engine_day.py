@@ -55,11 +55,33 @@ spec:
     - {at: 8h, kubectl: drain a-0 --ignore-daemonsets}
     - {at: 9h, kubectl: uncordon a-0}
     - {at: 14h, fault: node-crash, node: b-0, for: 1h}
----
 """
-DAY = (
-    SCENARIO
-    + """
+THE_SET = """\
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  serviceName: db
+  replicas: 3
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec:
+      containers:
+        - name: app
+          image: db:v1
+          resources: {requests: {cpu: "1", memory: 2Gi}}
+"""
+PROBED_AND_SPREAD = """\
+          readinessProbe: {tcpSocket: {port: 5432}, periodSeconds: 5}
+      affinity:
+        podAntiAffinity:
+          requiredDuringSchedulingIgnoredDuringExecution:
+            - {topologyKey: kubernetes.io/hostname, labelSelector: {matchLabels: {app: db}}}
+"""
+BESIDE = """\
+---
 apiVersion: v1
 kind: Service
 metadata: {name: db}
@@ -69,46 +91,10 @@ apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata: {name: db}
 spec: {maxUnavailable: 1, selector: {matchLabels: {app: db}}}
----
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: {name: db}
-spec:
-  serviceName: db
-  replicas: 3
-  selector: {matchLabels: {app: db}}
-  template:
-    metadata: {labels: {app: db}}
-    spec:
-      affinity:
-        podAntiAffinity:
-          requiredDuringSchedulingIgnoredDuringExecution:
-            - {topologyKey: kubernetes.io/hostname, labelSelector: {matchLabels: {app: db}}}
-      containers:
-        - name: app
-          image: db:v1
-          resources: {requests: {cpu: "1", memory: 2Gi}}
-          readinessProbe: {tcpSocket: {port: 5432}, periodSeconds: 5}
 """
-)
-ALONE = (
-    SCENARIO
-    + """
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: {name: db}
-spec:
-  serviceName: db
-  replicas: 3
-  selector: {matchLabels: {app: db}}
-  template:
-    metadata: {labels: {app: db}}
-    spec:
-      containers:
-        - {name: app, image: "db:v1", resources: {requests: {cpu: "1", memory: 2Gi}}}
-"""
-)
-CLAIMS = """
+ALONE = SCENARIO + THE_SET
+DAY = SCENARIO + BESIDE + THE_SET + PROBED_AND_SPREAD
+CLAIMS = """\
   volumeClaimTemplates:
     - metadata: {name: data}
       spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 10Gi}}}
@@ -209,7 +195,7 @@ def main() -> None:
           " ms/write | years per CPU s | timeouts |\n| --- |" + " ---: |" * 10)  # fmt: skip
     days("engine day", DAY, options.replicates)
     days("engine day, the set alone", ALONE, options.replicates)
-    days("engine day, with claims", DAY.rstrip() + CLAIMS, options.replicates)
+    days("engine day, with claims", DAY + CLAIMS, options.replicates)
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         spent, peak, ready = pool.apply(compared)
     print(f"\n{COMPARED_PODS:,} pods on {COMPARED_NODES} nodes: {spent:.2f} s of CPU, {peak:.0f} MiB, {ready:,} Ready")
