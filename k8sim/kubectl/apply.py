@@ -5,8 +5,10 @@ Source: staging/src/k8s.io/kubectl/pkg/cmd/apply/{apply,patcher}.go.
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from k8sim.api.meta import Object
@@ -56,16 +58,16 @@ def apply(process: Process, manifest: Mapping[str, Any], known_absent: bool = Fa
         process.say(f"{_foreign(manifest)}/{name} created")  # accepted, and known to have no effect
         return
     namespace = (metadata.get("namespace") or process.namespace) if cls.namespaced else ""
-    wanted = annotated(manifest, namespace)
+    sent = _sent(manifest, namespace)
     try:
         live = None if known_absent else (yield from _find(process, cls, namespace, name))
         if live is None:
             try:
-                process.report((yield from process.client.create(_object_of(manifest, wanted))), "created")
+                process.report((yield from process.client.create(sent.decoded())), "created")
                 return
             except AlreadyExists:
                 live = yield from process.client.get(cls, namespace, name)
-        new = yield from _merge(process, cls, live, wanted)
+        new = yield from _merge(process, cls, live, sent.wanted)
         process.report(live, "unchanged" if new == live else "configured")
     except ApiError as error:
         process.fail(error, cls, name)
@@ -93,23 +95,37 @@ def _merge(process: Process, cls: type[Object], live: Object, wanted: Mapping[st
     return (yield from process.patch(live, change))
 
 
-# The replicates of a scenario apply the same manifests. So the object is kept by the identity of the manifest (which is
-# kept too, so that the identity is not used again) and by its content, in case somebody changes that.
-_known: dict[tuple[int, str], tuple[Object, Mapping[str, Any]]] = {}
+@dataclass(slots=True)
+class _Sent:
+    """What is sent for a manifest: its plain form and, once that has been decoded, its object."""
+
+    manifest: Mapping[str, Any]
+    content: Mapping[str, Any]
+    wanted: Mapping[str, Any]
+    obj: Object | None = None
+
+    def decoded(self) -> Object:
+        """Return the object."""
+        if self.obj is None:
+            self.obj = _decoded(self.wanted)
+        return self.obj
+
+
+# The replicates of a scenario apply the same manifests. So what is sent is kept by the identity of the manifest (which
+# is kept too, so that the identity is not used again), as long as its content is what it was: somebody may change it.
+_known: dict[tuple[int, str], _Sent] = {}
 _MOST_KNOWN: Final = 8192
 
 
-def _object_of(manifest: Mapping[str, Any], wanted: Mapping[str, Any]) -> Object:
-    """Return the typed object of what is sent for a manifest."""
-    key = (id(manifest), wanted["metadata"]["annotations"][LAST_APPLIED])
-    known = _known.get(key)
-    if known is not None:
-        return known[0]
-    if len(_known) >= _MOST_KNOWN:
-        _known.clear()
-    obj = _decoded(wanted)
-    _known[key] = (obj, manifest)
-    return obj
+def _sent(manifest: Mapping[str, Any], namespace: str) -> _Sent:
+    """Return what is sent for a manifest."""
+    known = _known.get((id(manifest), namespace))
+    if known is None or known.content != manifest:
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        known = _Sent(manifest, copy.deepcopy(manifest), annotated(manifest, namespace))
+        _known[id(manifest), namespace] = known
+    return known
 
 
 def _decoded(manifest: Mapping[str, Any]) -> Object:

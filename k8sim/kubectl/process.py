@@ -63,7 +63,6 @@ class Process:
         self.client = self.new_client()
         self.client.cause = cause
         self.code = 0
-        self._round_trip = self.sim.latencies.sampler("kubectlRequest", f"{entity}/discovery")
         self._out: list[str] = []
         self._err: list[str] = []
 
@@ -77,11 +76,12 @@ class Process:
 
     def start(self) -> Steps[None]:
         """Take the time until the first request is sent."""
-        yield self.clock.sleep(self.sim.latencies.sampler("kubectl", self.entity)(), self.rank)
+        yield self.clock.sleep(self.sim.latencies.draw("kubectl", self.entity), self.rank)
 
     def round_trip(self) -> Steps[None]:
         """Take the time of a request of which only that matters."""
-        yield self.clock.sleep(self._round_trip(), self.rank)
+        delay = self.sim.latencies.draw("kubectlRequest", f"{self.entity}/discovery")
+        yield self.clock.sleep(delay, self.rank)
 
     @property
     def result(self) -> Result:
@@ -154,13 +154,9 @@ class Process:
             except (ApiError, CommandError) as error:
                 self.fail(error, type(obj), obj.name)
 
-    def patch(self, obj: T, change: WireChange, known: T | None = None) -> Steps[T]:
-        """PATCH an object with a change of its plain form; ``known`` is what the change makes of the version given."""
-
-        def patched(stored: T) -> T:
-            return known if known is not None and stored is obj else rewritten(stored, change, self._warn_field)
-
-        return (yield from self.client.patch(type(obj), *obj.key, patched))
+    def patch(self, obj: T, change: WireChange) -> Steps[T]:
+        """PATCH an object with a change of its plain form."""
+        return (yield from self.client.patch(type(obj), *obj.key, lambda o: rewritten(o, change, self._warn_field)))
 
     def patch_status(self, obj: T, change: WireChange) -> Steps[T]:
         """PATCH the status of an object."""

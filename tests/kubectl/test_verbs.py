@@ -3,12 +3,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 
 from k8sim.api.apps import Deployment, StatefulSet
+from k8sim.api.batch import CronJob
 from k8sim.api.core import Node, PersistentVolumeClaim, Pod
 from k8sim.api.meta import with_meta
 from k8sim.api.scheme import encode_part
 from k8sim.api.struct import replace
+from k8sim.kubectl.apply import apply
 from k8sim.kubectl.grammar import DeleteOptions
 from k8sim.kubectl.process import Process
 from k8sim.kubectl.verbs.delete import delete_options
@@ -17,6 +20,7 @@ from tests.apiserver.world import make_pod
 from tests.kubectl.world import DEPLOYMENT, POD, STATEFUL_SET, World
 
 NODE = "{apiVersion: v1, kind: Node, metadata: {name: n}}"
+CONTAINERS = "containers: [{name: app, image: a}, {name: side, image: a}], initContainers: [{name: first, image: a}]"
 
 
 # ---- delete -----------------------------------------------------------------------------------------------------
@@ -216,6 +220,17 @@ def test_set_image() -> None:
     assert world.kubectl("set image sts/web x=y").err == 'error: unable to find container named "x"'
     world.kubectl("set image sts/web *=z")
     assert {c.image for c in world.get(StatefulSet, "web").spec.template.spec.containers} == {"z"}
+
+
+def test_set_image_finds_the_containers_of_every_kind() -> None:
+    job = f"{{spec: {{template: {{spec: {{restartPolicy: Never, {CONTAINERS}}}}}}}}}"
+    spec = f'{{schedule: "0 0 * * *", jobTemplate: {job}}}'
+    world = World(f"{{apiVersion: batch/v1, kind: CronJob, metadata: {{name: nightly}}, spec: {spec}}}", POD)
+    assert world.kubectl("set image cronjob/nightly first=b side=c").out == "cronjob.batch/nightly image updated"
+    containers = world.get(CronJob, "nightly").spec.job_template.spec.template.spec
+    assert [c.image for c in (*containers.containers, *containers.init_containers)] == ["a", "c", "b"]
+    world.kubectl("set image pod/web-0 *=d")
+    assert [c.image for c in world.get(Pod, "web-0").spec.containers] == ["d"]
 
 
 def test_set_env_and_resources() -> None:
@@ -421,6 +436,17 @@ def test_apply_creates_changes_and_leaves_alone() -> None:
     world.kubectl("scale deployment/api --replicas=9")
     world.apply(DEPLOYMENT.replace("  replicas: 2\n", ""))  # once applied, then left out: the default comes back
     assert world.get(Deployment, "api").spec.replicas == 1
+
+
+def test_apply_of_a_manifest_that_has_been_changed_since_the_last_apply() -> None:
+    world, manifest = World(), yaml.safe_load(DEPLOYMENT)
+    process = Process(world.server, "default", "apply")
+    world.clock.spawn(apply(process, manifest))
+    world.run(1)
+    manifest["spec"]["replicas"] = 5
+    world.clock.spawn(apply(process, manifest))
+    world.run(1)
+    assert world.get(Deployment, "api").spec.replicas == 5
 
 
 def test_apply_over_an_object_that_was_not_applied() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
+from k8sim.api.core import Container, PodSpec
 from k8sim.api.meta import Object
+from k8sim.api.struct import replace
 from k8sim.kubectl.command import Command, ImageChange, KeyChange
 from k8sim.kubectl.grammar import PatchOptions, ScaleOptions, SetEnvOptions, SetResourcesOptions
 from k8sim.kubectl.process import CommandError, Process, Steps
@@ -81,20 +83,38 @@ def patch(process: Process, command: Command) -> Steps[None]:
 
 def set_image(process: Process, command: Command) -> Steps[None]:
     """Run kubectl set image."""
+    images: tuple[ImageChange, ...] = command.arguments
 
-    def change(containers: Containers) -> None:
-        for wanted, image in _images(command):
-            found = [c for c in containers if wanted in ("*", c["name"])]
-            if not found:
+    def change(spec: PodSpec) -> PodSpec:
+        names = {"*", *[c.name for c in (*spec.containers, *spec.init_containers)]}
+        for wanted, _ in images:
+            if wanted not in names:
                 raise CommandError(f'unable to find container named "{wanted}"')
-            for container in found:
-                container["image"] = image
+        inits = _with_images(spec.init_containers, images)
+        return replace(spec, containers=_with_images(spec.containers, images), init_containers=inits)
 
-    yield from _set(process, command, change, "image updated")
+    def alter(obj: Object) -> Object:
+        new: Object = _with_pod_spec(obj, _POD_SPEC.get(obj.kind, _TEMPLATES_POD_SPEC), change)
+        return new
+
+    yield from _set(process, command, alter, "image updated")
 
 
-def _images(command: Command) -> Iterator[ImageChange]:
-    yield from command.arguments
+def _with_images(containers: tuple[Container, ...], images: tuple[ImageChange, ...]) -> tuple[Container, ...]:
+    changed = []
+    for container in containers:
+        for wanted, image in images:
+            if wanted in ("*", container.name):
+                container = replace(container, image=image)
+        changed.append(container)
+    return tuple(changed)
+
+
+def _with_pod_spec(part: Any, path: tuple[str, ...], change: Callable[[PodSpec], PodSpec]) -> Any:
+    """Return a part of an object with a change of the pod spec to which a path leads from there."""
+    if not path:
+        return change(part)
+    return replace(part, **{path[0]: _with_pod_spec(getattr(part, path[0]), path[1:], change)})
 
 
 def set_env(process: Process, command: Command) -> Steps[None]:
@@ -118,7 +138,7 @@ def set_env(process: Process, command: Command) -> Steps[None]:
                 else:
                     container["env"] = [*variables, {"name": key, "value": value}]
 
-    yield from _set(process, command, change, "env updated")
+    yield from _set(process, command, _of_plain_containers(change), "env updated")
 
 
 def set_resources(process: Process, command: Command) -> Steps[None]:
@@ -134,7 +154,7 @@ def set_resources(process: Process, command: Command) -> Steps[None]:
                     resources[field] = {**resources.get(field, {}), **pairs}
             container["resources"] = resources
 
-    yield from _set(process, command, change, "resource requirements updated")
+    yield from _set(process, command, _of_plain_containers(change), "resource requirements updated")
 
 
 def _chosen(containers: Containers, wanted: str) -> Containers:
@@ -144,31 +164,38 @@ def _chosen(containers: Containers, wanted: str) -> Containers:
     return chosen
 
 
-def _set(process: Process, command: Command, change: Callable[[Containers], None], said: str) -> Steps[None]:
+def _set(process: Process, command: Command, alter: Callable[[Object], Object], said: str) -> Steps[None]:
     """Read the objects, change the containers of their templates, and PATCH what differs (set.CalculatePatches)."""
     objects = yield from process.find(command)
     if not objects and not process.code:
         raise CommandError("one or more resources must be specified as <resource> <name> or <resource>/<name>")
+
+    def act(obj: Object) -> Steps[None]:
+        new = alter(obj)
+        if new != obj:
+            client = process.client
+            yield from client.patch(type(obj), *obj.key, lambda stored: new if stored is obj else alter(stored))
+            process.report(obj, said)
+
+    yield from process.each(objects, act)
+
+
+def _of_plain_containers(change: Callable[[Containers], None]) -> Callable[[Object], Object]:
+    """Return what a change of the plain form of containers makes of an object."""
 
     def alter(data: dict[str, Any]) -> dict[str, Any]:
         data, containers = _with_own_containers(data)
         change(containers)
         return data
 
-    def act(obj: Object) -> Steps[None]:
-        new = rewritten(obj, alter)
-        if new != obj:
-            yield from process.patch(obj, alter, known=new)
-            process.report(obj, said)
-
-    yield from process.each(objects, act)
+    return lambda obj: rewritten(obj, alter)
 
 
 def _with_own_containers(data: dict[str, Any]) -> tuple[dict[str, Any], Containers]:
     """Return an object whose template's containers are its own, and those containers, init containers last."""
-    data = dict(data)
-    spec = data["spec"] = dict(data["spec"])
-    for key in _POD_SPEC.get(data["kind"], ("template", "spec")):
+    data = spec = dict(data)
+    for field in _POD_SPEC.get(data["kind"], _TEMPLATES_POD_SPEC):
+        key = _JSON_NAMES.get(field, field)
         inner = spec[key] = dict(spec[key])
         spec = inner
     containers: Containers = []
@@ -179,4 +206,10 @@ def _with_own_containers(data: dict[str, Any]) -> tuple[dict[str, Any], Containe
     return data, containers
 
 
-_POD_SPEC = {"Pod": (), "CronJob": ("jobTemplate", "spec", "template", "spec")}
+_TEMPLATES_POD_SPEC: Final = ("spec", "template", "spec")
+_POD_SPEC: Final[Mapping[str, tuple[str, ...]]] = {
+    "Pod": ("spec",),
+    "CronJob": ("spec", "job_template", *_TEMPLATES_POD_SPEC),
+}
+"""Which fields lead to the pod spec of an object."""
+_JSON_NAMES: Final = {"job_template": "jobTemplate"}
