@@ -89,7 +89,6 @@ class Devices:
         self._reported: frozenset[str] = frozenset()
         self._on_report: dict[str, Event] = {}
         self._busy: dict[str, Event] = {}
-        self._loops = sim.streams.stream(f"{node}/devices", "loops")
 
     # ---- status.volumesInUse ----------------------------------------------------------------------------------------
 
@@ -240,4 +239,4 @@ class Devices:
         return self.storage.draw(driver, call, f"{self.node}/{entity}")
 
     def _loop_wait(self) -> int:
-        return int(self._loops.uniform() * LOOP)
+        return int(self.sim.streams.uniform(f"{self.node}/devices", "loops") * LOOP)

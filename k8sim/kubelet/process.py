@@ -265,10 +265,11 @@ class KubeletProcess:
             self._requests[uid] = pod_requests(pod)
         if known is None:
             self._pod_added(pod, change.row)
-        elif differs(known, pod):
+        elif not change.of_status and differs(known, pod):
             self.workers.update_pod(Update("update", pod, change.row))
         else:
-            self.status.pod_seen(uid, pod)
+            if change.actor != self.client.actor:  # what it has written itself it has seen in the answer
+                self.status.pod_seen(uid, pod)
             if pod.spec.readiness_gates and readiness_gates_changed(known, pod):
                 self.sync(uid, change.row)
 

@@ -115,9 +115,6 @@ class VolumeManager:
         self._spawn = spawn or sim.clock.spawn
         self._record = record or (lambda pod, type_, reason, message: None)
         self._over_limit = over_limit
-        self._mount = sim.latencies.sampler("volumeMount", node)
-        self._unmount = sim.latencies.sampler("volumeUnmount", node)
-        self._loops = sim.streams.stream(f"{node}/volumes", "loops")
         self._pods: dict[str, PodVolumes] = {}
         self._groups: dict[str, int] = {}
         self.devices = Devices(sim, client, rank, node, mounts or Mounts(), storage, self._spawn, report)
@@ -177,7 +174,7 @@ class VolumeManager:
             task.kill()
         volumes.unmounted_at, volumes.evicted = now, evicted
         if volumes.begun:
-            volumes.unmounted_at += self._two_loops() + self._unmount()
+            volumes.unmounted_at += self._two_loops() + self._sim.latencies.draw("volumeUnmount", self._node)
         self._clock.call_at(volumes.unmounted_at, self._unpublished, volumes, rank=self._rank)
 
     def _unpublished(self, volumes: PodVolumes) -> None:
@@ -231,7 +228,7 @@ class VolumeManager:
             if problem is None:
                 break
             volumes.why = problem
-            volumes.stumble(problem, self._clock, int(self._loops.uniform() * LOOP), self._rank)
+            volumes.stumble(problem, self._clock, int(self._part_of_loop() * LOOP), self._rank)
             yield from self._claim_change(pod)
         volumes.problem = ""
         volumes.specs = specs
@@ -246,7 +243,7 @@ class VolumeManager:
             volumes.tasks.append(self._spawn(self._mount_claim(volumes, spec)))
         if others:
             yield from self._config_is_there(volumes)
-            yield self._clock.sleep(self._mount(), self._rank)
+            yield self._clock.sleep(self._sim.latencies.draw("volumeMount", self._node), self._rank)
             if self._storage is not None:
                 self._limit_empty_dirs(pod, self._storage)
             self._mounted(volumes)
@@ -331,7 +328,7 @@ class VolumeManager:
         finally:
             for stop in stops:
                 stop()
-        yield self._clock.sleep(int(self._loops.uniform() * LOOP), self._rank)
+        yield self._clock.sleep(int(self._part_of_loop() * LOOP), self._rank)
 
     def _mount_claim(self, volumes: PodVolumes, spec: ClaimVolume) -> Steps:
         """Mount one claim; failures are told and retried with back-off."""
@@ -372,7 +369,7 @@ class VolumeManager:
             yield self._clock.sleep(self.devices.draw("volumePublish", driver, "publish"), self._rank)
             self.devices.mounts.staged[spec.unique].pods[pod.uid] = None
         else:
-            yield self._clock.sleep(self._mount(), self._rank)
+            yield self._clock.sleep(self._sim.latencies.draw("volumeMount", self._node), self._rank)
             self._check_directory(spec.volume)
         self._mount_filesystem(spec)
         yield from self._own(pod, spec, others)
@@ -430,4 +427,8 @@ class VolumeManager:
         groups[where] = group  # the root comes last: a walk that was cut short is done again
 
     def _two_loops(self) -> int:
-        return int((self._loops.uniform() + self._loops.uniform()) * LOOP)
+        return int((self._part_of_loop() + self._part_of_loop()) * LOOP)
+
+    def _part_of_loop(self) -> float:
+        """Return which part of a loop passes until the next one begins."""
+        return self._sim.streams.uniform(f"{self._node}/volumes", "loops")
