@@ -41,22 +41,30 @@ def admit(pod: Pod, node: Node, others: Sequence[Amounts]) -> Rejection | None:
 
 def _fits(pod: Pod, node: Node, others: Sequence[Amounts]) -> Rejection | None:
     allocatable = amounts(node.status.allocatable)
-    wanted = {name: amount for name, amount in pod_requests(pod).items() if amount > 0}
+    wanted = pod_requests(pod)
     if PODS in allocatable:
         wanted = {PODS: 1, **wanted}
-    used = {name: sum([requests[name] for requests in others if name in requests]) for name in wanted}
-    if PODS in used:
-        used[PODS] += len(others)
-    short = {n: a - (allocatable.get(n, 0) - used[n]) for n, a in wanted.items()}
-    lacking = {name: amount for name, amount in short.items() if amount > 0}
-    if not lacking:
-        return None
-    first = next(iter(lacking))
-    message = (
-        f"Node didn't have enough resource: {first}, requested: {wanted[first]}, used: {used[first]}, "
-        f"capacity: {allocatable.get(first, 0)}"
-    )
-    return Rejection(f"OutOf{first}", message, lacking)
+    lacking = {}
+    reason = message = ""
+    for name, amount in wanted.items():
+        if amount <= 0:
+            continue
+        used, capacity = _used(name, others), allocatable.get(name, 0)
+        if used + amount > capacity:
+            lacking[name] = used + amount - capacity
+            if not message:
+                reason = f"OutOf{name}"
+                message = (
+                    f"Node didn't have enough resource: {name}, requested: {amount}, used: {used}, capacity: {capacity}"
+                )
+    return Rejection(reason, message, lacking) if lacking else None
+
+
+def _used(name: str, others: Sequence[Amounts]) -> int:
+    used = len(others) if name == PODS else 0
+    for requests in others:
+        used += requests.get(name, 0)
+    return used
 
 
 def _right_node(pod: Pod, node: Node) -> Rejection | None:

@@ -190,10 +190,18 @@ class PLEG:
         return _events(old or RuntimePodStatus(uid), new)
 
 
+def _states(status: RuntimePodStatus) -> dict[str, str]:
+    states = {}
+    for container in status.containers:
+        states[container.id] = container.state
+    for sandbox in status.sandboxes:
+        states[sandbox.id] = RUNNING if sandbox.ready else EXITED
+    return states
+
+
 def _events(old: RuntimePodStatus, new: RuntimePodStatus) -> list[EventType]:
     """Return the events between two looks at a pod (computeEvents): containers and sandboxes alike."""
-    before = {c.id: c.state for c in old.containers} | {s.id: RUNNING if s.ready else EXITED for s in old.sandboxes}
-    after = {c.id: c.state for c in new.containers} | {s.id: RUNNING if s.ready else EXITED for s in new.sandboxes}
+    before, after = _states(old), _states(new)
     events: list[EventType] = []
     for id_, state in after.items():
         if before.get(id_) != state:

@@ -9,13 +9,12 @@ thresholdsMetGracePeriod); node.md 4.7.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from k8sim.kubelet.settings import KubeletSettings
 
 
-@dataclass(frozen=True, slots=True)
-class Threshold:
+class Threshold(msgspec.Struct, frozen=True, gc=False):
     """A threshold: bytes that are to be available, and how long they may be missing."""
 
     hard: bool

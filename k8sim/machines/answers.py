@@ -70,4 +70,8 @@ class Answers(msgspec.Struct, frozen=True, gc=False):
             moments = (self.alive_from, self.hang_from, *self.hang, *self.slow)
         else:
             moments = (self.ready_from, self.hang_from, *self.hang, *self.unready, *self.slow)
-        return min([m for m in moments if m > after_ns], default=FOR_EVER)
+        first = FOR_EVER
+        for moment in moments:
+            if after_ns < moment < first:
+                first = moment
+        return first
