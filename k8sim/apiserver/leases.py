@@ -9,11 +9,11 @@ Source: component-helpers/apimachinery/lease/controller.go; workloads.md 4.1 (re
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 
-@dataclass(frozen=True)
-class Renewals:
+class Renewals(msgspec.Struct, frozen=True, gc=False):
     """Renewals at ``first_ns + k * period_ns``, up to and including ``until_ns`` (None: they go on)."""
 
     first_ns: int
