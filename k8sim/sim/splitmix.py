@@ -75,7 +75,7 @@ def starts(seed: int, replicates: npt.ArrayLike, entity: str) -> UInt64Array:
     h0, h1 = address(entity, "occasions")
     even, odd = np.zeros((2, len(numbers)), dtype=np.uint64), np.empty((2, len(numbers)), dtype=np.uint64)
     odd[0], even[1], odd[1] = numbers, h0, h1
-    even, odd = philox4x32_array(even, odd, round_keys(seed))
+    philox4x32_array(even, odd, round_keys(seed))
     start: UInt64Array = even[0] << np.uint64(32) | odd[0]
     return start
 

@@ -11,19 +11,22 @@ a time) and the lock-step engine (a NumPy array of replicates) see the same numb
 Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC'11 (Random123).
 """
 
+from __future__ import annotations
+
 import hashlib
 import struct
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 UInt64Array = npt.NDArray[np.uint64]
 Float64Array = npt.NDArray[np.float64]
 RoundKeys = tuple[tuple[int, int], ...]
-Address = tuple[int, int]
+Name = tuple[str, str]
 
 _WORD: Final = 0xFFFFFFFF
 _MULTIPLIER_0: Final = 0xD2511F53
@@ -35,11 +38,16 @@ _ULP: Final = 2.0**-53
 
 # Most streams give one number or a handful. Four cost hardly more than one; those that go on have growing blocks.
 _BLOCKS: Final = (4, 16, 32, 64, 128, 256)
-_ABREAST: Final = 16
-"""Replicates for which NumPy draws at once what earlier ones have taken: 0.1 us a number, against 0.5 to 2 us alone."""
 _REMEMBERED: Final = 1 << 14
-"""Numbers a replicate for which that is done, 2 MB; a cluster that takes more spends its time elsewhere."""
+"""Numbers that a replicate gets from NumPy, drawn ahead; a cluster that takes more spends its time elsewhere."""
+_NOTHING: Final = slice(0)
 _LANE: Final = 64
+
+# NumPy takes arrays without dimensions as they are; numbers it would convert in every call.
+_MULTIPLIER_0_ARRAY: Final = np.array(_MULTIPLIER_0, dtype=np.uint64)
+_MULTIPLIER_1_ARRAY: Final = np.array(_MULTIPLIER_1, dtype=np.uint64)
+_WORD_ARRAY: Final = np.array(_WORD, dtype=np.uint64)
+_HALF: Final = np.array(32, dtype=np.uint64)
 
 
 def round_keys(seed: int) -> RoundKeys:
@@ -90,50 +98,58 @@ class Lanes:
 
 
 class Blocks:
-    """Draws under one seed, in blocks.
+    """Draws under one seed.
 
-    The replicates of a scenario have streams of the same names, and take about as many numbers from each. So what the
-    replicates before have drawn block by block is drawn for several replicates at once, all streams in one pass. Who
-    asks, and in which order, changes no number.
+    The replicates of a scenario have streams of the same names, and take about as many numbers from each. So what any
+    of them has taken is drawn for the next ones ahead, all streams in one pass of NumPy: 0.1 us a number, against 0.5
+    to 2 us alone. Who asks, and in which order, changes no number.
     """
 
-    __slots__ = ("_ahead", "_lanes", "_places", "_since", "_wanted", "_wanted_total", "keys")
+    __slots__ = ("_addresses", "_before", "_lanes", "_occurrences", "_places", "_taken", "_total", "keys")
 
     def __init__(self, seed: int) -> None:
         self.keys = round_keys(seed)
         self._lanes: dict[int, Lanes] = {}
-        self._wanted: dict[Address, int] = {}
-        self._wanted_total = 0
-        self._since = 0
-        self._places: dict[Address, slice] = {}
-        self._ahead: Float64Array = np.empty((0, 0))
+        self._before: Mapping[Name, Stream] = {}
+        self._taken: dict[Name, int] = {}
+        self._total = 0
+        self._places: dict[Name, slice] = {}
+        self._addresses: UInt64Array = np.empty((2, 0), dtype=np.uint64)
+        self._occurrences: UInt64Array = np.empty(0, dtype=np.uint64)
 
-    def ahead(self, replicate: int) -> tuple[Mapping[Address, slice], list[float]]:
-        """What is drawn ahead for a replicate: where each stream's numbers are, the next one last, and all numbers."""
-        replicates, drawn = self._ahead.shape
-        if not 0 <= replicate - self._since < replicates or 4 * self._wanted_total > 5 * drawn:
-            if not self._wanted or replicate > _WORD - _ABREAST:
-                return {}, []
-            self._draw_ahead(replicate)
-        return self._places, self._ahead[replicate - self._since].tolist()
+    def ahead(self, replicate: int, streams: Mapping[Name, Stream]) -> tuple[Mapping[Name, slice], list[float]]:
+        """What is drawn ahead for a replicate: where each stream's numbers are, the next one last, and all numbers.
 
-    def _draw_ahead(self, replicate: int) -> None:
-        counts = np.array(list(self._wanted.values()))
+        The replicate's streams, as they will be, tell later what it has taken.
+        """
+        before, self._before = self._before, streams
+        if self._learn(before):
+            self._plan()
+        h0, h1 = self._addresses
+        return self._places, _uniforms(self.keys, self._occurrences, np.uint64(replicate), h0, h1).tolist()
+
+    def _learn(self, streams: Mapping[Name, Stream]) -> bool:
+        """Take in what a replicate has taken; tell whether that was more than any before."""
+        total = self._total
+        for name, stream in streams.items():
+            more = stream.occurrence - self._taken.get(name, 0)
+            if more > 0 and self._total + more <= _REMEMBERED:
+                self._taken[name] = stream.occurrence
+                self._total += more
+        return self._total > total
+
+    def _plan(self) -> None:
+        """Lay out what is drawn ahead from now on."""
+        counts = np.array(list(self._taken.values()))
         ends = np.cumsum(counts)
-        h0, h1 = np.array(list(self._wanted), dtype=np.uint64).repeat(counts, axis=0).T
-        occurrences = (ends.repeat(counts) - 1 - np.arange(ends[-1])).astype(np.uint64)
-        replicates = np.arange(replicate, replicate + _ABREAST, dtype=np.uint64)[:, None]
-        self._since = replicate
-        self._places = dict(zip(self._wanted, map(slice, (ends - counts).tolist(), ends.tolist()), strict=True))
-        self._ahead = uniforms_of(self.keys, replicates, h0, h1, occurrences)
+        self._places = dict(zip(self._taken, map(slice, (ends - counts).tolist(), ends.tolist()), strict=True))
+        addresses = [address(*name) for name in self._taken]
+        self._addresses = np.array(addresses, dtype=np.uint64).repeat(counts, axis=0).T.copy()
+        self._occurrences = (ends.repeat(counts) - 1 - np.arange(ends[-1])).astype(np.uint64)
 
     def block(self, number: int, first: int, replicate: int, h0: int, h1: int) -> list[float]:
         """A block that begins at an occurrence, the next number last; blocks grow with their number."""
         n = _BLOCKS[min(number, len(_BLOCKS) - 1)]
-        more = first + n - self._wanted.get((h0, h1), 0)
-        if more > 0 and self._wanted_total + more <= _REMEMBERED:
-            self._wanted[h0, h1] = first + n
-            self._wanted_total += more
         lanes = self._lanes.get(n)
         if lanes is None:
             lanes = self._lanes[n] = Lanes(self.keys, n)
@@ -143,25 +159,28 @@ class Blocks:
 _blocks = lru_cache(maxsize=2)(Blocks)
 
 
-def philox4x32_array(even: UInt64Array, odd: UInt64Array, keys: RoundKeys) -> tuple[UInt64Array, UInt64Array]:
-    """`philox4x32` of n counters: words 0 and 2 as one (2, n) array, words 1 and 3 as another.
+def philox4x32_array(even: UInt64Array, odd: UInt64Array, keys: RoundKeys) -> None:
+    """`philox4x32` of n counters, in place: words 0 and 2 are one (2, n) array, words 1 and 3 another.
 
-    The words are 32-bit, held in uint64 so that a product fits. In pairs, a round takes half the NumPy calls.
+    The words are 32-bit, held in uint64 so that a product fits. NumPy is at its quickest with whole arrays and single
+    numbers: a number for each row would cost more than what is done with it.
     """
-    multipliers = np.array([[_MULTIPLIER_0], [_MULTIPLIER_1]], dtype=np.uint64)
-    word, half = np.uint64(_WORD), np.uint64(32)
-    even, odd, product = even.copy(), odd.copy(), np.empty_like(even)
-    for key in np.array(keys, dtype=np.uint64)[:, :, None]:
-        np.multiply(even, multipliers, out=product)
-        np.right_shift(product[::-1], half, out=even)
-        even ^= odd
-        even ^= key
-        np.bitwise_and(product[::-1], word, out=odd)
-    return even, odd
+    product = np.empty_like(even)
+    (c0, c2), (p1, p0) = even, product
+    all_even, all_odd, all_product = even.reshape(-1), odd.reshape(-1), product.reshape(-1)
+    for key in keys:
+        k0, k1 = (np.array(word, dtype=np.uint64) for word in key)
+        np.multiply(c0, _MULTIPLIER_0_ARRAY, p0)
+        np.multiply(c2, _MULTIPLIER_1_ARRAY, p1)
+        np.right_shift(all_product, _HALF, all_even)
+        all_even ^= all_odd
+        c0 ^= k0
+        c2 ^= k1
+        np.bitwise_and(all_product, _WORD_ARRAY, all_odd)
 
 
 @lru_cache(maxsize=1 << 16)  # the replicates of a scenario have the same names
-def address(entity: str, purpose: str) -> Address:
+def address(entity: str, purpose: str) -> tuple[int, int]:
     """The two counter words that stand for a name: the same on every machine, unlike ``hash()``."""
     digest = hashlib.blake2b(f"{entity}\0{purpose}".encode(), digest_size=8).digest()
     return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")
@@ -175,26 +194,23 @@ def uniforms(
     return _uniforms(round_keys(seed), _words(occurrences), _words(replicates), h0, h1)
 
 
-def uniforms_of(
-    keys: RoundKeys, replicates: UInt64Array, h0: UInt64Array, h1: UInt64Array, occurrences: UInt64Array
-) -> Float64Array:
-    """`uniforms` in which each number has an `address` of its own; the arrays, of 32-bit words, broadcast."""
-    return _uniforms(keys, occurrences, replicates, h0, h1)
+class Stream(msgspec.Struct, eq=False, gc=False):
+    """The draws of one address, in order.
 
+    Attributes
+    ----------
+    ahead
+        What is drawn ahead, the next one last, for hot loops.
+    next
+        The first occurrence that was never drawn ahead.
+    """
 
-class Stream:
-    """The draws of one address, in order. ``ahead`` holds what is drawn ahead, next one last, for hot loops."""
-
-    __slots__ = ("_blocks", "_drawn", "_h0", "_h1", "_next", "_replicate", "ahead")
-
-    def __init__(self, blocks: Blocks, replicate: int, h0: int, h1: int, ahead: list[float]) -> None:
-        self._blocks = blocks
-        self._replicate = replicate
-        self._h0 = h0
-        self._h1 = h1
-        self._next = len(ahead)  # first occurrence that was never buffered
-        self._drawn = 0  # how many blocks were drawn since
-        self.ahead = ahead
+    blocks: Blocks
+    replicate: int
+    name: Name
+    ahead: list[float]
+    next: int
+    blocks_drawn: int = 0
 
     def uniform(self) -> float:
         """The next number, in the open interval (0, 1)."""
@@ -205,18 +221,18 @@ class Stream:
         """The number of that occurrence (from 0); changes nothing."""
         if not 0 <= occurrence <= _WORD:
             raise ValueError(f"occurrence must be at least 0 and below 2**32, got {occurrence}")
-        r0, r1, _, _ = philox4x32(occurrence, self._replicate, self._h0, self._h1, self._blocks.keys)
+        r0, r1, _, _ = philox4x32(occurrence, self.replicate, *address(*self.name), self.blocks.keys)
         return ((r0 << 21 | r1 >> 11) | 1) * _ULP
 
     @property
     def occurrence(self) -> int:
         """Occurrence of the next draw, which is how many were drawn."""
-        return self._next - len(self.ahead)
+        return self.next - len(self.ahead)
 
     def _draw(self) -> float:
-        self.ahead = self._blocks.block(self._drawn, self._next, self._replicate, self._h0, self._h1)
-        self._drawn += 1
-        self._next += len(self.ahead)
+        self.ahead = self.blocks.block(self.blocks_drawn, self.next, self.replicate, *address(*self.name))
+        self.blocks_drawn += 1
+        self.next += len(self.ahead)
         return self.ahead.pop()
 
 
@@ -237,17 +253,16 @@ class Streams:
         self.seed = seed
         self.replicate = replicate
         self._blocks = _blocks(seed)
-        self._places, self._ahead = self._blocks.ahead(replicate)
-        self._streams: dict[tuple[str, str], Stream] = {}
+        self._streams: dict[Name, Stream] = {}
+        self._places, self._ahead = self._blocks.ahead(replicate, self._streams)
 
     def stream(self, entity: str, purpose: str) -> Stream:
         """The stream of that address: always the same handle, so draws through it count for all."""
-        stream = self._streams.get((entity, purpose))
+        name = (entity, purpose)
+        stream = self._streams.get(name)
         if stream is None:
-            at = address(entity, purpose)
-            place = self._places.get(at)
-            ahead = [] if place is None else self._ahead[place]
-            stream = self._streams[entity, purpose] = Stream(self._blocks, self.replicate, *at, ahead)
+            ahead = self._ahead[self._places.get(name, _NOTHING)]
+            stream = self._streams[name] = Stream(self._blocks, self.replicate, name, ahead, len(ahead))
         return stream
 
     def uniform(self, entity: str, purpose: str) -> float:
@@ -298,10 +313,13 @@ def _uniforms(
     even = np.empty((2, *shape), dtype=np.uint64)
     odd = np.empty((2, *shape), dtype=np.uint64)
     even[0], odd[0], even[1], odd[1] = occurrence, replicate, h0, h1
-    flat = (2, -1)
-    even, odd = philox4x32_array(even.reshape(flat), odd.reshape(flat), keys)
+    philox4x32_array(even.reshape(2, -1), odd.reshape(2, -1), keys)
     # 53 of 64 bits; the last one set keeps 0 and 1 out, and the numbers symmetric about 1/2.
-    bits = (even[0] << np.uint64(21)) | (odd[0] >> np.uint64(11)) | np.uint64(1)
-    numbers: Float64Array = bits.astype(np.float64).reshape(shape)
+    high, low = even[0], odd[0]
+    high <<= np.uint64(21)
+    low >>= np.uint64(11)
+    high |= low
+    high |= np.uint64(1)
+    numbers: Float64Array = high.astype(np.float64)
     numbers *= _ULP
     return numbers

@@ -27,7 +27,8 @@ def test_philox_gives_the_published_vectors(counter, key, result):
     keys = round_keys(k1 << 32 | k0)
     assert philox4x32(*hex_words(counter), keys) == hex_words(result)
     c0, c1, c2, c3 = hex_words(counter)
-    even, odd = philox4x32_array(np.array([[c0], [c2]], dtype=np.uint64), np.array([[c1], [c3]], dtype=np.uint64), keys)
+    even, odd = np.array([[c0], [c2]], dtype=np.uint64), np.array([[c1], [c3]], dtype=np.uint64)
+    philox4x32_array(even, odd, keys)
     assert (even[0, 0], odd[0, 0], even[1, 0], odd[1, 0]) == hex_words(result)
 
 
@@ -133,9 +134,9 @@ def test_every_part_of_the_address_matters():
 def test_extreme_bits_stay_inside_the_open_interval(monkeypatch):
     for word, number in ((0, 2.0**-53), (2**32 - 1, 1 - 2.0**-53)):
         monkeypatch.setattr("k8sim.sim.streams.philox4x32", lambda *_, w=word: (w, w, w, w))
-        assert Stream(Blocks(0), 0, 0, 0, []).uniform_at(0) == number
-        array = np.array([[word], [word]], dtype=np.uint64)
-        monkeypatch.setattr("k8sim.sim.streams.philox4x32_array", lambda *_, a=array: (a, a))
+        assert Stream(Blocks(0), 0, ("", ""), [], 0).uniform_at(0) == number
+        fill = lambda even, odd, _, w=word: (even.fill(w), odd.fill(w))  # noqa: E731
+        monkeypatch.setattr("k8sim.sim.streams.philox4x32_array", fill)
         assert uniforms(0, [0], "", "", 0).tolist() == [number]
 
 
