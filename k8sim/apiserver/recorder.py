@@ -1,18 +1,18 @@
 """From successive versions of objects to the trace's events: what a watcher of all kinds would write down.
 
-One function per kind compares two versions and yields (event, detail) pairs in the order of the public trace format
+One function per kind compares two versions and gives (event, detail) pairs in the order of the public trace format
 (README, "Trace"). Names stay the real ones here; the aliases under which the public form shows pods of Deployments and
 provisioned volumes are kept beside them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 from typing import Any, Final
 
 from k8sim.api.apps import Deployment, ReplicaSet, StatefulSet
-from k8sim.api.core import ContainerState, ContainerStatus, Node, PersistentVolume, PersistentVolumeClaim, Pod
+from k8sim.api.core import ContainerStatus, Node, PersistentVolume, PersistentVolumeClaim, Pod
 from k8sim.api.discovery import Endpoint, EndpointSlice
 from k8sim.api.meta import Object, condition_of, controller_of
 from k8sim.api.pods import claim_names, is_pod_ready, pod_condition
@@ -21,7 +21,8 @@ from k8sim.apiserver.server import APIServer
 from k8sim.apiserver.watch import Change
 
 Endpoints = tuple[Endpoint, ...]
-Events = Iterator[tuple[str, dict[str, Any]]]
+Event = tuple[str, dict[str, Any]]
+Events = Iterable[Event]
 
 SELECTED_NODE = "volume.kubernetes.io/selected-node"
 SERVICE_NAME = "kubernetes.io/service-name"
@@ -77,79 +78,78 @@ class Recorder:
     def __call__(self, change: Change, actor: str, cause: int) -> int:
         """Record a change; return the row that stands for it (its cause, if it shows nothing)."""
         obj = change.new
-        compare = self._compare.get(obj.kind)
+        kind = obj.kind
+        compare = self._compare.get(kind)
         if compare is None:
-            if obj.kind == "ReplicaSet" and change.type == "ADDED":
+            if kind == "ReplicaSet" and change.type == "ADDED":
                 self._name_replica_set(obj)
             return cause
         row = cause
-        name = obj.metadata.name
-        if obj.kind == "EndpointSlice":
-            name = obj.metadata.labels.get(SERVICE_NAME, name)
+        meta = obj.metadata
+        name = meta.labels.get(SERVICE_NAME, meta.name) if kind == "EndpointSlice" else meta.name
         for event, detail in compare(change):
-            row = self._trace.append(self._clock.now, obj.kind, name, event, detail, cause, obj.metadata.namespace)
-        if obj.kind in ("Pod", "StatefulSet", "Deployment") and not change.of_status:
-            for kind, event, detail in self._beside(change, actor):
-                self._trace.append(self._clock.now, kind, name, event, detail, row, obj.metadata.namespace)
+            row = self._trace.append(self._clock.now, kind, name, event, detail, cause, meta.namespace)
+        if not change.of_status and kind in ("Pod", "StatefulSet", "Deployment"):
+            beside = self._beside(change, actor)
+            if beside is not None:
+                kind, event, detail = beside
+                self._trace.append(self._clock.now, kind, name, event, detail, row, meta.namespace)
         return row
 
-    def _beside(self, change: Change, actor: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
-        """Yield what the public events do not say: what a pod belongs to, who ends it, how many pods are wanted."""
+    def _beside(self, change: Change, actor: str) -> tuple[str, str, dict[str, Any]] | None:
+        """Return what the public events do not say: what a pod belongs to, who ends it, how many pods are wanted."""
         new, old = change.new, change.old if change.type != "ADDED" else None
         if isinstance(new, Pod):
             if change.type == "ADDED":
-                owner = controller_of(new)
-                kind, of = (owner.kind, owner.name) if owner is not None else ("", "")
-                if kind == "ReplicaSet":
-                    kind, of = "Deployment", self.aliases.get(("ReplicaSet", of), of).partition(":")[0]
-                belongs = {"kind": kind, "workload": of, "claims": claim_names(new), "uid": new.metadata.uid}
-                yield "Belonging", "Pod", {"inc": self._server.incarnation(new), **belongs}
-            elif (
+                return "Belonging", "Pod", self._belonging(new)
+            if (
                 new.metadata.deletion_timestamp is not None
                 and change.type == "MODIFIED"
                 and not (old is not None and old.deleting)
             ):
                 target = pod_condition(new, "DisruptionTarget")
                 reason = target.reason if target is not None and target.status == "True" else ""
-                yield "Disruption", "Begins", {"inc": self._server.incarnation(new), "by": actor, "reason": reason}
+                return "Disruption", "Begins", {"inc": self._server.incarnation(new), "by": actor, "reason": reason}
         elif isinstance(new, StatefulSet | Deployment):
             was = _wanted(old) if isinstance(old, StatefulSet | Deployment) else None
             wanted = 0 if change.type == "DELETED" else _wanted(new)
             if wanted != was:
-                yield "Belonging", "Wanted", {"kind": new.kind, "replicas": wanted}
+                return "Belonging", "Wanted", {"kind": new.kind, "replicas": wanted}
+        return None
+
+    def _belonging(self, pod: Pod) -> dict[str, Any]:
+        owner = controller_of(pod)
+        kind, of = (owner.kind, owner.name) if owner is not None else ("", "")
+        if kind == "ReplicaSet":
+            kind, of = "Deployment", self.aliases.get(("ReplicaSet", of), of).partition(":")[0]
+        inc, claims = self._server.incarnation(pod), claim_names(pod)
+        return {"inc": inc, "kind": kind, "workload": of, "claims": claims, "uid": pod.metadata.uid}
 
     # ---- pods -----------------------------------------------------------------------------------------------
 
     def _pod(self, change: Change) -> Events:
         new = change.new
         assert isinstance(new, Pod)
-        inc = {"inc": self._server.incarnation(new)}
         if change.type == "DELETED":
-            yield "Deleted", inc
-            return
-        old = change.old if isinstance(change.old, Pod) else _NO_POD
-        if change.type == "ADDED":
-            yield "Created", {**inc, **self._revision(new)}
-        if new.spec.node_name and not old.spec.node_name:
-            yield "Scheduled", {**inc, "node": new.spec.node_name}
-        if not new.spec.node_name and _is_unschedulable(new) and not _is_unschedulable(old):
-            yield "Unschedulable", inc
-        if new.status is not old.status:
-            if not _share_container_statuses(new, old):
-                for event, detail in _containers(new, old):
-                    yield event, {**inc, **detail}
-            if new.status.phase != old.status.phase:
-                yield "Phase", {**inc, "phase": new.status.phase}
-            ready, was_ready = is_pod_ready(new), is_pod_ready(old)
-            if ready and not was_ready:
-                yield "Ready", inc
-            elif was_ready and not ready:
-                yield "NotReady", inc
-        meta, was = new.metadata, old.metadata
-        if meta.deletion_timestamp is not None and (
-            was.deletion_timestamp is None or was.deletion_grace_period_seconds != meta.deletion_grace_period_seconds
-        ):
-            yield "Terminating", {**inc, "grace": meta.deletion_grace_period_seconds}
+            events: list[Event] = [("Deleted", {})]
+        else:
+            old = change.old if isinstance(change.old, Pod) else _NO_POD
+            events = [("Created", self._revision(new))] if change.type == "ADDED" else []
+            node = new.spec.node_name
+            if node and not old.spec.node_name:
+                events.append(("Scheduled", {"node": node}))
+            if new.status is not old.status:
+                events += _pod_status(new, old)
+            meta, was = new.metadata, old.metadata
+            grace = meta.deletion_grace_period_seconds
+            if meta.deletion_timestamp is not None and (
+                was.deletion_timestamp is None or was.deletion_grace_period_seconds != grace
+            ):
+                events.append(("Terminating", {"grace": grace}))
+        if not events:
+            return ()
+        inc = self._server.incarnation(new)
+        return [(event, {"inc": inc, **detail}) for event, detail in events]
 
     def _revision(self, pod: Pod) -> dict[str, int]:
         """Number the pod's revision among those of its set, in the order of their first appearance; alias the pod."""
@@ -216,11 +216,24 @@ def _wanted(workload: StatefulSet | Deployment) -> int:
     return 0 if workload.deleting else workload.spec.replicas
 
 
-def _share_container_statuses(new: Pod, old: Pod) -> bool:
-    return (
-        new.status.container_statuses is old.status.container_statuses
-        and new.status.init_container_statuses is old.status.init_container_statuses
-    )
+def _pod_status(new: Pod, old: Pod) -> list[Event]:
+    events: list[Event] = []
+    now, was = new.status, old.status
+    if now.conditions is not was.conditions and not new.spec.node_name:
+        if _is_unschedulable(new) and not _is_unschedulable(old):
+            events.append(("Unschedulable", {}))
+    if (
+        now.container_statuses is not was.container_statuses
+        or now.init_container_statuses is not was.init_container_statuses
+    ):
+        events += _containers(new, old)
+    if now.phase != was.phase:
+        events.append(("Phase", {"phase": now.phase}))
+    if now.conditions is not was.conditions:
+        ready = is_pod_ready(new)
+        if ready != is_pod_ready(old):
+            events.append(("Ready" if ready else "NotReady", {}))
+    return events
 
 
 def _is_unschedulable(pod: Pod) -> bool:
@@ -232,29 +245,34 @@ def _statuses(pod: Pod) -> tuple[ContainerStatus, ...]:
     return pod.status.init_container_statuses + pod.status.container_statuses
 
 
-def _containers(new: Pod, old: Pod) -> Events:
+def _containers(new: Pod, old: Pod) -> list[Event]:
+    waiting: list[Event] = []
+    started: list[Event] = []
+    exited: list[Event] = []
     before = {s.name: s for s in _statuses(old)}
-    changed = [(s, before.get(s.name, _NO_STATUS)) for s in _statuses(new) if s is not before.get(s.name)]
-    for status, was in changed:
-        waiting = status.state.waiting
-        reason = waiting.reason if waiting is not None else ""
-        if reason in WAITING_REASONS and reason != (was.state.waiting.reason if was.state.waiting else ""):
-            yield "Waiting", {"container": status.name, "reason": reason}
-    for status, was in changed:
-        if status.state.running is not None and (
-            was.state.running is None or was.restart_count != status.restart_count
-        ):
-            yield "Started", {"container": status.name, "restart": status.restart_count}
-    for status, was in changed:
-        seen = [was.state.terminated, was.last_state.terminated]
-        for state in (status.last_state, status.state):
-            if state.terminated is not None and state.terminated not in seen:
-                yield "Exited", _exit(status, state)
+    for status in _statuses(new):
+        was = before.get(status.name, _NO_STATUS)
+        if status is was:
+            continue
+        name, state, had = status.name, status.state, was.state
+        if state.waiting is not None:
+            reason = state.waiting.reason
+            if reason in WAITING_REASONS and reason != (had.waiting.reason if had.waiting else ""):
+                waiting.append(("Waiting", {"container": name, "reason": reason}))
+        if state.running is not None and (had.running is None or was.restart_count != status.restart_count):
+            started.append(("Started", {"container": name, "restart": status.restart_count}))
+        if state.terminated is not None or status.last_state.terminated is not None:
+            exited += _exits(status, was)
+    return waiting + started + exited
 
 
-def _exit(status: ContainerStatus, state: ContainerState) -> dict[str, Any]:
-    assert state.terminated is not None
-    return {"container": status.name, "code": state.terminated.exit_code, "reason": state.terminated.reason}
+def _exits(status: ContainerStatus, was: ContainerStatus) -> list[Event]:
+    seen = (was.state.terminated, was.last_state.terminated)
+    return [
+        ("Exited", {"container": status.name, "code": ended.exit_code, "reason": ended.reason})
+        for ended in (status.last_state.terminated, status.state.terminated)
+        if ended is not None and ended not in seen
+    ]
 
 
 def _claim(change: Change) -> Events:
@@ -299,24 +317,24 @@ def _node_changes(new: Node, old: Node) -> Events:
 def _endpoint_slice(change: Change) -> Events:
     new = change.new
     assert isinstance(new, EndpointSlice)
-    service = new.metadata.labels.get(SERVICE_NAME, new.metadata.name)
     old = change.old if isinstance(change.old, EndpointSlice) else None
     had = old.endpoints if old is not None else ()
     has = new.endpoints if change.type != "DELETED" else ()
+    if had is has:
+        return ()
+    service = new.metadata.labels.get(SERVICE_NAME, new.metadata.name)
     had, has = _without_shared(had, has)
     before = {_target(e): e for e in had}
     after = {_target(e): e for e in has}
+    events: list[Event] = []
     for pod, endpoint in after.items():
         was = before.get(pod)
-        if was is None or was.conditions != endpoint.conditions:
-            c = endpoint.conditions
-            yield (
-                "Endpoint",
-                {"service": service, "pod": pod, "ready": c.ready, "serving": c.serving, "terminating": c.terminating},
-            )
-    for pod in before:
-        if pod not in after:
-            yield "Removed", {"service": service, "pod": pod}
+        c = endpoint.conditions
+        if was is None or was.conditions != c:
+            shown = {"ready": c.ready, "serving": c.serving, "terminating": c.terminating}
+            events.append(("Endpoint", {"service": service, "pod": pod, **shown}))
+    events += [("Removed", {"service": service, "pod": pod}) for pod in before if pod not in after]
+    return events
 
 
 def _without_shared(had: Endpoints, has: Endpoints) -> tuple[Endpoints, Endpoints]:
@@ -337,12 +355,11 @@ def _target(endpoint: Endpoint) -> str:
 
 def _status(change: Change) -> Events:
     if change.type == "DELETED":
-        return
+        return ()
     names, counters = _COUNTERS[change.new.kind]
     now = counters(change.new.status)  # type: ignore[attr-defined]
     before = counters(change.old.status) if change.old is not None else (0,) * len(names)  # type: ignore[attr-defined]
-    if now != before:
-        yield "Status", dict(zip(names, now, strict=True))
+    return [("Status", dict(zip(names, now, strict=True)))] if now != before else ()
 
 
 def _attachment(change: Change) -> Events:
