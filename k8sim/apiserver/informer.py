@@ -9,7 +9,7 @@ Source: client-go/tools/cache/shared_informer.go; workloads.md 0.1.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
-from typing import Generic, Literal, TypeVar
+from typing import Final, Generic, Literal, TypeVar
 
 from k8sim.api.meta import Object, controller_of, share_all_but_status
 from k8sim.api.pods import goes_on
@@ -24,6 +24,13 @@ T = TypeVar("T", bound=Object)
 Key = tuple[str, str]
 Handler = Callable[[Change], None]
 IndexFunction = Callable[[T], Iterable[Hashable]]
+
+OF_STATUS: Final = 1
+STEADY: Final = 2
+WITHOUT_VOLUMES: Final = 4
+"""Traits of a change, for which handlers can ignore it: a MODIFIED that leaves metadata and spec as they are; one of a
+pod that goes on (`k8sim.api.pods.goes_on`); a change of a pod that has no volumes."""
+_IGNORED: Final[dict[bool | str, int]] = {True: 0, False: OF_STATUS, "end": STEADY}
 
 
 class Trouble:
@@ -72,19 +79,21 @@ class Informer(Generic[T]):
         self._objects = self._listed()
         self.find: Callable[[Key], T | None] = self._objects.get
         """`get` for a key, as work queues have it; all syncs begin with that."""
-        self._handlers: list[Handler] = []
-        self._status_handlers: list[Handler] = []
-        self._steady_handlers = self._status_handlers
-        """Those that hear of a status in whose course the pod goes on; the same list until somebody does not care."""
+        self._handlers: dict[Handler, int] = {}
+        """With the traits of what each of them ignores."""
+        self._ignored = 0
+        self._audiences: dict[int, tuple[Handler, ...]] = {}
+        """By the traits of a change, as soon as there has been one."""
         self._owners_handlers: dict[str, list[Handler]] = {}
         self._indexers: dict[str, IndexFunction[T]] = {}
         self._indexes: dict[str, dict[Hashable, dict[Key, None]]] = {}
         self._process = process
-        self._lag = server.sim.latencies.sampler("watch", f"{process}/{cls.kind}")
-        self._rank = rank("watch", f"{process}/{cls.kind}")
+        name = f"{process}/{cls.kind}"
+        self._lag = server.sim.latencies.sampler("watch", name)
+        self._rank = rank("watch", name)
         self._trouble: Trouble | None = None
         if server.watches is not None:
-            self._trouble = Trouble(server.watches, server.sim.streams.stream(f"{process}/{cls.kind}", "watchTrouble"))
+            self._trouble = Trouble(server.watches, server.sim.streams.stream(name, "watchTrouble"))
         self._last = 0
         self._epoch = 0
         self._connected = True
@@ -133,7 +142,13 @@ class Informer(Generic[T]):
                 index.setdefault(value, {})[key] = None
         self._indexes[name] = index
 
-    def add_handler(self, handler: Handler, replay: bool = True, of_status: bool | Literal["end"] = True) -> None:
+    def add_handler(
+        self,
+        handler: Handler,
+        replay: bool = True,
+        of_status: bool | Literal["end"] = True,
+        volumes_only: bool = False,
+    ) -> None:
         """Call the handler on every change that arrives, after the cache has it; objects already there are ADDED.
 
         Parameters
@@ -143,17 +158,17 @@ class Informer(Generic[T]):
         of_status
             False: not for a MODIFIED that leaves metadata and spec as they are; most changes are of this kind.
             "end": for such a MODIFIED of a pod only if it does not just go on (`k8sim.api.pods.goes_on`).
+        volumes_only
+            Of pods: only for those that have volumes.
         """
-        self._handlers.append(handler)
-        if of_status == "end" and self._steady_handlers is self._status_handlers:
-            self._steady_handlers = self._status_handlers.copy()
-        elif of_status is True and self._steady_handlers is not self._status_handlers:
-            self._steady_handlers.append(handler)
-        if of_status:
-            self._status_handlers.append(handler)
+        ignored = _IGNORED[of_status] | (WITHOUT_VOLUMES if volumes_only else 0)
+        self._handlers[handler] = ignored
+        self._ignored |= ignored
+        self._audiences.clear()
         if replay and self._objects:
             for obj in list(self._objects.values()):
-                handler(Change("ADDED", None, obj))
+                if not volumes_only or obj.spec.volumes:  # type: ignore[attr-defined]
+                    handler(Change("ADDED", None, obj))
 
     def add_owners_handler(self, kind: str, handler: Handler) -> None:
         """Call the handler on every change of an object that a controller of a kind has or had, and of those without.
@@ -239,15 +254,19 @@ class Informer(Generic[T]):
     def _on_commit(self, change: Change) -> None:
         if not self._connected:
             return
-        late = self._trouble.late_ns() if self._trouble else 0
-        when = self._clock.now + change.later_ns + self._lag() + late
+        when = self._clock.now + change.later_ns + self._lag()
+        if self._trouble is not None:
+            self._on_commit_in_trouble(change, when, self._trouble)
+            return
         if when < self._last:
             when = self._last
         self._last = when
-        if change.of_status and not self.has_status and not self._trouble:
-            return
-        arrive = self._apply_in_trouble if self._trouble else self._apply
-        self._clock.call_at(when, arrive, change, self._epoch, rank=self._rank)
+        if self.has_status or not change.of_status:
+            self._clock.call_at(when, self._apply, change, self._epoch, rank=self._rank)
+
+    def _on_commit_in_trouble(self, change: Change, when: int, trouble: Trouble) -> None:
+        self._last = max(when + trouble.late_ns(), self._last)
+        self._clock.call_at(self._last, self._apply_in_trouble, change, self._epoch, rank=self._rank)
 
     def _apply_in_trouble(self, change: Change, epoch: int) -> None:
         before = self.resource_version
@@ -267,42 +286,58 @@ class Informer(Generic[T]):
         known = self._objects.get(key)
         if known is not None:
             change = Change("MODIFIED", known, known, of_status=True)
-            for handler in self._status_handlers:
+            for handler in self._audience(OF_STATUS):
                 handler(change)
             if self._owners_handlers:
                 self._tell_owners(change)
 
     def _apply(self, change: Change, epoch: int | None = None) -> None:
         """Take in what a list has shown, or, if it is still news, what has arrived from the watch of an epoch."""
-        meta = change.new.metadata
+        new: T = change.new  # type: ignore[assignment]
+        meta = new.metadata
         if epoch is not None:
-            if epoch != self._epoch or meta.resource_version <= self.resource_version:
+            version = meta.resource_version
+            if epoch != self._epoch or version <= self.resource_version:
                 return
-            self.resource_version = meta.resource_version
-        key = (meta.namespace, meta.name)
-        cached = self._objects.get(key)
+            self.resource_version = version
+        objects, key = self._objects, (meta.namespace, meta.name)
+        cached = objects.get(key)
         if change.old is not cached:
             if cached is None and change.type == "DELETED":
                 return
             change = _seen_from(cached, change)
-        if change.type == "DELETED":
-            del self._objects[key]
-        else:
-            self._objects[key] = change.new  # type: ignore[assignment]
-        handlers = self._handlers
+        ignored = self._ignored
         if change.of_status:
-            handlers = self._status_handlers
-            if handlers is not self._steady_handlers and goes_on(cached, change.new):  # type: ignore[arg-type]
-                handlers = self._steady_handlers
-        elif self._indexers and (
-            cached is None or change.type == "DELETED" or not _are_filed_alike(cached, change.new)
-        ):
-            for name, function in self._indexers.items():
-                self._refile(self._indexes[name], function, key, cached, change)
-        for handler in handlers:
+            objects[key] = new
+            traits = OF_STATUS
+            if ignored & STEADY and goes_on(cached, new):  # type: ignore[arg-type]
+                traits = OF_STATUS | STEADY
+        else:
+            traits = 0
+            gone = change.type == "DELETED"
+            if gone:
+                del objects[key]
+            else:
+                objects[key] = new
+            if self._indexers and (gone or cached is None or not _are_filed_alike(cached, new)):
+                for name, function in self._indexers.items():
+                    self._refile(self._indexes[name], function, key, cached, None if gone else new)
+        if ignored & WITHOUT_VOLUMES and not new.spec.volumes:  # type: ignore[attr-defined]
+            traits |= WITHOUT_VOLUMES
+        try:
+            audience = self._audiences[traits]
+        except KeyError:
+            audience = self._audience(traits)
+        for handler in audience:
             handler(change)
         if self._owners_handlers:
             self._tell_owners(change)
+
+    def _audience(self, traits: int) -> tuple[Handler, ...]:
+        """Return who does not ignore changes of some traits."""
+        audience = tuple([handler for handler, ignored in self._handlers.items() if not ignored & traits])
+        self._audiences[traits] = audience
+        return audience
 
     def _tell_owners(self, change: Change) -> None:
         old, new = change.old, change.new
@@ -324,9 +359,9 @@ class Informer(Generic[T]):
         function: IndexFunction[T],
         key: Key,
         cached: T | None,
-        change: Change,
+        new: T | None,
     ) -> None:
-        values = () if change.type == "DELETED" else tuple(function(change.new))  # type: ignore[arg-type]
+        values = () if new is None else tuple(function(new))
         if cached is not None:
             for value in function(cached):
                 if value not in values:

@@ -37,9 +37,10 @@ class VolumeBinder:
         self._volumes = informers.of(PersistentVolume)
         self._nodes = informers.of(Node)
         self._pods = informers.of(Pod)
-        watched: tuple[Informer[Any], ...] = (self._claims, self._volumes, self._nodes, self._pods)
+        watched: tuple[Informer[Any], ...] = (self._claims, self._volumes, self._nodes)
         for informer in watched:
-            informer.add_handler(self._on_change)
+            informer.add_handler(self._on_change, replay=False)
+        self._pods.add_handler(self._on_change, replay=False, volumes_only=True)
 
     def _on_change(self, change: Change) -> None:
         if not self._waiting:

@@ -94,7 +94,7 @@ class AttachDetachController:
             self._adopt(attachment)
         self._started = True
         self.nodes.add_handler(self._on_node)
-        self.pods.add_handler(self._on_pod)
+        self.pods.add_handler(self._on_pod, volumes_only=True)
         self.claims.add_handler(self._on_claim)
 
     def stop(self) -> None:

@@ -48,7 +48,7 @@ class EphemeralVolumeController(Controller):
         self.pods = context.informers.of(Pod)
         self.claims = context.informers.of(PersistentVolumeClaim)
         self.pods.add_index(CLAIMS_BY_POD, lambda pod: [(pod.namespace, n) for n in claim_names(pod)])
-        self.pods.add_handler(self._on_pod, of_status=False)
+        self.pods.add_handler(self._on_pod, of_status=False, volumes_only=True)
         self.claims.add_handler(self._on_claim, of_status=False)
 
     def _on_pod(self, change: Change) -> None:

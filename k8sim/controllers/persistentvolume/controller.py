@@ -90,13 +90,13 @@ class PersistentVolumeController:
         self._operation_keys: dict[str, tuple[bool, Key]] = {}
         self._said: dict[str, Say] = {}
         self._pod_ends: dict[Key, Event] = {}
+        self._watches_pods = False
         self.classes = context.informers.of(StorageClass)
         self.nodes = context.informers.of(Node)
         self.pods = context.informers.of(Pod)
         self.claim_informer = context.informers.of(PersistentVolumeClaim)
         self.volume_informer = context.informers.of(PersistentVolume)
         self.pods.add_index(CLAIMS_BY_POD, lambda pod: [(pod.namespace, n) for n in claim_names(pod)])
-        self.pods.add_handler(self._on_pod, of_status="end")
         self.claim_informer.add_handler(self._on_claim)
         self.volume_informer.add_handler(self._on_volume)
         self.classes.add_handler(self._on_class)
@@ -231,11 +231,12 @@ class PersistentVolumeController:
 
     def when_pod_ends(self, key: Key) -> Event:
         """Return an event with the pod once it has ended, or with None if it is deleted before."""
+        if not self._watches_pods:
+            self._watches_pods = True
+            self.pods.add_handler(self._on_pod, replay=False, of_status="end")
         return self._pod_ends.setdefault(key, self.clock.event())
 
     def _on_pod(self, change: Change) -> None:
-        if not self._pod_ends:
-            return
         pod = change.new
         assert isinstance(pod, Pod)
         if pod.key in self._pod_ends and (change.type == "DELETED" or is_pod_terminal(pod)):

@@ -41,9 +41,7 @@ class ResourceQuotaController(Controller):
         self._resync_due: int | None = None
         self._quotas = self.informers.of(ResourceQuota)
         self._quotas.add_handler(self._on_quota)
-        for cls in _CHARGED:
-            if cls is not ResourceQuota:
-                self.informers.of(cls).add_handler(self._on_object, of_status="end" if cls is Pod else False)
+        self._unwatched = [self.informers.of(cls) for cls in _CHARGED if cls is not ResourceQuota]
 
     # ---- observe --------------------------------------------------------------------------------------------
 
@@ -56,6 +54,7 @@ class ResourceQuotaController(Controller):
             if not ledgers:
                 del self._ledgers[quota.namespace]
             return
+        self._watch_objects()
         self._plan_resync()
         if isinstance(old, ResourceQuota) and old.spec == quota.spec:
             return
@@ -64,6 +63,12 @@ class ResourceQuotaController(Controller):
             ledger.put(obj, self.clock.now)
         if quota.spec.hard != quota.status.hard or not isinstance(old, ResourceQuota):
             self.queue.add(quota.key, change.row)
+
+    def _watch_objects(self) -> None:
+        """Hear of what is charged, once there is a quota: most clusters have none."""
+        for informer in self._unwatched:
+            informer.add_handler(self._on_object, replay=False, of_status="end" if informer.cls is Pod else False)
+        self._unwatched.clear()
 
     def _objects(self, namespace: str) -> Iterable[Object]:
         for cls in _CHARGED:

@@ -56,7 +56,7 @@ class PVCProtectionController(Controller):
         self.pods = context.informers.of(Pod)
         self.pods.add_index(CLAIMS_BY_POD, lambda pod: [(pod.namespace, n) for n in claim_names(pod)])
         self.claims.add_handler(self._on_claim)
-        self.pods.add_handler(self._on_pod, of_status="end")
+        self.pods.add_handler(self._on_pod, of_status="end", volumes_only=True)
 
     def _on_claim(self, change: Change) -> None:
         if change.type == "DELETED":
