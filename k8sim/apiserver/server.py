@@ -380,19 +380,17 @@ class APIServer:
 
     def _replace(self, old: T, new: T, actor: str, cause: int) -> T:
         """Write new metadata and spec with all rules of an update."""
-        meta, was = new.metadata, old.metadata
-        new = replace(
-            new,
-            metadata=replace(
-                meta,
+        was = old.metadata
+        if new.metadata is not was:
+            new = with_meta(
+                new,
                 uid=was.uid,
                 resource_version=was.resource_version,
                 generation=was.generation,
                 creation_timestamp=was.creation_timestamp,
                 deletion_timestamp=was.deletion_timestamp,
                 deletion_grace_period_seconds=was.deletion_grace_period_seconds,
-            ),
-        )
+            )
         if getattr(new, "spec", None) is not getattr(old, "spec", None):
             new = default_object(strategy.prepare_for_update(self.sim, new, old))
         new = self._admit(new, old)
@@ -442,11 +440,12 @@ class APIServer:
         of_status: bool = False,
         later_ns: int = 0,
     ) -> T:
-        self.resource_version = self._latest_versions[new.kind] = self.resource_version + 1
-        meta = replace(new.metadata, resource_version=self.resource_version)
+        kind = new.kind
+        self.resource_version = self._latest_versions[kind] = version = self.resource_version + 1
+        meta = replace(new.metadata, resource_version=version)
         new = replace(new, metadata=meta)
         key = (meta.namespace, meta.name)
-        objects = self._objects[new.kind]
+        objects = self._objects[kind]
         if type_ == "DELETED":
             del objects[key]
         else:
@@ -464,13 +463,13 @@ class APIServer:
             change = Change(type_, old, new, row, actor, of_status, later_ns)
         if self.history is not None:
             self.history.append((self.sim.clock.now, change))
-        for watcher in self._watchers[new.kind]:
+        for watcher in self._watchers[kind]:
             watcher(change)
-        if node in self._pod_watchers:
+        if node and node in self._pod_watchers:
             for watcher in self._pod_watchers[node]:
                 watcher(change)
         if self._object_watchers:
-            for watcher in tuple(self._object_watchers.get((new.kind, *key), ())):
+            for watcher in tuple(self._object_watchers.get((kind, *key), ())):
                 watcher(change)
         return new
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 import msgspec
 
@@ -131,7 +131,24 @@ def check_status_update(obj: Object, old: Object) -> None:
     """Raise Invalid for a StatefulSet status that cannot be (workloads 1.2, 1.12)."""
     if not isinstance(obj, StatefulSet) or not isinstance(old, StatefulSet):
         return
-    status: StatefulSetStatus = obj.status
+    status = obj.status
+    counts = (
+        status.replicas,
+        status.ready_replicas,
+        status.current_replicas,
+        status.updated_replicas,
+        status.available_replicas,
+    )
+    if min(counts) < 0 or max(counts) > status.replicas:
+        _refuse_counts(status)
+    if status.available_replicas > status.ready_replicas:
+        raise Invalid("status.availableReplicas: cannot be greater than status.readyReplicas")
+    if status.collision_count < old.status.collision_count:
+        raise Invalid("status.collisionCount: cannot be decremented")
+
+
+def _refuse_counts(status: StatefulSetStatus) -> NoReturn:
+    """Raise Invalid for the first count that is negative or more than the replicas there are."""
     counts = {
         "replicas": status.replicas,
         "readyReplicas": status.ready_replicas,
@@ -139,15 +156,9 @@ def check_status_update(obj: Object, old: Object) -> None:
         "updatedReplicas": status.updated_replicas,
         "availableReplicas": status.available_replicas,
     }
-    for field, count in counts.items():
-        if count < 0:
-            raise Invalid(f"status.{field}: Invalid value: {count}: must be greater than or equal to 0")
-        if count > status.replicas:
-            raise Invalid(f"status.{field}: Invalid value: {count}: cannot be greater than status.replicas")
-    if status.available_replicas > status.ready_replicas:
-        raise Invalid("status.availableReplicas: cannot be greater than status.readyReplicas")
-    if status.collision_count < old.status.collision_count:
-        raise Invalid("status.collisionCount: cannot be decremented")
+    field, count = next((field, n) for field, n in counts.items() if not 0 <= n <= status.replicas)
+    rule = "must be greater than or equal to 0" if count < 0 else "cannot be greater than status.replicas"
+    raise Invalid(f"status.{field}: Invalid value: {count}: {rule}")
 
 
 def _raise(obj: Object, errors: list[FieldError]) -> None:
