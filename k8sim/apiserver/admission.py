@@ -109,6 +109,8 @@ class DefaultTolerationSeconds:
             NOT_READY: settings.default_not_ready_toleration_seconds,
             UNREACHABLE: settings.default_unreachable_toleration_seconds,
         }
+        self._completed: dict[tuple[Toleration, ...], tuple[Toleration, ...]] = {}
+        """Pods with the same tolerations share what becomes of them, so that they are known to be alike."""
 
     def __call__(self, server: APIServer, obj: Object, old: Object | None) -> Object:
         """Add what is missing."""
@@ -116,9 +118,15 @@ class DefaultTolerationSeconds:
         tolerations = obj.spec.tolerations
         if isinstance(old, Pod) and old.spec.tolerations == tolerations:
             return obj
-        added = tuple(
+        completed = self._completed.get(tolerations)
+        if completed is None:
+            completed = self._completed[tolerations] = self._complete(tolerations)
+        return replace(obj, spec=replace(obj.spec, tolerations=completed)) if len(completed) > len(tolerations) else obj
+
+    def _complete(self, tolerations: tuple[Toleration, ...]) -> tuple[Toleration, ...]:
+        added = [
             Toleration(key=key, operator="Exists", effect="NoExecute", toleration_seconds=seconds)
             for key, seconds in self._seconds.items()
             if not any(t.key in (key, "") and t.effect in ("NoExecute", "") for t in tolerations)
-        )
-        return replace(obj, spec=replace(obj.spec, tolerations=tolerations + added)) if added else obj
+        ]
+        return (*tolerations, *added) if added else tolerations
