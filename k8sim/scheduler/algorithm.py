@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-import numpy as np
-
 from k8sim.api.core import Pod
-from k8sim.scheduler.framework import SKIP, Cycle, Diagnosis, Mask, Plugin, Scores, Slots, Status, Verdicts
+from k8sim.scheduler.framework import SKIP, Cycle, Diagnosis, Plugin, Scores, Screen, Slots, Status, numbers_of
 from k8sim.scheduler.listers import Listers
 from k8sim.scheduler.nodes import NodeInfo, NodeTable
 from k8sim.scheduler.nominator import Nominator
@@ -89,12 +87,12 @@ class Algorithm:
             if info is not None and info.node is not None and self.why_not(cycle, asked, info) is None:
                 return Found(info.name, 1, 1, cycle)
         start = self._next_start % len(order)
-        rotated = np.concatenate((order[start:], order[:start])) if start else order
-        slots, scores, examined = self._find_feasible(cycle, asked, rotated)
+        slots, scores, examined = self._find_feasible(cycle, asked, order, start)
         self._next_start = (start + examined) % len(order)
         if len(slots) == 0:
-            return NotFound(Diagnosis(self._diagnose(cycle, asked, rotated), nodes=len(order)), cycle, asked)
-        best = int(slots[0]) if len(slots) == 1 else self._select_host(pod, slots, self._score(cycle, slots, scores))
+            diagnosis = self._diagnose(cycle, asked, order[start:] + order[:start])
+            return NotFound(Diagnosis(diagnosis, nodes=len(order)), cycle, asked)
+        best = slots[0] if len(slots) == 1 else self._select_host(pod, slots, self._score(cycle, slots, scores))
         return Found(self.nodes.infos[best].name, examined, len(slots), cycle)
 
     # ---- filter ---------------------------------------------------------------------------------------------
@@ -110,34 +108,37 @@ class Algorithm:
                     skipped.add(plugin)
         return [plugin for plugin in self.plugins if plugin not in skipped]
 
-    def _find_feasible(self, cycle: Cycle, asked: list[Plugin], rotated: Slots) -> tuple[Slots, Scores, int]:
+    def _find_feasible(
+        self, cycle: Cycle, asked: list[Plugin], order: Slots, start: int
+    ) -> tuple[Slots, list[int], int]:
         """Look at nodes in order until enough pass; return those, their local scores, and how many were looked at."""
-        wanted = num_feasible_nodes_to_find(len(rotated), self._percentage)
-        masks = [v.codes[rotated] == 0 for p in asked if p in self._counting and (v := p.filter(cycle)) is not None]
+        wanted = num_feasible_nodes_to_find(len(order), self._percentage)
+        screens = [screen for p in asked if p in self._counting for screen in p.filter(cycle)]
         nodewise = [p for p in asked if p in self._nodewise and p.judges_nodes(cycle)]
-        found: list[Slots] = []
-        scores: list[Scores] = []
+        found: Slots = []
+        scores: list[int] = []
         examined = 0
-        while examined < len(rotated) and wanted > 0:
-            end = examined + max(wanted, _LEAST_CHUNK)
-            chunk = rotated[examined:end]
+        while examined < len(order) and wanted > 0:
+            begin = (start + examined) % len(order)
+            chunk = order[begin : begin + min(max(wanted, _LEAST_CHUNK), len(order) - examined)]
             values = self._local_verdicts(cycle, asked, chunk)
-            passed = values >= 0
-            for mask in masks:
-                passed &= mask[examined:end]
+            local = numbers_of(chunk, values)
+            passed = chunk if min(local) >= 0 else [s for s, score in zip(chunk, local, strict=True) if score >= 0]
+            for places, rejected in screens:
+                numbers = numbers_of(passed, places)
+                if not rejected.keys().isdisjoint(numbers):
+                    passed = [s for s, number in zip(passed, numbers, strict=True) if number not in rejected]
             if nodewise or self.nominator:
-                self._ask_one_by_one(cycle, asked, nodewise, chunk, passed, wanted)
-            places = np.flatnonzero(passed)[:wanted]
-            found.append(chunk[places])
-            scores.append(values[places])
-            wanted -= len(places)
-            examined += len(chunk) if wanted else int(places[-1]) + 1
-        if len(found) == 1:
-            return found[0], scores[0], examined
-        return np.concatenate(found), np.concatenate(scores), examined
+                passed = self._ask_one_by_one(cycle, asked, nodewise, passed, wanted)
+            passed = passed[:wanted]
+            found += passed
+            scores += local if len(passed) == len(chunk) else numbers_of(passed, values)
+            wanted -= len(passed)
+            examined += len(chunk) if wanted else chunk.index(passed[-1]) + 1
+        return found, scores, examined
 
-    def _local_verdicts(self, cycle: Cycle, asked: Sequence[Plugin], slots: Slots) -> Scores:
-        """Return the weighted local scores of nodes; a negative number stands for the status that rejects a node."""
+    def _local_verdicts(self, cycle: Cycle, asked: Sequence[Plugin], slots: Slots) -> list[int]:
+        """Return, by slot, the weighted local scores; a negative number stands for the status that rejects a node."""
         filters = [p for p in asked if p.local]
 
         def judge(slot: int) -> int:
@@ -162,16 +163,19 @@ class Algorithm:
         return number
 
     def _ask_one_by_one(
-        self, cycle: Cycle, asked: Sequence[Plugin], nodewise: list[Plugin], chunk: Slots, passed: Mask, wanted: int
-    ) -> None:
-        """Ask what cannot be judged for all nodes at once, until enough nodes have passed."""
-        for i in np.flatnonzero(passed).tolist():
-            info = self.nodes.infos[chunk[i]]
-            passed[i] = wanted > 0 and all(plugin.filter_node(cycle, info) is None for plugin in nodewise)
-            others = self._nominated(cycle.pod, info.name)
-            if passed[i] and others:
-                passed[i] = self._why_not_with(cycle, asked, info, others) is None
-            wanted -= int(passed[i])
+        self, cycle: Cycle, asked: Sequence[Plugin], nodewise: list[Plugin], slots: Slots, wanted: int
+    ) -> Slots:
+        """Ask what cannot be judged for all nodes at once, until enough nodes have passed; return those."""
+        passed: Slots = []
+        for slot in slots:
+            info = self.nodes.infos[slot]
+            if all(plugin.filter_node(cycle, info) is None for plugin in nodewise):
+                others = self._nominated(cycle.pod, info.name)
+                if not others or self._why_not_with(cycle, asked, info, others) is None:
+                    passed.append(slot)
+                    if len(passed) == wanted:
+                        break
+        return passed
 
     def _nominated(self, pod: Pod, node: str) -> list[Pod]:
         """Return the pods that have been promised a place on the node and are no less important."""
@@ -209,19 +213,19 @@ class Algorithm:
     def _diagnose(self, cycle: Cycle, asked: list[Plugin], rotated: Slots) -> list[tuple[Status, list[int]]]:
         """Find out for every node which plug-in is the first to reject it, and why; local ones come first."""
         values = self._local_verdicts(cycle, asked, rotated)
-        numbers: list[int] = np.unique(-values[values < 0]).tolist()
-        found: list[tuple[Status, list[int]]] = [
-            (self._statuses[number - 1], rotated[values == -number].tolist()) for number in numbers
-        ]
-        remaining = rotated[values >= 0].tolist()
+        by_number: dict[int, Slots] = {}
+        for slot in rotated:
+            by_number.setdefault(max(-values[slot], 0), []).append(slot)
+        remaining = by_number.pop(0, [])
+        found = [(self._statuses[number - 1], by_number[number]) for number in sorted(by_number)]
         for plugin in asked:
             if plugin.local or not remaining:
                 continue
-            verdicts = plugin.filter(cycle)
+            screens = plugin.filter(cycle)
             by_status: dict[Status, list[int]] = {}
             passed = []
             for slot in remaining:
-                status = _first_rejection(cycle, plugin, verdicts, self.nodes.infos[slot])
+                status = _first_rejection(cycle, plugin, screens, self.nodes.infos[slot])
                 if status is None:
                     passed.append(slot)
                 else:
@@ -241,7 +245,8 @@ class Algorithm:
         for plugin in self._scoring:
             scores = plugin.score(cycle, slots)
             if scores is not None:
-                total = total + plugin.weight * scores
+                weight = plugin.weight
+                total = [so_far + weight * score for so_far, score in zip(total, scores, strict=True)]
         return total
 
     def _select_host(self, pod: Pod, slots: Slots, scores: Scores) -> int:
@@ -250,16 +255,17 @@ class Algorithm:
         Kubernetes 1.35 and 1.36 leave ties to the order in which parallel workers report the nodes: the random number
         meant for them is drawn for extenders only (kubernetes/kubernetes#141024). Uniform is what is documented.
         """
-        best = slots[scores == scores.max()]
+        highest = max(scores)
+        best = [slot for slot, score in zip(slots, scores, strict=True) if score == highest]
         if len(best) == 1:
-            return int(best[0])
-        return int(np.sort(best)[self._streams.choice(pod.metadata.uid, "selectHost", len(best))])
+            return best[0]
+        return sorted(best)[self._streams.choice(pod.metadata.uid, "selectHost", len(best))]
 
 
-def _first_rejection(cycle: Cycle, plugin: Plugin, verdicts: Verdicts | None, info: NodeInfo) -> Status | None:
-    code = int(verdicts.codes[info.slot]) if verdicts is not None else 0
-    if verdicts is not None and code:
-        return verdicts.statuses[code - 1]
+def _first_rejection(cycle: Cycle, plugin: Plugin, screens: Sequence[Screen], info: NodeInfo) -> Status | None:
+    for values, rejected in screens:
+        if values[info.slot] in rejected:
+            return rejected[values[info.slot]]
     if plugin.local or plugin.judges_nodes(cycle):
         return plugin.filter_node(cycle, info)
     return None

@@ -11,24 +11,24 @@ Selectors are filed under one of the labels that they require, so a pod only mee
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final, Literal, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import msgspec
-import numpy as np
 
 from k8sim.api.core import Pod, PodAffinity, PodAffinityTerm
 from k8sim.api.meta import LabelSelector, LabelSelectorRequirement
 from k8sim.api.selectors import selector_matches
 from k8sim.api.struct import replace
-from k8sim.scheduler.framework import Codes
+
+if TYPE_CHECKING:
+    from k8sim.scheduler.nodes import NodeInfo
 
 Kind = Literal["required affinity", "required anti-affinity", "preferred affinity", "preferred anti-affinity"]
 Label = tuple[str, str]
 
 _MOST_COUNTERS: Final = 1024
 _ANY: Final = ("", "")
-_NONE: Final[tuple[PodCounter, ...]] = ()
 
 
 class Term(NamedTuple):
@@ -85,19 +85,21 @@ def with_label_keys(
     return replace(selector, match_expressions=selector.match_expressions + more)
 
 
+Counts = dict[int, int]
+"""By slot; slots where nothing is counted are not listed."""
+
+
 class PodCounter:
     """How many pods that a selector selects are on each slot. ``namespaces`` None: all."""
 
-    __slots__ = ("counts", "labels", "namespaces", "selector", "terminating")
+    __slots__ = ("counts", "label", "namespaces", "selector", "terminating")
 
-    def __init__(
-        self, selector: LabelSelector | None, namespaces: tuple[str, ...] | None, terminating: bool, size: int
-    ) -> None:
+    def __init__(self, selector: LabelSelector | None, namespaces: tuple[str, ...] | None, terminating: bool) -> None:
         self.selector = selector
         self.namespaces = namespaces
         self.terminating = terminating
-        self.counts: Codes = np.zeros(size, dtype=np.int64)
-        self.labels = _filed_under(selector)
+        self.counts: Counts = {}
+        self.label = _filed_under(selector)
 
     def selects(self, pod: Pod) -> bool:
         """Tell whether a pod counts."""
@@ -111,44 +113,83 @@ class PodCounter:
 class TermCounter:
     """How many pods with a certain affinity term are on each slot."""
 
-    __slots__ = ("counts", "term", "total")
+    __slots__ = ("counts", "label", "term")
 
-    def __init__(self, term: Term, size: int) -> None:
+    def __init__(self, term: Term) -> None:
         self.term = term
-        self.total = 0
-        self.counts: Codes = np.zeros(size, dtype=np.int64)
+        self.label = _filed_under(term.selector)
+        self.counts: Counts = {}
+
+
+class Group:
+    """The pods on nodes that have a label, by UID with their slots, and the counters of selectors that require it."""
+
+    __slots__ = ("counters", "pods")
+
+    def __init__(self) -> None:
+        self.pods: dict[str, tuple[Pod, int]] = {}
+        self.counters: list[PodCounter] = []
 
 
 class PodCounts:
-    """Counters of the pods on nodes; `account` is told of every pod that comes or goes."""
+    """Counters of the pods on nodes; `account` is told of every pod that comes or goes.
 
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._pods: dict[Label, dict[str, tuple[Pod, int]]] = {_ANY: {}}
+    Parameters
+    ----------
+    infos
+        The nodes with the pods on them: searched when a selector requires a label that none has required before.
+    """
+
+    def __init__(self, infos: Mapping[str, NodeInfo]) -> None:
+        self._infos = infos
         self._counters: dict[object, PodCounter] = {}
-        self._filed: dict[Label, list[PodCounter]] = {}
+        self._groups: dict[str, dict[str, Group]] = {}
+        """By key and value of a label that some selector is filed under."""
+        self._unfiled: list[PodCounter] = []
         self._terms: dict[object, TermCounter] = {}
         self._filed_terms: dict[Label, dict[object, TermCounter]] = {}
         self._parsed: dict[tuple[int, str], tuple[object, list[tuple[object, Term]]]] = {}
 
     # ---- reads ----------------------------------------------------------------------------------------------
 
-    def matching(self, selector: LabelSelector | None, namespaces: tuple[str, ...] | None, terminating: bool) -> Codes:
+    def matching(self, selector: LabelSelector | None, namespaces: tuple[str, ...] | None, terminating: bool) -> Counts:
         """Return how many pods that the selector selects are on each slot, terminating ones included or not."""
         key = (namespaces, terminating, msgspec.msgpack.encode(selector))
         counter = self._counters.get(key)
         if counter is None:
             if len(self._counters) >= _MOST_COUNTERS:
-                oldest = next(iter(self._counters))
-                dropped = self._counters.pop(oldest)
-                self._filed[dropped.labels].remove(dropped)
-            counter = PodCounter(selector, namespaces, terminating, self._size)
-            self._counters[key] = counter
-            self._filed.setdefault(counter.labels, []).append(counter)
-            for pod, slot in self._pods.get(counter.labels, {}).values():
+                dropped = self._counters.pop(next(iter(self._counters)))
+                self._filed_with(dropped.label).remove(dropped)
+            counter = self._counters[key] = PodCounter(selector, namespaces, terminating)
+            self._filed_with(counter.label).append(counter)
+            for pod, slot in self._candidates(counter.label):
                 if counter.selects(pod):
-                    counter.counts[slot] += 1
+                    _add(counter.counts, slot, 1)
         return counter.counts
+
+    def _filed_with(self, label: Label) -> list[PodCounter]:
+        """Return the counters that are filed under a label."""
+        return self._unfiled if label is _ANY else self._group(label).counters
+
+    def _candidates(self, label: Label) -> Iterable[tuple[Pod, int]]:
+        """Return the pods that have a label, or all."""
+        return self._everywhere() if label is _ANY else self._group(label).pods.values()
+
+    def _everywhere(self) -> Iterator[tuple[Pod, int]]:
+        return ((pod, info.slot) for info in self._infos.values() for pod in info.pods.values())
+
+    def _group(self, label: Label) -> Group:
+        key, value = label
+        groups = self._groups.get(key)
+        if groups is None:
+            groups = self._groups[key] = {}
+            for pod, slot in self._everywhere():
+                if key in pod.metadata.labels:
+                    self._group((key, pod.metadata.labels[key])).pods[pod.metadata.uid] = (pod, slot)
+        group = groups.get(value)
+        if group is None:
+            group = groups[value] = Group()
+        return group
 
     @property
     def has_terms(self) -> bool:
@@ -172,36 +213,37 @@ class PodCounts:
 
     def account(self, pod: Pod, slot: int, sign: int) -> None:
         """Count a pod on a slot (sign 1), or no longer (-1)."""
-        for label in (*pod.metadata.labels.items(), _ANY):
-            pods = self._pods.get(label)
-            if sign > 0:
-                if pods is None:
-                    pods = self._pods[label] = {}
-                pods[pod.metadata.uid] = (pod, slot)
-            elif pods is not None:
-                del pods[pod.metadata.uid]
-                if not pods and label is not _ANY:
-                    del self._pods[label]
-            for counter in self._filed.get(label, _NONE):
-                if counter.selects(pod):
-                    counter.counts[slot] += sign
+        labels = pod.metadata.labels
+        counters = self._unfiled
+        for key, groups in self._groups.items():
+            if key in labels:
+                value = labels[key]
+                group = groups[value] if value in groups else self._group((key, value))
+                counters = counters + group.counters
+                if sign > 0:
+                    group.pods[pod.metadata.uid] = (pod, slot)
+                else:
+                    del group.pods[pod.metadata.uid]
+                    if not group.pods and not group.counters:
+                        del groups[value]
+        for counter in counters:
+            if counter.selects(pod):
+                _add(counter.counts, slot, sign)
         if pod.spec.affinity is not None:
-            for key, term in self._terms_of(pod):
-                self._account_term(key, term, slot, sign)
+            for what, term in self._terms_of(pod):
+                self._account_term(what, term, slot, sign)
 
     def _account_term(self, key: object, term: Term, slot: int, sign: int) -> None:
         counter = self._terms.get(key)
-        label = _filed_under(term.selector)
         if counter is None:
-            counter = self._terms[key] = TermCounter(term, self._size)
-            self._filed_terms.setdefault(label, {})[key] = counter
-        counter.counts[slot] += sign
-        counter.total += sign
-        if counter.total == 0:
+            counter = self._terms[key] = TermCounter(term)
+            self._filed_terms.setdefault(counter.label, {})[key] = counter
+        _add(counter.counts, slot, sign)
+        if not counter.counts:
             del self._terms[key]
-            del self._filed_terms[label][key]
-            if not self._filed_terms[label]:
-                del self._filed_terms[label]
+            del self._filed_terms[counter.label][key]
+            if not self._filed_terms[counter.label]:
+                del self._filed_terms[counter.label]
 
     def _terms_of(self, pod: Pod) -> list[tuple[object, Term]]:
         """Parse a pod's terms, once for all pods of a template that share them."""
@@ -217,14 +259,13 @@ class PodCounts:
             self._parsed[key] = (affinity, terms)
         return terms
 
-    def resize(self, size: int) -> None:
-        """Make room for more slots."""
-        counters: list[PodCounter | TermCounter] = [*self._counters.values(), *self._terms.values()]
-        for counter in counters:
-            wider: Codes = np.zeros(size, dtype=np.int64)
-            wider[: self._size] = counter.counts
-            counter.counts = wider
-        self._size = size
+
+def _add(counts: Counts, slot: int, sign: int) -> None:
+    count = counts.get(slot, 0) + sign
+    if count:
+        counts[slot] = count
+    else:
+        del counts[slot]
 
 
 def _filed_under(selector: LabelSelector | None) -> Label:

@@ -16,10 +16,8 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
-
-import numpy as np
-import numpy.typing as npt
 
 from k8sim.api.core import Pod
 from k8sim.api.meta import Object
@@ -29,10 +27,9 @@ if TYPE_CHECKING:
     from k8sim.scheduler.listers import Listers
     from k8sim.scheduler.nodes import NodeInfo, NodeTable
 
-Slots = npt.NDArray[np.intp]
-Codes = npt.NDArray[np.int64]
-Scores = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
+Slots = list[int]
+Scores = Sequence[int]
+"""In the order of the slots that were asked for."""
 
 MAX_NODE_SCORE: Final = 100
 
@@ -55,11 +52,14 @@ class Status(NamedTuple):
     plugin: str
 
 
-class Verdicts(NamedTuple):
-    """What a counting filter says of every slot: code 0 passes, code i stands for ``statuses[i - 1]``."""
+class Screen(NamedTuple):
+    """What a counting filter says of nodes by one number that each of them has: its domain, or whether it matches.
 
-    codes: Codes
-    statuses: Sequence[Status]
+    ``values`` has the number of each slot, ``rejected`` the numbers that do not pass.
+    """
+
+    values: Sequence[int]
+    rejected: Mapping[int, Status]
 
 
 class Event(NamedTuple):
@@ -144,9 +144,9 @@ class Plugin:
         """Look at the pod before any node: reject it, or say that the filter need not be asked."""
         return None
 
-    def filter(self, cycle: Cycle) -> Verdicts | None:
-        """Counting plug-ins: judge all slots; None lets all pass."""
-        return None
+    def filter(self, cycle: Cycle) -> Sequence[Screen]:
+        """Counting plug-ins: judge all slots; a node has to pass every screen, the first that rejects it counts."""
+        return ()
 
     def judges_nodes(self, cycle: Cycle) -> bool:
         """Tell whether a plug-in that is not local has to be asked node by node."""
@@ -169,13 +169,18 @@ class Plugin:
         return None
 
 
+def numbers_of(slots: Slots, values: Sequence[int]) -> Sequence[int]:
+    """Return the numbers of some slots; without a step of the interpreter for each of what may be hundreds of nodes."""
+    return itemgetter(*slots)(values) if len(slots) > 1 else [values[slot] for slot in slots]
+
+
 def normalize(raw: Scores, reverse: bool = False) -> Scores:
     """Scale scores so that the highest becomes 100 (helper.DefaultNormalizeScore); reversed, 0 becomes 100."""
-    highest = int(raw.max(initial=0))
-    if highest == 0:
-        return np.full(len(raw), MAX_NODE_SCORE if reverse else 0, dtype=np.int64)
-    scaled: Scores = MAX_NODE_SCORE * raw // highest
-    return MAX_NODE_SCORE - scaled if reverse else scaled
+    highest = max(raw, default=0)
+    if highest <= 0:
+        return [MAX_NODE_SCORE if reverse else 0] * len(raw)
+    scaled = [MAX_NODE_SCORE * score // highest for score in raw]
+    return [MAX_NODE_SCORE - score for score in scaled] if reverse else scaled
 
 
 @dataclass(frozen=True)

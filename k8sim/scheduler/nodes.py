@@ -1,24 +1,21 @@
 """The node table: what is known of each node and of what is on it, kept up to date one change at a time.
 
-Each node has a slot, an index into arrays: label values (`Topology`), counts of pods, remembered results of rules
-(`Memo`). So a scheduling cycle costs a few array operations, and nothing that grows with the number of pods.
+Each node has a slot, an index into lists: label values (`Topology`), remembered results of rules (`Memo`). So a
+scheduling cycle costs a few passes over the nodes that it looks at, and nothing that grows with the number of pods.
 
 Source: pkg/scheduler/framework/types.go (NodeInfo), pkg/scheduler/backend/cache/{snapshot,node_tree}.go.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from typing import Final, TypeVar
-
-import numpy as np
-import numpy.typing as npt
 
 from k8sim.api.core import Node, NodeSelector, Pod
 from k8sim.api.pods import claim_names
 from k8sim.api.resources import CPU, MEMORY, Amounts, amounts, pod_non_zero_requests, pod_requests
 from k8sim.scheduler.counters import PodCounts
-from k8sim.scheduler.framework import Codes, Slots
+from k8sim.scheduler.framework import Screen, Slots, Status, numbers_of
 
 HOSTNAME: Final = "kubernetes.io/hostname"
 ZONE: Final = "topology.kubernetes.io/zone"
@@ -27,7 +24,8 @@ REGION: Final = "topology.kubernetes.io/region"
 T = TypeVar("T")
 
 _MOST_REMEMBERED: Final = 256
-_NEVER: Final = -1
+_STALE: Final = 1 << 62
+"""A value of a `Memo` that no rule has."""
 
 
 class NodeInfo:
@@ -62,7 +60,7 @@ class NodeColumn:
 
     def __init__(self, function: Callable[[Node], int], size: int) -> None:
         self.function = function
-        self.values: Codes = np.zeros(size, dtype=np.int64)
+        self.values = [0] * size
 
     def update(self, slot: int, node: Node) -> None:
         """Compute the value of a node anew."""
@@ -72,49 +70,44 @@ class NodeColumn:
         """Forget the value of a node that is gone."""
         self.values[slot] = 0
 
-    def resize(self, size: int) -> None:
-        """Make room for more slots."""
-        self.values = _grown(self.values, size)
 
-
-class Topology(NodeColumn):
+class Topology:
     """The value of a label as a number per slot: 0 for nodes without it, domains count from 1.
 
     ``sizes`` tells how many nodes each domain has (0: how many lack the label); empty domains are not listed.
     """
 
     def __init__(self, key: str, size: int) -> None:
-        super().__init__(self._code, size)
         self.key = key
+        self.values = [0] * size
         self.codes: dict[str, int] = {}
         self.sizes: dict[int, int] = {}
-        self._known: set[int] = set()
 
-    def update(self, slot: int, node: Node) -> None:
+    def add(self, slot: int, node: Node) -> None:
         """File a node under its domain."""
-        self.clear(slot)
-        super().update(slot, node)
-        self._known.add(slot)
-        domain = int(self.values[slot])
+        value = node.metadata.labels.get(self.key)
+        domain = 0 if value is None else self.codes.setdefault(value, len(self.codes) + 1)
+        self.values[slot] = domain
         self.sizes[domain] = self.sizes.get(domain, 0) + 1
 
     def clear(self, slot: int) -> None:
         """Take a node out of its domain."""
-        if slot in self._known:
-            self._known.discard(slot)
-            domain = int(self.values[slot])
-            self.sizes[domain] -= 1
-            if not self.sizes[domain]:
-                del self.sizes[domain]
-        super().clear(slot)
+        domain = self.values[slot]
+        self.values[slot] = 0
+        self.sizes[domain] -= 1
+        if not self.sizes[domain]:
+            del self.sizes[domain]
 
-    def _code(self, node: Node) -> int:
-        value = node.metadata.labels.get(self.key)
-        return 0 if value is None else self.codes.setdefault(value, len(self.codes) + 1)
-
-    def sums(self, counts: Codes) -> npt.NDArray[np.float64]:
-        """Add up counts per slot over each domain; the result (whole numbers) is indexed by the domains' numbers."""
-        sums: npt.NDArray[np.float64] = np.bincount(self.values, counts, len(self.codes) + 1)  # type: ignore[assignment]
+    def sums(self, counts: Mapping[int, int]) -> dict[int, int]:
+        """Add up counts per slot over each domain; domains where nothing is counted are not listed, nor is "none"."""
+        values = self.values
+        sums: dict[int, int] = {}
+        for slot, count in counts.items():
+            domain = values[slot]
+            if domain in sums:
+                sums[domain] += count
+            elif domain:
+                sums[domain] = count
         return sums
 
 
@@ -122,22 +115,22 @@ class Memo:
     """An integer per slot that depends on one node and what is on it, computed when it is asked for after a change."""
 
     def __init__(self, size: int) -> None:
-        self._values: Codes = np.zeros(size, dtype=np.int64)
-        self._seen: Codes = np.full(size, _NEVER, dtype=np.int64)
+        self.values = [_STALE] * size
+        self._generation = 0
 
-    def get(self, slots: Slots, versions: Codes, function: Callable[[int], int]) -> Codes:
-        """Return the values of some slots; ``function`` computes those that are missing or stale."""
-        stale = self._seen[slots] != versions[slots]
-        if stale.any():
-            for slot in slots[stale].tolist():
-                self._values[slot] = function(slot)
-                self._seen[slot] = versions[slot]
-        return self._values[slots]
-
-    def resize(self, size: int) -> None:
-        """Make room for more slots."""
-        self._values = _grown(self._values, size)
-        self._seen = _grown(self._seen, size, _NEVER)
+    def get(self, slots: Slots, changed: dict[int, int], generation: int, function: Callable[[int], int]) -> list[int]:
+        """Return the values by slot; of the given slots, ``function`` computes those that are missing or stale."""
+        values = self.values
+        for slot, when in reversed(changed.items()):
+            if when <= self._generation:
+                break
+            values[slot] = _STALE
+        self._generation = generation
+        if _STALE in numbers_of(slots, values):
+            for slot in slots:
+                if values[slot] == _STALE:
+                    values[slot] = function(slot)
+        return values
 
 
 class NodeTable:
@@ -147,15 +140,17 @@ class NodeTable:
         self.infos: list[NodeInfo] = []
         """By slot; slots of nodes that are gone are used again."""
         self.by_name: dict[str, NodeInfo] = {}
-        self.versions: Codes = np.zeros(8, dtype=np.int64)
-        """Per slot: changes whenever the node or what is on it changes."""
+        self.generation = 0
+        """How many changes there have been of nodes or of what is on them."""
+        self._changed: dict[int, int] = {}
+        """Slots with the generation of their last change, the latest last."""
         self.prefer_no_schedule = 0
         """How many nodes have a PreferNoSchedule taint."""
         self.claim_users: dict[tuple[str, str], int] = {}
         """How many pods on nodes use each claim."""
         self.priorities: dict[int, int] = {}
         """How many pods on nodes have each priority."""
-        self.pods = PodCounts(len(self.versions))
+        self.pods = PodCounts(self.by_name)
         """Which pods are where."""
         self.images: dict[str, dict[int, int]] = {}
         """For each image its size on each slot that has it."""
@@ -171,22 +166,30 @@ class NodeTable:
         """Return the slots of all nodes, zone by zone in turn."""
         return self.tree.order(self.by_name)
 
-    def column(self, key: Hashable, function: Callable[[Node], int]) -> Codes:
+    def column(self, key: Hashable, function: Callable[[Node], int]) -> list[int]:
         """Return what a function says of each node object; equal keys must stand for equal functions."""
         column = self._columns.get(key)
         if column is None:
-            column = NodeColumn(function, len(self.versions))
+            column = NodeColumn(function, len(self.infos))
             _remember(self._columns, key, column)
-            self._fill(column)
+            for info in self.by_name.values():
+                if info.node is not None:
+                    column.update(info.slot, info.node)
         return column.values
 
     def topology(self, key: str) -> Topology:
         """Return the domains of a label."""
         topology = self._topologies.get(key)
         if topology is None:
-            topology = self._topologies[key] = Topology(key, len(self.versions))
-            self._fill(topology)
+            topology = self._topologies[key] = Topology(key, len(self.infos))
+            for info in self.by_name.values():
+                if info.node is not None:
+                    topology.add(info.slot, info.node)
         return topology
+
+    def all_rejected(self, status: Status) -> Screen:
+        """Return a screen that no node passes."""
+        return Screen([0] * len(self.infos), {0: status})
 
     def has_pods_below(self, priority: int) -> bool:
         """Tell whether any pod on a node has a lower priority."""
@@ -199,24 +202,19 @@ class NodeTable:
         for host in hosts:
             code = topology.codes.get(host)
             if code is not None:
-                slots.update(dict.fromkeys(np.flatnonzero(topology.values == code).tolist()))
+                slots.update(dict.fromkeys(slot for slot, value in enumerate(topology.values) if value == code))
             info = self.by_name.get(host)
             if info is not None and info.node is not None:
                 slots[info.slot] = None
         return [self.infos[slot] for slot in slots]
 
-    def memo(self, key: Hashable, slots: Slots, function: Callable[[int], int]) -> Codes:
-        """Return what a function says of some slots; equal keys must stand for equal functions."""
+    def memo(self, key: Hashable, slots: Slots, function: Callable[[int], int]) -> list[int]:
+        """Return, by slot, what a function says of some slots; equal keys must stand for equal functions."""
         memo = self._memos.get(key)
         if memo is None:
-            memo = Memo(len(self.versions))
+            memo = Memo(len(self.infos))
             _remember(self._memos, key, memo)
-        return memo.get(slots, self.versions, function)
-
-    def _fill(self, column: NodeColumn) -> None:
-        for info in self.by_name.values():
-            if info.node is not None:
-                column.update(info.slot, info.node)
+        return memo.get(slots, self._changed, self.generation, function)
 
     # ---- nodes ----------------------------------------------------------------------------------------------
 
@@ -226,7 +224,7 @@ class NodeTable:
         old, info.node = info.node, node
         if old is not None and _is_alike(old, node):
             return
-        self.versions[info.slot] += 1
+        self._touch(info.slot)
         self.tree.update(old, node)
         self.prefer_no_schedule += _prefers_none(node) - (old is not None and _prefers_none(old))
         if old is None or old.status.allocatable is not node.status.allocatable:
@@ -237,7 +235,9 @@ class NodeTable:
             column.update(info.slot, node)
         if old is None or old.metadata.labels is not node.metadata.labels:
             for topology in self._topologies.values():
-                topology.update(info.slot, node)
+                if old is not None:
+                    topology.clear(info.slot)
+                topology.add(info.slot, node)
 
     def remove_node(self, name: str) -> None:
         """Forget a node; what pods it had stay until they are removed."""
@@ -245,12 +245,14 @@ class NodeTable:
         if info.node is not None:
             self.tree.remove(info.node)
             self.prefer_no_schedule -= _prefers_none(info.node)
+            for column in self._columns.values():
+                column.clear(info.slot)
+            for topology in self._topologies.values():
+                topology.clear(info.slot)
         self._set_images(info.slot, info.node, None)
         info.node = None
         info.allocatable = {}
-        for column in (*self._columns.values(), *self._topologies.values()):
-            column.clear(info.slot)
-        self.versions[info.slot] += 1
+        self._touch(info.slot)
         self._release(info)
 
     def _set_images(self, slot: int, old: Node | None, new: Node | None) -> None:
@@ -275,10 +277,15 @@ class NodeTable:
             slot = len(self.infos)
             info = NodeInfo(name, slot)
             self.infos.append(info)
-            if slot == len(self.versions):
-                self._resize(2 * slot)
+            self._grow()
         self.by_name[name] = info
         return info
+
+    def _touch(self, slot: int) -> None:
+        """Note that a node or what is on it has changed."""
+        self.generation += 1
+        self._changed.pop(slot, None)
+        self._changed[slot] = self.generation
 
     def _release(self, info: NodeInfo) -> None:
         """Let the slot be used again once neither the node nor a pod of it is left."""
@@ -286,13 +293,14 @@ class NodeTable:
             del self.by_name[info.name]
             self._free.append(info.slot)
 
-    def _resize(self, size: int) -> None:
-        self.versions = _grown(self.versions, size)
-        for array in (*self._columns.values(), *self._topologies.values()):
-            array.resize(size)
+    def _grow(self) -> None:
+        """Make room for one more slot."""
+        for column in self._columns.values():
+            column.values.append(0)
+        for topology in self._topologies.values():
+            topology.values.append(0)
         for memo in self._memos.values():
-            memo.resize(size)
-        self.pods.resize(size)
+            memo.values.append(_STALE)
 
     # ---- pods -----------------------------------------------------------------------------------------------
 
@@ -319,7 +327,7 @@ class NodeTable:
 
     def _account(self, pod: Pod, info: NodeInfo, sign: int) -> None:
         info.account(pod, sign)
-        self.versions[info.slot] += 1
+        self._touch(info.slot)
         self.pods.account(pod, info.slot, sign)
         priority = pod.spec.priority or 0
         self.priorities[priority] = self.priorities.get(priority, 0) + sign
@@ -359,7 +367,7 @@ class NodeTree:
     def order(self, by_name: dict[str, NodeInfo]) -> Slots:
         """Return the slots in order."""
         if self._order is None:
-            self._order = np.array([by_name[name].slot for name in self._names()], dtype=np.intp)
+            self._order = [by_name[name].slot for name in self._names()]
         return self._order
 
     def _names(self) -> Iterator[str]:
@@ -421,10 +429,3 @@ def _remember(known: dict[Hashable, T], key: Hashable, value: T) -> None:
     if len(known) >= _MOST_REMEMBERED:
         del known[next(iter(known))]
     known[key] = value
-
-
-def _grown(array: npt.NDArray[np.int64], size: int, fill: int = 0) -> npt.NDArray[np.int64]:
-    """Return the array extended to a size."""
-    wider = np.full(size, fill, dtype=np.int64)
-    wider[: len(array)] = array
-    return wider

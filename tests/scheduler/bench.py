@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from k8sim.api.core import Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, Service
 from k8sim.api.defaults import default_object
 from k8sim.api.meta import LabelSelector, with_meta
@@ -133,9 +131,8 @@ class Bench:
         rule.pre_filter(cycle)
         if rule.local and type(rule).score is Plugin.score:
             return {n: rule.score_node(cycle, self.table.by_name[n]) for n in self.nodes}
-        slots = np.array([self.table.by_name[n].slot for n in self.nodes], dtype=np.intp)
-        scores = rule.score(cycle, slots)
-        return dict(zip(self.nodes, scores.tolist() if scores is not None else [0] * len(slots), strict=True))
+        scores = rule.score(cycle, [self.table.by_name[n].slot for n in self.nodes])
+        return dict(zip(self.nodes, scores if scores is not None else [0] * len(self.nodes), strict=True))
 
 
 def with_status(node: Node, **fields: Any) -> Node:

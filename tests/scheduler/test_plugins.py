@@ -399,7 +399,7 @@ def test_required_affinity_of_pods_that_are_there_attracts():
 
 def test_nodes_are_listed_zone_by_zone_in_turn():
     bench = Bench(*(make_node(n, zone=n[0]) for n in ("a1", "a2", "a3", "b1", "c1", "c2")))
-    names = [bench.table.infos[s].name for s in bench.table.order().tolist()]
+    names = [bench.table.infos[s].name for s in bench.table.order()]
     assert names == ["a1", "b1", "c1", "a2", "c2", "a3"]
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
-
 from k8sim.api.core import Pod
 from k8sim.scheduler.framework import MAX_NODE_SCORE, Cycle, Plugin, Scores, Slots
 
@@ -47,11 +45,11 @@ class ImageLocality(Plugin):
         nodes = len(cycle.nodes.order())
         containers = len(cycle.pod.spec.init_containers) + len(cycle.pod.spec.containers)
         sums = []
-        for slot in slots.tolist():
+        for slot in slots:
             total = 0
             for image in images:
                 size = cycle.nodes.images[image].get(slot)
                 if size is not None:
                     total += int(float(size) * (len(cycle.nodes.images[image]) / nodes))
             sums.append(priority(total, containers))
-        return np.array(sums, dtype=np.int64)
+        return sums

@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-import numpy as np
-
 from k8sim.api.core import Namespace, Node, Pod
 from k8sim.api.meta import LabelSelector
 from k8sim.api.selectors import selector_matches
-from k8sim.scheduler.counters import Term, TermCounter, terms_of
+from k8sim.scheduler.counters import Counts, Term, TermCounter, terms_of
 from k8sim.scheduler.framework import (
     ASSIGNED_POD_ADD,
     ASSIGNED_POD_DELETE,
@@ -23,27 +21,25 @@ from k8sim.scheduler.framework import (
     NODE_LABEL,
     SKIP,
     Code,
-    Codes,
     Cycle,
     Event,
     Hint,
     Plugin,
     Scores,
+    Screen,
     Skip,
     Slots,
     Status,
-    Verdicts,
 )
 from k8sim.scheduler.listers import Listers
 from k8sim.scheduler.nodes import NodeTable
 
 NAME: Final = "InterPodAffinity"
-STATUSES: Final = (
-    Status(Code.UNRESOLVABLE, ("node(s) didn't match pod affinity rules",), NAME),
-    Status(Code.UNSCHEDULABLE, ("node(s) didn't match pod anti-affinity rules",), NAME),
-    Status(Code.UNSCHEDULABLE, ("node(s) didn't satisfy existing pods anti-affinity rules",), NAME),
+NO_AFFINITY: Final = Status(Code.UNRESOLVABLE, ("node(s) didn't match pod affinity rules",), NAME)
+ANTI_AFFINITY: Final = Status(Code.UNSCHEDULABLE, ("node(s) didn't match pod anti-affinity rules",), NAME)
+EXISTING_ANTI_AFFINITY: Final = Status(
+    Code.UNSCHEDULABLE, ("node(s) didn't satisfy existing pods anti-affinity rules",), NAME
 )
-_NO_AFFINITY, _ANTI_AFFINITY, _EXISTING_ANTI_AFFINITY = 1, 2, 3
 _SIGN: Final = {
     "required affinity": 1,  # hardPodAffinityWeight, for terms of pods on nodes
     "preferred affinity": 1,
@@ -121,39 +117,36 @@ def all_select(terms: Sequence[Term], pod: Pod) -> bool:
 # ---- filter ---------------------------------------------------------------------------------------------------------
 
 
-def lacks_affinity(terms: Sequence[Term], cycle: Cycle) -> Codes:
-    """Return 1 for nodes whose domains have no pod that all required terms select (satisfyPodAffinity).
+def lacks_affinity(terms: Sequence[Term], cycle: Cycle) -> list[Screen]:
+    """Reject nodes whose domains have no pod that all required terms select (satisfyPodAffinity).
 
     The first pod of a group that wants to be together may go anywhere, if it selects itself.
     """
-    nodes = cycle.nodes
     counts = _selected_by_all(terms, cycle)
-    labelled = np.ones(len(nodes.versions), dtype=np.bool_)
-    together = np.ones(len(nodes.versions), dtype=np.bool_)
-    nowhere = True
-    for term in terms:
-        topology = nodes.topology(term.topology_key)
-        sums = topology.sums(counts)
-        sums[0] = 0
-        nowhere = nowhere and not sums.any()
-        labelled &= topology.values > 0
-        together &= sums[topology.values] > 0
-    first = nowhere and all(_selects_itself(t, cycle) for t in terms)
-    return (~(labelled if first else together)).astype(np.int64)
+    topologies = [cycle.nodes.topology(term.topology_key) for term in terms]
+    sums = [topology.sums(counts) for topology in topologies]
+    if not any(sums) and all(_selects_itself(t, cycle) for t in terms):
+        return [Screen(topology.values, {0: NO_AFFINITY}) for topology in topologies]
+    return [
+        Screen(topology.values, {domain: NO_AFFINITY for domain in topology.sizes if domain not in together})
+        for topology, together in zip(topologies, sums, strict=True)
+    ]
 
 
-def _selected_by_all(terms: Sequence[Term], cycle: Cycle) -> Codes:
+def _selected_by_all(terms: Sequence[Term], cycle: Cycle) -> Counts:
     """Count pods that all terms select: those of the first term, less those that another does not select."""
     counts = cycle.nodes.pods.matching(terms[0].selector, namespaces_of(terms[0], cycle.listers), terminating=True)
     if len(terms) == 1:
         return counts
-    exact: Codes = np.zeros(len(counts), dtype=np.int64)
-    for slot in np.flatnonzero(counts).tolist():
-        for pod in cycle.nodes.infos[slot].pods.values():
-            exact[slot] += all(
-                in_namespaces(t, pod.namespace, cycle.listers) and selector_matches(t.selector, pod.metadata.labels)
-                for t in terms
-            )
+    exact: Counts = {}
+    for slot in counts:
+        selected = sum(
+            all(in_namespaces(t, p.namespace, cycle.listers) and selector_matches(t.selector, p.metadata.labels)
+                for t in terms)
+            for p in cycle.nodes.infos[slot].pods.values()
+        )  # fmt: skip
+        if selected:
+            exact[slot] = selected
     return exact
 
 
@@ -162,12 +155,10 @@ def _selects_itself(term: Term, cycle: Cycle) -> bool:
     return in_namespaces(term, pod.namespace, cycle.listers) and selector_matches(term.selector, pod.metadata.labels)
 
 
-def crowded(counts: Codes, topology_key: str, nodes: NodeTable) -> Codes:
-    """Return 1 for nodes in a domain where any pod is counted; nodes without the label have no domain."""
+def crowded(counts: Counts, topology_key: str, nodes: NodeTable, status: Status) -> Screen:
+    """Reject nodes in a domain where any pod is counted; nodes without the label have no domain."""
     topology = nodes.topology(topology_key)
-    sums = topology.sums(counts)
-    sums[0] = 0
-    return (sums[topology.values] > 0).astype(np.int64)
+    return Screen(topology.values, dict.fromkeys(topology.sums(counts), status))
 
 
 # ---- hints ----------------------------------------------------------------------------------------------------------
@@ -217,39 +208,37 @@ class InterPodAffinity(Plugin):
             return None
         return None if any(c.term.kind == "required anti-affinity" for c in rules.existing) else SKIP
 
-    def filter(self, cycle: Cycle) -> Verdicts | None:
+    def filter(self, cycle: Cycle) -> Sequence[Screen]:
         """See `Plugin`."""
         rules = rules_for(cycle.pod, cycle.nodes, cycle.listers)  # as the table is now: preemption tries things out
-        codes: Codes = np.zeros(len(cycle.nodes.versions), dtype=np.int64)
-        if rules.affinity:
-            codes = lacks_affinity(rules.affinity, cycle)
+        screens = lacks_affinity(rules.affinity, cycle) if rules.affinity else []
         for term in rules.anti_affinity:
             counts = cycle.nodes.pods.matching(term.selector, namespaces_of(term, cycle.listers), terminating=True)
-            hit = crowded(counts, term.topology_key, cycle.nodes)
-            codes = np.where((codes == 0) & (hit != 0), _ANTI_AFFINITY, codes)
+            screens.append(crowded(counts, term.topology_key, cycle.nodes, ANTI_AFFINITY))
         for counter in rules.existing:
             if counter.term.kind == "required anti-affinity":
-                hit = crowded(counter.counts, counter.term.topology_key, cycle.nodes)
-                codes = np.where((codes == 0) & (hit != 0), _EXISTING_ANTI_AFFINITY, codes)
-        return Verdicts(codes, STATUSES)
+                screens.append(crowded(counter.counts, counter.term.topology_key, cycle.nodes, EXISTING_ANTI_AFFINITY))
+        return screens
 
     def score(self, cycle: Cycle, slots: Slots) -> Scores | None:
         """See `Plugin`."""
         rules: Rules = cycle.state[NAME]
-        if rules is NO_RULES:
-            return None
-        total: Codes = np.zeros(len(slots), dtype=np.int64)
-        weighted: list[tuple[Term, Codes]] = [
+        weighted = [
             (t, cycle.nodes.pods.matching(t.selector, namespaces_of(t, cycle.listers), terminating=True))
             for t in rules.preferred
         ]
         weighted += [(c.term, c.counts) for c in rules.existing if c.term.kind in _SIGN]
+        if not weighted:
+            return None
+        total = [0] * len(slots)
         for term, counts in weighted:
             topology = cycle.nodes.topology(term.topology_key)
-            sums = topology.sums(counts)
-            sums[0] = 0
-            total += _SIGN[term.kind] * term.weight * sums[topology.values[slots]].astype(np.int64)
-        lowest, highest = int(total.min()), int(total.max())
+            weight = _SIGN[term.kind] * term.weight
+            worth = {domain: weight * count for domain, count in topology.sums(counts).items()}
+            values = topology.values
+            total = [score + worth.get(values[slot], 0) for score, slot in zip(total, slots, strict=True)]
+        lowest, highest = min(total), max(total)
         if lowest == highest:
             return None
-        return (float(MAX_NODE_SCORE) * ((total - lowest) / float(highest - lowest))).astype(np.int64)
+        span = float(highest - lowest)
+        return [int(float(MAX_NODE_SCORE) * ((score - lowest) / span)) for score in total]

@@ -98,4 +98,5 @@ class NodeAffinity(Plugin):
         if not terms:
             return None
         key = (self.name, msgspec.msgpack.encode(terms))
-        return normalize(cycle.nodes.column(key, lambda node: preference(terms, node))[slots])
+        values = cycle.nodes.column(key, lambda node: preference(terms, node))
+        return normalize([values[slot] for slot in slots])

@@ -6,17 +6,17 @@ softly by the system's defaults.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial, reduce
+from itertools import repeat
 from math import log
+from operator import add
 from typing import Final, NamedTuple
-
-import numpy as np
-import numpy.typing as npt
 
 from k8sim.api.core import Node, Pod, Service, TopologySpreadConstraint
 from k8sim.api.meta import LabelSelector, controller_of
 from k8sim.api.selectors import selector_matches
-from k8sim.scheduler.counters import with_label_keys
+from k8sim.scheduler.counters import Counts, with_label_keys
 from k8sim.scheduler.framework import (
     ASSIGNED_POD_ADD,
     ASSIGNED_POD_DELETE,
@@ -29,17 +29,16 @@ from k8sim.scheduler.framework import (
     POD_LABEL,
     SKIP,
     Code,
-    Codes,
     Cycle,
     Event,
     Hint,
-    Mask,
     Plugin,
     Scores,
+    Screen,
     Skip,
     Slots,
     Status,
-    Verdicts,
+    numbers_of,
 )
 from k8sim.scheduler.listers import Listers
 from k8sim.scheduler.nodes import HOSTNAME, ZONE, Topology
@@ -48,11 +47,8 @@ from k8sim.scheduler.plugins.taint_toleration import tolerations_key, untolerate
 
 NAME: Final = "PodTopologySpread"
 MISMATCH: Final = "node(s) didn't match pod topology spread constraints"
-STATUSES: Final = (
-    Status(Code.UNRESOLVABLE, (f"{MISMATCH} (missing required label)",), NAME),
-    Status(Code.UNSCHEDULABLE, (MISMATCH,), NAME),
-)
-_MISSING, _SKEWED = 1, 2
+MISSING: Final = Status(Code.UNRESOLVABLE, (f"{MISMATCH} (missing required label)",), NAME)
+SKEWED: Final = Status(Code.UNSCHEDULABLE, (MISMATCH,), NAME)
 
 
 class Constraint(NamedTuple):
@@ -104,52 +100,63 @@ def _owner_selector(pod: Pod, listers: Listers) -> LabelSelector | None:
     return listers.owner_selector(owner.kind, pod.metadata.namespace, owner.name) if owner is not None else None
 
 
-def eligible(constraint: Constraint, cycle: Cycle) -> Mask | None:
-    """Tell which nodes count by the constraint's policies on node affinity and taints; None: all."""
+def eligible(constraint: Constraint, cycle: Cycle) -> list[list[int]]:
+    """Return columns that are 0 for the nodes that do not count by the constraint's node affinity and taints policies.
+
+    Mostly there are none: all nodes count.
+    """
     pod, nodes = cycle.pod, cycle.nodes
-    mask: Mask | None = None
+    columns = []
     if constraint.honor_affinity and has_required_affinity(pod):
         key = (NAME, "affinity", requirements_key(pod))
-        mask = nodes.column(key, lambda node: int(node_matches(pod, node))) != 0
+        columns.append(nodes.column(key, lambda node: int(node_matches(pod, node))))
     if constraint.honor_taints:
         tolerations = pod.spec.tolerations
         key = (NAME, "taints", tolerations_key(pod))
-        tolerated = nodes.column(key, lambda node: int(untolerated_taint(node, tolerations) is None)) != 0
-        mask = tolerated if mask is None else mask & tolerated
-    return mask
+        columns.append(nodes.column(key, lambda node: int(untolerated_taint(node, tolerations) is None)))
+    return columns
 
 
-def skewed(constraint: Constraint, cycle: Cycle, labelled: Mask) -> Codes:
+def lacking(topologies: Sequence[Topology]) -> list[list[int]]:
+    """Return columns that are 0 for the nodes that lack the label of one of some topologies."""
+    return [topology.values for topology in topologies if 0 in topology.sizes]
+
+
+def in_all(columns: Sequence[list[int]], slots: Iterable[int]) -> list[int]:
+    """Return the slots that are 0 in none of some columns."""
+    left = list(slots)
+    for column in columns:
+        left = [slot for slot in left if column[slot]]
+    return left
+
+
+def sums_of(counts: Counts, columns: Sequence[list[int]], topology: Topology) -> dict[int, int]:
+    """Add up, over each domain, the counts of the slots that are 0 in none of some columns."""
+    return topology.sums({slot: counts[slot] for slot in in_all(columns, counts)} if columns else counts)
+
+
+def skewed(constraint: Constraint, cycle: Cycle, topologies: Sequence[Topology]) -> Screen:
     """Judge all slots by one hard constraint (calPreFilterState and Filter).
 
     Parameters
     ----------
-    labelled
-        The nodes that have the keys of all the pod's hard constraints: only those count.
+    topologies
+        Those of all the pod's hard constraints: only nodes that have all of these labels count.
     """
-    pod = cycle.pod
-    topology = cycle.nodes.topology(constraint.key)
-    counted = labelled
-    mask = eligible(constraint, cycle)
-    if mask is not None:
-        counted = counted & mask
-    domain = np.where(counted, topology.values, 0)
-    matching = cycle.nodes.pods.matching(constraint.selector, (pod.namespace,), terminating=False)
-    sums = np.bincount(domain, matching, len(topology.codes) + 1).astype(np.int64)
-    exists = np.bincount(domain, minlength=len(topology.codes) + 1) > 0
-    exists[0] = False
-    sums[0] = 0
-    fewest = int(sums[exists].min(initial=np.iinfo(np.int64).max)) if exists.any() else 0
-    if int(exists.sum()) < constraint.min_domains:
-        fewest = 0
-    itself = int(selector_matches(constraint.selector, pod.metadata.labels))
-    sums[~exists] = 0
-    codes: Codes = np.where(sums[topology.values] + itself - fewest > constraint.max_skew, _SKEWED, 0)
-    codes[topology.values == 0] = _MISSING
-    return codes
+    pod, nodes = cycle.pod, cycle.nodes
+    topology = nodes.topology(constraint.key)
+    columns = lacking(topologies) + eligible(constraint, cycle)
+    matching = nodes.pods.matching(constraint.selector, (pod.namespace,), terminating=False)
+    sums = sums_of(matching, columns, topology)
+    domains = len({topology.values[slot] for slot in in_all(columns, nodes.order())} if columns else topology.sizes)
+    fewest = min(sums.values(), default=0) if len(sums) == domains >= constraint.min_domains else 0
+    most = constraint.max_skew + fewest - int(selector_matches(constraint.selector, pod.metadata.labels))
+    rejected = {domain: SKEWED for domain, count in sums.items() if count > most}
+    rejected[0] = MISSING
+    return Screen(topology.values, rejected)
 
 
-def spread_scores(constraints: Sequence[Constraint], cycle: Cycle, slots: Slots, require_all: bool) -> Scores:
+def spread_scores(constraints: Sequence[Constraint], cycle: Cycle, slots: Slots, require_all: bool) -> Scores | None:
     """Score nodes that passed, the fewer matching pods in their domains the better (PreScore, Score, NormalizeScore).
 
     Parameters
@@ -158,52 +165,54 @@ def spread_scores(constraints: Sequence[Constraint], cycle: Cycle, slots: Slots,
         Leave out nodes that lack one of the topology labels; the system's defaults do not.
     """
     topologies = [cycle.nodes.topology(c.key) for c in constraints]
-    left_out: Mask | None = None
-    counted: Mask | None = None
-    if require_all:
-        counted = np.logical_and.reduce([t.values > 0 for t in topologies])
-        left_out = ~counted[slots]
-    total: npt.NDArray[np.float64] = np.zeros(len(slots))
-    for constraint, topology in zip(constraints, topologies, strict=True):
-        values = topology.values[slots]
-        matching = cycle.nodes.pods.matching(constraint.selector, (cycle.pod.namespace,), terminating=False)
-        if constraint.key == HOSTNAME:
-            size = len(slots) - (int(left_out.sum()) if left_out is not None else 0)
-            counts = matching[slots].astype(np.float64)
-        else:
-            size = _domains_among(topology, values if left_out is None else values[~left_out], cycle)
-            mask = _both(counted, eligible(constraint, cycle))
-            counts = topology.sums(matching if mask is None else matching * mask)[values]
-        cost = counts * log(size + 2) + (constraint.max_skew - 1)
-        total += np.where(values > 0, cost, 0.0) if 0 in topology.sizes else cost
-    raw = (total + 0.5).astype(np.int64)  # Go rounds halves away from zero
-    return normalize_spread(raw, left_out)
+    columns = lacking(topologies) if require_all else []
+    judged = in_all(columns, slots)
+    each = [_costs(c, topology, columns, cycle, judged) for c, topology in zip(constraints, topologies, strict=True)]
+    costs = list(reduce(partial(map, add), each))
+    scores = normalize_spread(costs)
+    if len(judged) == len(slots):
+        return scores
+    by_slot = dict(zip(judged, scores or [MAX_NODE_SCORE] * len(judged), strict=True))
+    return [by_slot.get(slot, 0) for slot in slots]
 
 
-def _domains_among(topology: Topology, values: Codes, cycle: Cycle) -> int:
+def _costs(
+    constraint: Constraint, topology: Topology, columns: list[list[int]], cycle: Cycle, slots: Slots
+) -> Iterable[float]:
+    """Return what each node costs by one constraint; nothing, if it lacks the label."""
+    counts = cycle.nodes.pods.matching(constraint.selector, (cycle.pod.metadata.namespace,), terminating=False)
+    values = topology.values
+    least = float(constraint.max_skew - 1)
+    if constraint.key == HOSTNAME:
+        weight = log(len(slots) + 2)
+        cost = {count: count * weight + least for count in {0, *counts.values()}}
+        costs = map(cost.__getitem__, map(counts.get, slots, repeat(0)))
+        if 0 in topology.sizes:
+            return [cost if values[slot] else 0.0 for cost, slot in zip(costs, slots, strict=True)]
+        return costs
+    weight = log(_domains_among(topology, slots, cycle) + 2)
+    sums = sums_of(counts, columns + eligible(constraint, cycle), topology)
+    cost = {domain: sums.get(domain, 0) * weight + least for domain in topology.sizes}
+    if 0 in cost:
+        cost[0] = 0.0
+    return map(cost.__getitem__, numbers_of(slots, values))
+
+
+def _domains_among(topology: Topology, slots: Slots, cycle: Cycle) -> int:
     """Count the domains of some nodes; nodes without the label make up one, too."""
-    if len(values) == len(cycle.nodes.order()):
+    if len(slots) == len(cycle.nodes.order()):
         return len(topology.sizes)
-    return int(np.count_nonzero(np.bincount(values)))
+    return len({topology.values[slot] for slot in slots})
 
 
-def _both(a: Mask | None, b: Mask | None) -> Mask | None:
-    return b if a is None else a if b is None else a & b
-
-
-def normalize_spread(raw: Scores, left_out: Mask | None) -> Scores:
-    """Turn costs into scores: the cheapest node gets the most; nodes that are left out get 0."""
-    judged = raw if left_out is None else raw[~left_out]
-    if len(judged) == 0:
-        return np.zeros(len(raw), dtype=np.int64)
-    highest, lowest = int(judged.max()), int(judged.min())
-    if highest == 0:
-        scores: Scores = np.full(len(raw), MAX_NODE_SCORE, dtype=np.int64)
-    else:
-        scores = MAX_NODE_SCORE * (highest + lowest - raw) // highest
-    if left_out is not None:
-        scores[left_out] = 0
-    return scores
+def normalize_spread(costs: Sequence[float]) -> Scores | None:
+    """Turn costs into scores: the cheapest node gets the most; None if all cost the same."""
+    raw = {cost: int(cost + 0.5) for cost in set(costs)}  # Go rounds halves away from zero
+    highest, lowest = max(raw.values(), default=0), min(raw.values(), default=0)
+    if highest == lowest:
+        return None
+    scores = {cost: MAX_NODE_SCORE * (highest + lowest - rounded) // highest for cost, rounded in raw.items()}
+    return list(map(scores.__getitem__, costs))
 
 
 # ---- hints ----------------------------------------------------------------------------------------------------------
@@ -265,16 +274,11 @@ class PodTopologySpread(Plugin):
         cycle.state[NAME] = constraints
         return None if constraints else SKIP
 
-    def filter(self, cycle: Cycle) -> Verdicts | None:
+    def filter(self, cycle: Cycle) -> Sequence[Screen]:
         """See `Plugin`."""
         constraints: list[Constraint] = cycle.state[NAME]
-        labelled = np.ones(len(cycle.nodes.versions), dtype=np.bool_)
-        for constraint in constraints:
-            labelled &= cycle.nodes.topology(constraint.key).values > 0
-        codes: Codes = np.zeros(len(labelled), dtype=np.int64)
-        for constraint in constraints:
-            codes = np.where(codes == 0, skewed(constraint, cycle, labelled), codes)
-        return Verdicts(codes, STATUSES)
+        topologies = [cycle.nodes.topology(constraint.key) for constraint in constraints]
+        return [skewed(constraint, cycle, topologies) for constraint in constraints]
 
     def score(self, cycle: Cycle, slots: Slots) -> Scores | None:
         """See `Plugin`."""

@@ -98,5 +98,5 @@ class TaintToleration(Plugin):
             return None
         tolerations = cycle.pod.spec.tolerations
         key = (self.name, self.signature(cycle))
-        raw = cycle.nodes.column(key, lambda node: intolerable_prefer_no_schedule(node, tolerations))[slots]
-        return normalize(raw, reverse=True)
+        values = cycle.nodes.column(key, lambda node: intolerable_prefer_no_schedule(node, tolerations))
+        return normalize([values[slot] for slot in slots], reverse=True)

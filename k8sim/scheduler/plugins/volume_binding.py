@@ -13,7 +13,6 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 import msgspec
-import numpy as np
 
 from k8sim.api.core import Node, PersistentVolume, PersistentVolumeClaim, Pod
 from k8sim.api.meta import with_meta
@@ -37,14 +36,13 @@ from k8sim.scheduler.framework import (
     NODE_LABEL,
     SKIP,
     Code,
-    Codes,
     Cycle,
     Event,
     Hint,
     Plugin,
+    Screen,
     Skip,
     Status,
-    Verdicts,
     always,
 )
 from k8sim.scheduler.listers import Listers
@@ -359,19 +357,20 @@ class VolumeBinding(Plugin):
         cycle.state[NAME] = claims
         return None
 
-    def filter(self, cycle: Cycle) -> Verdicts | None:
+    def filter(self, cycle: Cycle) -> Sequence[Screen]:
         """Judge nodes by the bound claims, and by the delayed ones if labels are all that counts for them."""
         claims: PodClaims = cycle.state[NAME]
-        codes: Codes = np.zeros(len(cycle.nodes.versions), dtype=np.int64)
+        screens = []
         for claim in claims.bound:
             volume = cycle.listers.volume(claim.spec.volume_name)
             if volume is None:
-                codes[codes == 0] = 2
+                screens.append(cycle.nodes.all_rejected(rejected(NO_VOLUME)))
             elif volume.spec.node_affinity is not None and volume.spec.node_affinity.required is not None:
-                codes[(codes == 0) & (reachable(volume, cycle.nodes) == 0)] = 1
+                screens.append(Screen(reachable(volume, cycle.nodes), {0: rejected(NODE_CONFLICT)}))
         for claim in claims.delayed if claims.alike else ():
-            codes[(codes == 0) & (provisionable(claim, cycle.listers, cycle.nodes) == 0)] = 3
-        return Verdicts(codes, (rejected(NODE_CONFLICT), rejected(NO_VOLUME), rejected(BIND_CONFLICT)))
+            possible = provisionable(claim, cycle.listers, cycle.nodes)
+            screens.append(Screen(possible, {0: rejected(BIND_CONFLICT)}))
+        return screens
 
     def judges_nodes(self, cycle: Cycle) -> bool:
         """See `Plugin`."""
@@ -389,10 +388,10 @@ class VolumeBinding(Plugin):
         return None
 
 
-def provisionable(claim: PersistentVolumeClaim, listers: Listers, nodes: NodeTable) -> Codes:
+def provisionable(claim: PersistentVolumeClaim, listers: Listers, nodes: NodeTable) -> list[int]:
     """Return 1 for every slot for which a volume can be made, by the labels of its node."""
     storage_class = provisioning_class(claim, listers)
-    allowed: Codes = np.zeros(len(nodes.versions), dtype=np.int64)
+    allowed = [0] * len(nodes.infos)
     if storage_class is None:
         return allowed
     terms = storage_class.allowed_topologies
@@ -407,7 +406,7 @@ def provisionable(claim: PersistentVolumeClaim, listers: Listers, nodes: NodeTab
     return allowed
 
 
-def reachable(volume: PersistentVolume, nodes: NodeTable) -> Codes:
+def reachable(volume: PersistentVolume, nodes: NodeTable) -> list[int]:
     """Return 1 for every slot from which the volume can be reached.
 
     A volume that names its hosts is looked up there; for others the answer is remembered by what they require, which
@@ -420,8 +419,8 @@ def reachable(volume: PersistentVolume, nodes: NodeTable) -> Codes:
     if hosts is None:
         key = (NAME, msgspec.msgpack.encode(required))
         return nodes.column(key, lambda node: int(node_selector_matches(required, node)))
-    codes: Codes = np.zeros(len(nodes.versions), dtype=np.int64)
+    found = [0] * len(nodes.infos)
     for info in nodes.named(hosts):
         assert info.node is not None
-        codes[info.slot] = node_selector_matches(required, info.node)
-    return codes
+        found[info.slot] = int(node_selector_matches(required, info.node))
+    return found

@@ -5,10 +5,8 @@ Source: pkg/scheduler/framework/plugins/volumerestrictions/volume_restrictions.g
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
-
-import numpy as np
 
 from k8sim.api.core import Pod
 from k8sim.api.pods import claim_names
@@ -21,9 +19,9 @@ from k8sim.scheduler.framework import (
     Event,
     Hint,
     Plugin,
+    Screen,
     Skip,
     Status,
-    Verdicts,
     always,
 )
 from k8sim.scheduler.nodes import NodeInfo
@@ -111,10 +109,10 @@ class VolumeRestrictions(Plugin):
         cycle.state[NAME] = exclusive
         return None if exclusive or inline_disks(pod) else SKIP
 
-    def filter(self, cycle: Cycle) -> Verdicts | None:
+    def filter(self, cycle: Cycle) -> Sequence[Screen]:
         """See `Plugin`."""
         in_use = any(cycle.nodes.claim_users.get(key) for key in cycle.state[NAME])
-        return Verdicts(np.ones(len(cycle.nodes.versions), dtype=np.int64), (IN_USE,)) if in_use else None
+        return [cycle.nodes.all_rejected(IN_USE)] if in_use else ()
 
     def judges_nodes(self, cycle: Cycle) -> bool:
         """See `Plugin`."""
