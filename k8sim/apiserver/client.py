@@ -42,25 +42,28 @@ class Client:
         self.connected = True
         self._clock = server.sim.clock
         self._rank = rank
-        latencies, stream = server.sim.latencies, actor if entity is None else entity
-        self._write = latencies.sampler(latency or "apiWrite", stream)
-        self._read = self._write if latency else latencies.sampler("apiRead", stream)
-        self._response = latencies.sampler("apiResponse", stream)
-        self._pod_admission = latencies.sampler("podAdmission", stream)
+        self._latency = latency
+        self._entity = entity = actor if entity is None else entity
+        self._write = server.sim.latencies.sampler(latency or "apiWrite", entity)
+        self._response = server.sim.latencies.sampler("apiResponse", entity)
         self._answered_ns = 0
         self._limiter = limiter
 
-    def _leave(self, draw: Callable[[], int], extra_ns: int = 0) -> Event:
+    def _leave(self, delay_ns: int) -> Event:
         """Send a request; return its arrival. It leaves when the last one has been answered: that costs no event."""
         clock = self._clock
         wait = self._answered_ns - clock.now
         if self._limiter is not None:
             wait = max(wait, self._limiter.reserve(clock.now))
-        return clock.sleep((wait if wait > 0 else 0) + draw() + extra_ns, self._rank)
+        return clock.sleep((wait if wait > 0 else 0) + delay_ns, self._rank)
+
+    def _draw(self, name: str) -> int:
+        """Draw a delay that few clients ever need."""
+        return self.server.sim.latencies.draw(name, self._entity)
 
     def _arrive(self) -> None:
         """Find the server, which answers some time after it has done what it was asked for."""
-        self._answered_ns = self._clock.now + self._response()
+        self._answered_ns = self._clock.now + self._response.draw()
         if not self.connected or not self.server.available:
             raise Unreachable("the API server cannot be reached")
 
@@ -70,75 +73,75 @@ class Client:
 
     def get(self, cls: type[T], namespace: str, name: str) -> Request[T]:
         """Read one object live."""
-        yield self._leave(self._read)
+        yield self._leave(self._draw(self._latency or "apiRead"))
         self._arrive()
         return self.server.get(cls, namespace, name)
 
     def list(self, cls: type[T], namespace: str | None = None) -> Generator[Event, Any, list[T]]:
         """Read the objects of a kind live."""
-        yield self._leave(self._read)
+        yield self._leave(self._draw(self._latency or "apiRead"))
         self._arrive()
         return self.server.list(cls, namespace)
 
     def ask(self, question: Callable[[APIServer], R]) -> Generator[Event, Any, R]:
         """Read live what a list would show, without making the list."""
-        yield self._leave(self._read)
+        yield self._leave(self._draw(self._latency or "apiRead"))
         self._arrive()
         return question(self.server)
 
     def create(self, obj: T) -> Request[T]:
         """Create an object."""
         cause = self.cause
-        yield self._leave(self._write, self._pod_admission() if obj.kind == "Pod" else 0)
+        yield self._leave(self._write.draw() + (self._draw("podAdmission") if obj.kind == "Pod" else 0))
         self._arrive()
         return self.server.create(obj, self.actor, cause)
 
     def update(self, obj: T) -> Request[T]:
         """Update metadata and spec, at the version that the object carries."""
         cause = self.cause
-        yield self._leave(self._write)
+        yield self._leave(self._write.draw())
         self._arrive()
         return self.server.update(obj, self.actor, cause)
 
     def update_status(self, obj: T) -> Request[T]:
         """Update the status, at the version that the object carries."""
         cause = self.cause
-        yield self._leave(self._write)
+        yield self._leave(self._write.draw())
         self._arrive()
         return self.server.update_status(obj, self.actor, cause)
 
     def patch(self, cls: type[T], namespace: str, name: str, change: Callable[[T], T]) -> Request[T]:
         """Patch metadata and spec of whatever version is stored."""
         cause = self.cause
-        yield self._leave(self._write)
+        yield self._leave(self._write.draw())
         self._arrive()
         return self.server.patch(cls, namespace, name, change, self.actor, cause)
 
     def patch_status(self, cls: type[T], namespace: str, name: str, change: Callable[[T], T]) -> Request[T]:
         """Patch the status of whatever version is stored."""
         cause = self.cause
-        yield self._leave(self._write)
+        yield self._leave(self._write.draw())
         self._arrive()
         return self.server.patch_status(cls, namespace, name, change, self.actor, cause)
 
     def delete(self, cls: type[T], namespace: str, name: str, **options: Any) -> Request[T]:
         """Delete an object; options as in `APIServer.delete`."""
         cause = self.cause
-        yield self._leave(self._write)
+        yield self._leave(self._write.draw())
         self._arrive()
         return self.server.delete(cls, namespace, name, actor=self.actor, cause=cause, **options)
 
     def evict(self, namespace: str, name: str, **options: Any) -> Request[Pod]:
         """Evict a pod; options as in `APIServer.evict`."""
         cause = self.cause
-        yield self._leave(self._write)
+        yield self._leave(self._write.draw())
         self._arrive()
         return self.server.evict(namespace, name, actor=self.actor, cause=cause, **options)
 
     def bind(self, pod: Pod, node: str) -> Request[Pod]:
         """Bind a pod to a node."""
         cause = self.cause
-        yield self._leave(self._write)
+        yield self._leave(self._write.draw())
         self._arrive()
         return self.server.bind(pod, node, self.actor, cause)
 

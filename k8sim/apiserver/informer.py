@@ -190,7 +190,7 @@ class Informer(Generic[T]):
         """List again and watch on; handlers see the difference to the stale cache."""
         if not self._connected:
             self._connected = True
-            self._clock.call_after(self._lag(), self._after_relist, self._epoch, rank=self._rank)
+            self._clock.call_after(self._lag.draw(), self._after_relist, self._epoch, rank=self._rank)
 
     def close(self) -> None:
         """End the watch for good: its process is gone."""
@@ -226,7 +226,7 @@ class Informer(Generic[T]):
         while again < self._clock.now:
             again += int(delay * (1 + uniform()))
             delay = min(2 * delay, 30 * SECOND)
-        self._clock.call_at(again + self._lag(), self._after_relist, self._epoch, rank=self._rank)
+        self._clock.call_at(again + self._lag.draw(), self._after_relist, self._epoch, rank=self._rank)
 
     def _after_relist(self, epoch: int) -> None:
         if epoch == self._epoch and self._connected and self._server.available:
@@ -254,7 +254,7 @@ class Informer(Generic[T]):
     def _on_commit(self, change: Change) -> None:
         if not self._connected:
             return
-        when = self._clock.now + change.later_ns + self._lag()
+        when = self._clock.now + change.later_ns + self._lag.draw()
         if self._trouble is not None:
             self._on_commit_in_trouble(change, when, self._trouble)
             return
@@ -276,7 +276,7 @@ class Informer(Generic[T]):
 
     def _after_arrival(self, key: Key, trouble: Trouble) -> None:
         if trouble.repeats():
-            self._clock.call_after(self._lag(), self._repeat, key, rank=self._rank)
+            self._clock.call_after(self._lag.draw(), self._repeat, key, rank=self._rank)
         if self._connected and trouble.breaks():
             self.disconnect()
             self.reconnect()

@@ -87,7 +87,7 @@ class APIServer:
         self._object_watchers: dict[tuple[str, str, str], list[Watcher]] = {}
         self._lines: list[Line] = []
         self._down_since = 0
-        self._draw_removal = sim.latencies.sampler("podRemoval", "kube-apiserver")
+        self._removal_delay = sim.latencies.sampler("podRemoval", "kube-apiserver")
 
     @property
     def admission(self) -> Iterable[Admission]:
@@ -341,7 +341,7 @@ class APIServer:
         later_ns = 0
         if isinstance(new, Pod) and new is not old:
             new = self._write(old, new, actor, cause)  # watchers see the grace become 0, then the removal
-            later_ns = self._draw_removal()
+            later_ns = self._removal_delay.draw()
         return self._commit("DELETED", new, new, actor, cause, later_ns=later_ns)
 
     def evict(

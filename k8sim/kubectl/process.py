@@ -189,7 +189,7 @@ class ObjectWatch:
 
     def _on_commit(self, change: Change) -> None:
         if change.new.key == self._key:
-            self._last = max(self._clock.now + change.later_ns + self._lag(), self._last)
+            self._last = max(self._clock.now + change.later_ns + self._lag.draw(), self._last)
             self._clock.call_at(self._last, self._arrive, change, rank=self._rank)
 
     def _arrive(self, change: Change) -> None:

@@ -27,6 +27,7 @@ from k8sim.kubelet.grid import Grid
 from k8sim.kubelet.phase import TERMINAL
 from k8sim.kubelet.statusmerge import merge_pod_status, same_for_kubelet, terminated_status, transition_allowed
 from k8sim.sim.clock import Clock
+from k8sim.sim.latencies import Sampler
 from k8sim.sim.trace import NO_CAUSE
 
 Statuses = tuple[ContainerStatus, ...]
@@ -77,9 +78,9 @@ class StatusManager:
         client: Client,
         clock: Clock,
         rank: int,
-        draw_read: Callable[[], int],
-        draw_patch: Callable[[], int],
-        draw_write: Callable[[], int],
+        read: Sampler,
+        patch: Sampler,
+        write: Sampler,
         reconciliations: Grid,
         could_have_running_containers: Callable[[str], bool],
         uid_of: Callable[[Pod], str],
@@ -89,9 +90,9 @@ class StatusManager:
         self._server = client.server
         self._clock = clock
         self._rank = rank
-        self._draw_read = draw_read
-        self._draw_patch = draw_patch
-        self._draw_write = draw_write
+        self._read = read
+        self._patch = patch
+        self._write = write
         self._reconciliations = reconciliations
         self._could_have_running_containers = could_have_running_containers
         self._uid_of = uid_of
@@ -247,7 +248,7 @@ class StatusManager:
         if not self._client.connected:
             self._blocked_since = self._clock.now  # the request hangs until the connection is closed
             return
-        arrives = self._clock.now + self._draw_read() + self._draw_patch()
+        arrives = self._clock.now + self._read.draw() + self._patch.draw()
         self._clock.call_at(arrives, self._arrive, self._sending, rank=self._rank)
 
     def link_restored(self) -> None:
@@ -282,7 +283,7 @@ class StatusManager:
         elif entry is not None:
             deletable = self._store(entry, send)
         if deletable is not None:
-            self._clock.call_after(self._draw_write(), self._delete, send, deletable, rank=self._rank)
+            self._clock.call_after(self._write.draw(), self._delete, send, deletable, rank=self._rank)
         else:
             self._done()
 

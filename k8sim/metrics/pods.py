@@ -75,7 +75,7 @@ def pod_lives(log: Trace) -> Lives:
     """Read the lives of all pods in one pass."""
     lives = Lives()
     newest: dict[tuple[str, str], PodLife] = {}
-    for i, row in enumerate(log):
+    for i, row in log.of_kinds("Pod", "Belonging", "Disruption", "Container"):
         if row.kind == "Pod":
             life = lives.pods.get((row.namespace, row.name, row.detail["inc"]))
             if row.event == "Created":
@@ -90,7 +90,7 @@ def pod_lives(log: Trace) -> Lives:
             if life is not None and life.disruption is None:
                 life.disruption = disruption_cause(row.detail["by"], row.detail["reason"])
                 life.disrupted_by = i
-        elif row.kind == "Container" and row.event == "Lost":
+        elif row.event == "Lost":
             life = newest.get((row.namespace, row.name))
             if life is not None and life.lost_ns is None:
                 life.lost_ns = row.t

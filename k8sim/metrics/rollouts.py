@@ -24,20 +24,28 @@ def rollouts(log: Trace, wanted: Wanted, end_ns: int) -> Rows:
         end_s = math.nan if until is None else until / SECOND
         return (*key, since / SECOND, end_s, (last - since) / SECOND, waiting.pop(key, ""))
 
-    for row in log:
-        if row.kind in ("StatefulSet", "Deployment") and row.event == "Status":
+    for _, row in log.of_kinds("StatefulSet", "Deployment", "Controller"):
+        if row.kind == "Controller" and row.event == "Waiting":
+            key = (str(row.detail.get("controller")), row.namespace, row.name)
+            if key in open_ and row.detail.get("reason"):
+                waiting[key] = str(row.detail["reason"])
+        elif row.event == "Status":
             key = (row.kind, row.namespace, row.name)
-            target = next((n for t, n in reversed(wanted.get(key, ())) if t <= row.t), row.detail["replicas"])
+            target = _wanted_at(row.t, wanted.get(key, ()), row.detail["replicas"])
             if row.detail["updated"] < target:
                 open_.setdefault(key, row.t)
             elif key in open_ and row.detail["ready"] >= target:
                 yield finish(key, row.t)
-        elif row.kind == "Controller" and row.event == "Waiting":
-            key = (str(row.detail.get("controller")), row.namespace, row.name)
-            if key in open_ and row.detail.get("reason"):
-                waiting[key] = str(row.detail["reason"])
     for key in list(open_):
         yield finish(key, None)
+
+
+def _wanted_at(t_ns: int, wanted: Sequence[tuple[int, int]], otherwise: int) -> int:
+    """Return how many pods were wanted at a time."""
+    for since, replicas in reversed(wanted):
+        if since <= t_ns:
+            return replicas
+    return otherwise
 
 
 def commands(log: Trace) -> Rows:

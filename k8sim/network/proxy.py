@@ -61,7 +61,7 @@ class Proxy:
         """Write the rules as the slices are now; they hold when that is done."""
         dirty, self._dirty = self._dirty, {}
         wanted = {key: (self._wanted(key), row) for key, row in dirty.items()}
-        self._clock.call_after(self._write(), self._synced, wanted, rank=self._rank)
+        self._clock.call_after(self._write.draw(), self._synced, wanted, rank=self._rank)
 
     def _wanted(self, key: Key) -> tuple[str, ...]:
         service = self._services.service(key)

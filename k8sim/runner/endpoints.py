@@ -27,8 +27,8 @@ def _ready_endpoints(result: Result) -> dict[tuple[str, str], list[tuple[int, in
     """Return how many ready endpoints each Service had, from each change on."""
     counts: dict[tuple[str, str], list[tuple[int, int]]] = {key: [] for key in services_of(result.scenario)}
     ready: dict[tuple[str, str], set[str]] = {key: set() for key in counts}
-    for row in result.log:
-        key = (row.namespace, row.detail["service"]) if row.kind == "EndpointSlice" else None
+    for _, row in result.log.of_kinds("EndpointSlice"):
+        key = (row.namespace, row.detail["service"])
         if key in ready:
             pods, pod = ready[key], row.detail["pod"]
             pods.discard(pod)

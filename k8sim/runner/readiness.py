@@ -102,11 +102,13 @@ class _Pass:
         obj = change.new
         if isinstance(obj, Pod):
             self._pod(t, change, obj)
-        elif isinstance(obj, StatefulSet | Deployment):
+        elif isinstance(obj, (StatefulSet, Deployment)):
             workload = self._of(obj.kind, obj.namespace, obj.name)
-            workload.advance(t)
-            workload.wanted = 0 if obj.deleting or change.type == "DELETED" else obj.spec.replicas
-            workload.settle(t)
+            wanted = 0 if obj.deleting or change.type == "DELETED" else obj.spec.replicas
+            if wanted != workload.wanted:
+                workload.advance(t)
+                workload.wanted = wanted
+                workload.settle(t)
         elif isinstance(obj, ReplicaSet):
             owner = controller_of(obj)
             if owner is not None and owner.kind == "Deployment":
@@ -131,21 +133,23 @@ class _Pass:
         return self._of(owner.kind, pod.namespace, owner.name) if owner.kind == "StatefulSet" else None
 
     def _pod(self, t: int, change: Change, pod: Pod) -> None:
-        known = self._pods.get(pod.key)
+        meta = pod.metadata
+        key = (meta.namespace, meta.name)
+        known = self._pods.get(key)
         workload = known[0] if known is not None else self._owner(pod)
         if workload is None:
             return
         was = known is not None and known[1]
         there = change.type != "DELETED"
-        ready = there and is_pod_ready(pod) and not pod.deleting
+        ready = there and meta.deletion_timestamp is None and is_pod_ready(pod)
         if there:
-            self._pods[pod.key] = (workload, ready)
+            self._pods[key] = (workload, ready)
         else:
-            self._pods.pop(pod.key, None)
+            self._pods.pop(key, None)
         if change.type == "ADDED":
             workload.pods += 1
-        old = change.old if isinstance(change.old, Pod) and change.type != "ADDED" else None
-        workload.restarts += max(_restarts(pod) - _restarts(old), 0) if old is not None else 0
+        elif isinstance(change.old, Pod):
+            workload.restarts += _restarts(change.old, pod)
         if ready != was:
             workload.advance(t)
             workload.ready += ready - was
@@ -156,8 +160,12 @@ class _Pass:
                 workload.away_ns.append(t - workload.away_since_ns.pop(pod.name))
 
 
-def _restarts(pod: Pod) -> int:
-    return sum(status.restart_count for status in pod.status.container_statuses)
+def _restarts(old: Pod, new: Pod) -> int:
+    """Return how often containers have been started again between two versions of a pod."""
+    before, after = old.status.container_statuses, new.status.container_statuses
+    if before is after:  # most changes
+        return 0
+    return max(sum(s.restart_count for s in after) - sum(s.restart_count for s in before), 0)
 
 
 def readiness(result: Result) -> Figures:

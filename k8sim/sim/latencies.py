@@ -7,9 +7,9 @@ that an uncalibrated simulation agrees with the recordings; `k8sim calibrate` ta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -103,8 +103,16 @@ LATENCIES: Mapping[str, Latency] = {
 _DEFAULTS: Final = {name: latency.default for name, latency in LATENCIES.items()}
 
 
-class _UniformDelay(msgspec.Struct, gc=False):
-    """Draws of the common law, with as few calls as can be; most of a small cluster never draw, and make no stream."""
+class Sampler(Protocol):
+    """Draws the delays of one name for one entity."""
+
+    def draw(self) -> int:
+        """Return the next delay (ns)."""
+
+
+# Plain structs, out of the collector's sight: most of a small cluster's never draw. None makes a stream before it does.
+class _UniformDelay(msgspec.Struct, gc=False, eq=False):
+    """Draws of the common law, with as few calls as can be."""
 
     streams: Streams
     name: str
@@ -114,12 +122,31 @@ class _UniformDelay(msgspec.Struct, gc=False):
     stream: Stream | None = None
 
     def draw(self) -> int:
-        """Return the next delay."""
         stream = self.stream
         if stream is None:
             stream = self.stream = self.streams.stream(self.entity, self.name)
-        ahead = stream.ahead
-        return self.low_ns + int((ahead.pop() if ahead else stream.uniform()) * self.width_ns)
+        at = stream.at
+        if at < stream.end:
+            stream.at = at + 1
+            return self.low_ns + int(stream.numbers[at] * self.width_ns)
+        return self.low_ns + int(stream.uniform() * self.width_ns)
+
+
+class _FixedDelay(msgspec.Struct, gc=False, eq=False):
+    ns: int
+
+    def draw(self) -> int:
+        return self.ns
+
+
+class _OtherDelay(msgspec.Struct, gc=False, eq=False):
+    streams: Streams
+    name: str
+    entity: str
+    law: Distribution
+
+    def draw(self) -> int:
+        return self.law.quantile(self.streams.uniform(self.entity, self.name))
 
 
 class Latencies:
@@ -133,20 +160,18 @@ class Latencies:
         """Return the law of a named delay."""
         return self._distributions[name]
 
-    def sampler(self, name: str, entity: str) -> Callable[[], int]:
-        """Return a function that draws the next delay (ns) of that name for an entity."""
-        law, streams = self._distributions[name], self._streams
+    def sampler(self, name: str, entity: str) -> Sampler:
+        """Return what draws the delays of that name for an entity, one after the other."""
+        law = self._distributions[name]
         if type(law) is Uniform:
-            return _UniformDelay(streams, name, entity, law.low_ns, law.high_ns - law.low_ns).draw
-        quantile = law.quantile
+            return _UniformDelay(self._streams, name, entity, law.low_ns, law.high_ns - law.low_ns)
         if isinstance(law, Constant):
-            fixed = quantile(0.5)
-            return lambda: fixed
-        return lambda: quantile(streams.uniform(entity, name))
+            return _FixedDelay(law.ns)
+        return _OtherDelay(self._streams, name, entity, law)
 
     def draw(self, name: str, entity: str) -> int:
         """Draw one delay (ns)."""
         law = self._distributions[name]
         if isinstance(law, Constant):
-            return law.quantile(0.5)
+            return law.ns
         return law.quantile(self._streams.uniform(entity, name))

@@ -40,7 +40,7 @@ _ULP: Final = 2.0**-53
 _BLOCKS: Final = (4, 16, 32, 64, 128, 256)
 _REMEMBERED: Final = 1 << 14
 """Numbers that a replicate gets from NumPy, drawn ahead; a cluster that takes more spends its time elsewhere."""
-_NOTHING: Final = slice(0)
+_NOWHERE: Final = (0, 0)
 _LANE: Final = 64
 
 # NumPy takes arrays without dimensions as they are; numbers it would convert in every call.
@@ -50,6 +50,7 @@ _WORD_ARRAY: Final = np.array(_WORD, dtype=np.uint64)
 _HALF: Final = np.array(32, dtype=np.uint64)
 
 
+@lru_cache(maxsize=2)
 def round_keys(seed: int) -> RoundKeys:
     """The key of each round of Philox 4x32-10."""
     if not 0 <= seed < 2**64:
@@ -74,20 +75,20 @@ class Lanes:
     hundred numbers that is several times as fast as NumPy, whose calls cost more than what they do.
     """
 
-    __slots__ = ("_downwards", "_keys", "_n", "_ones", "_unpack", "_words")
+    __slots__ = ("_keys", "_n", "_ones", "_unpack", "_upwards", "_words")
 
     def __init__(self, keys: RoundKeys, n: int) -> None:
         self._n = n
         self._ones = ones = sum(1 << _LANE * i for i in range(n))
         self._words = ones * _WORD
-        self._downwards = sum((n - 1 - i) << _LANE * i for i in range(n))
+        self._upwards = sum(i << _LANE * i for i in range(n))
         self._keys = tuple((k0 * ones, k1 * ones) for k0, k1 in keys)
         self._unpack = struct.Struct(f"<{n}Q").unpack
 
     def uniforms(self, first: int, replicate: int, h0: int, h1: int) -> list[float]:
-        """The numbers of occurrences first .. first + n - 1, the last one first."""
+        """The numbers of occurrences first .. first + n - 1."""
         ones, words = self._ones, self._words
-        c0, c1 = first * ones + self._downwards, replicate * ones
+        c0, c1 = first * ones + self._upwards, replicate * ones
         c2, c3 = h0 * ones, h1 * ones
         for k0, k1 in self._keys:
             p0 = c0 * _MULTIPLIER_0
@@ -97,28 +98,32 @@ class Lanes:
         return [number * _ULP for number in self._unpack(bits.to_bytes(8 * self._n, "little"))]
 
 
-class Blocks:
-    """Draws under one seed.
+@lru_cache(maxsize=2 * len(_BLOCKS))
+def _lanes(seed: int, n: int) -> Lanes:
+    return Lanes(round_keys(seed), n)
+
+
+class Ahead:
+    """What is drawn ahead for the replicates under one seed.
 
     The replicates of a scenario have streams of the same names, and take about as many numbers from each. So what any
-    of them has taken is drawn for the next ones ahead, all streams in one pass of NumPy: 0.1 us a number, against 0.5
-    to 2 us alone. Who asks, and in which order, changes no number.
+    of them has taken is drawn for the next ones in one pass of NumPy: 0.1 us a number, against 0.5 to 2 us in blocks.
+    Who asks, and in which order, changes no number.
     """
 
-    __slots__ = ("_addresses", "_before", "_lanes", "_occurrences", "_places", "_taken", "_total", "keys")
+    __slots__ = ("_addresses", "_before", "_keys", "_occurrences", "_places", "_taken", "_total")
 
     def __init__(self, seed: int) -> None:
-        self.keys = round_keys(seed)
-        self._lanes: dict[int, Lanes] = {}
+        self._keys = round_keys(seed)
         self._before: Mapping[Name, Stream] = {}
         self._taken: dict[Name, int] = {}
         self._total = 0
-        self._places: dict[Name, slice] = {}
+        self._places: dict[Name, tuple[int, int]] = {}
         self._addresses: UInt64Array = np.empty((2, 0), dtype=np.uint64)
         self._occurrences: UInt64Array = np.empty(0, dtype=np.uint64)
 
-    def ahead(self, replicate: int, streams: Mapping[Name, Stream]) -> tuple[Mapping[Name, slice], list[float]]:
-        """What is drawn ahead for a replicate: where each stream's numbers are, the next one last, and all numbers.
+    def of(self, replicate: int, streams: Mapping[Name, Stream]) -> tuple[Mapping[Name, tuple[int, int]], list[float]]:
+        """What is drawn for a replicate: where each stream's numbers begin and end, and all numbers.
 
         The replicate's streams, as they will be, tell later what it has taken.
         """
@@ -126,7 +131,7 @@ class Blocks:
         if self._learn(before):
             self._plan()
         h0, h1 = self._addresses
-        return self._places, _uniforms(self.keys, self._occurrences, np.uint64(replicate), h0, h1).tolist()
+        return self._places, _uniforms(self._keys, self._occurrences, np.uint64(replicate), h0, h1).tolist()
 
     def _learn(self, streams: Mapping[Name, Stream]) -> bool:
         """Take in what a replicate has taken; tell whether that was more than any before."""
@@ -139,24 +144,17 @@ class Blocks:
         return self._total > total
 
     def _plan(self) -> None:
-        """Lay out what is drawn ahead from now on."""
+        """Lay out what is drawn from now on."""
         counts = np.array(list(self._taken.values()))
         ends = np.cumsum(counts)
-        self._places = dict(zip(self._taken, map(slice, (ends - counts).tolist(), ends.tolist()), strict=True))
-        addresses = [address(*name) for name in self._taken]
-        self._addresses = np.array(addresses, dtype=np.uint64).repeat(counts, axis=0).T.copy()
-        self._occurrences = (ends.repeat(counts) - 1 - np.arange(ends[-1])).astype(np.uint64)
-
-    def block(self, number: int, first: int, replicate: int, h0: int, h1: int) -> list[float]:
-        """A block that begins at an occurrence, the next number last; blocks grow with their number."""
-        n = _BLOCKS[min(number, len(_BLOCKS) - 1)]
-        lanes = self._lanes.get(n)
-        if lanes is None:
-            lanes = self._lanes[n] = Lanes(self.keys, n)
-        return lanes.uniforms(first, replicate, h0, h1)
+        begins = ends - counts
+        self._places = dict(zip(self._taken, zip(begins.tolist(), ends.tolist(), strict=True), strict=True))
+        addresses = np.array([address(*name) for name in self._taken], dtype=np.uint64)
+        self._addresses = addresses.T.repeat(counts, axis=1)
+        self._occurrences = (np.arange(ends[-1]) - begins.repeat(counts)).astype(np.uint64)
 
 
-_blocks = lru_cache(maxsize=2)(Blocks)
+_ahead = lru_cache(maxsize=2)(Ahead)
 
 
 def philox4x32_array(even: UInt64Array, odd: UInt64Array, keys: RoundKeys) -> None:
@@ -199,41 +197,51 @@ class Stream(msgspec.Struct, eq=False, gc=False):
 
     Attributes
     ----------
-    ahead
-        What is drawn ahead, the next one last, for hot loops.
-    next
-        The first occurrence that was never drawn ahead.
+    numbers
+        What is drawn ahead, for many streams or for this one.
+    at, end
+        Where the next number is, and where those of the stream end.
+    before
+        How many numbers were drawn before the first of ``numbers``: it takes the index to the occurrence.
     """
 
-    blocks: Blocks
+    seed: int
     replicate: int
     name: Name
-    ahead: list[float]
-    next: int
-    blocks_drawn: int = 0
+    numbers: list[float]
+    at: int
+    end: int
+    before: int
+    blocks: int = 0
 
     def uniform(self) -> float:
         """The next number, in the open interval (0, 1)."""
-        ahead = self.ahead
-        return ahead.pop() if ahead else self._draw()
+        at = self.at
+        if at < self.end:
+            self.at = at + 1
+            return self.numbers[at]
+        return self._begin_block()
 
     def uniform_at(self, occurrence: int) -> float:
         """The number of that occurrence (from 0); changes nothing."""
         if not 0 <= occurrence <= _WORD:
             raise ValueError(f"occurrence must be at least 0 and below 2**32, got {occurrence}")
-        r0, r1, _, _ = philox4x32(occurrence, self.replicate, *address(*self.name), self.blocks.keys)
+        r0, r1, _, _ = philox4x32(occurrence, self.replicate, *address(*self.name), round_keys(self.seed))
         return ((r0 << 21 | r1 >> 11) | 1) * _ULP
 
     @property
     def occurrence(self) -> int:
         """Occurrence of the next draw, which is how many were drawn."""
-        return self.next - len(self.ahead)
+        return self.before + self.at
 
-    def _draw(self) -> float:
-        self.ahead = self.blocks.block(self.blocks_drawn, self.next, self.replicate, *address(*self.name))
-        self.blocks_drawn += 1
-        self.next += len(self.ahead)
-        return self.ahead.pop()
+    def _begin_block(self) -> float:
+        """Draw a block, larger than the one before, and return its first number."""
+        n = _BLOCKS[min(self.blocks, len(_BLOCKS) - 1)]
+        self.before = self.occurrence
+        self.numbers = _lanes(self.seed, n).uniforms(self.before, self.replicate, *address(*self.name))
+        self.at, self.end = 1, n
+        self.blocks += 1
+        return self.numbers[0]
 
 
 class Streams:
@@ -252,17 +260,17 @@ class Streams:
             raise ValueError(f"replicate must be at least 0 and below 2**32, got {replicate}")
         self.seed = seed
         self.replicate = replicate
-        self._blocks = _blocks(seed)
         self._streams: dict[Name, Stream] = {}
-        self._places, self._ahead = self._blocks.ahead(replicate, self._streams)
+        self._places, self._ahead = _ahead(seed).of(replicate, self._streams)
 
     def stream(self, entity: str, purpose: str) -> Stream:
         """The stream of that address: always the same handle, so draws through it count for all."""
         name = (entity, purpose)
         stream = self._streams.get(name)
         if stream is None:
-            ahead = self._ahead[self._places.get(name, _NOTHING)]
-            stream = self._streams[name] = Stream(self._blocks, self.replicate, name, ahead, len(ahead))
+            begin, end = self._places.get(name, _NOWHERE)
+            stream = Stream(self.seed, self.replicate, name, self._ahead, begin, end, -begin)
+            self._streams[name] = stream
         return stream
 
     def uniform(self, entity: str, purpose: str) -> float:

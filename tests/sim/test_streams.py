@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k8sim.sim.streams import Blocks, Stream, Streams, address, philox4x32, philox4x32_array, round_keys, uniforms
+from k8sim.sim.streams import Lanes, Streams, address, philox4x32, philox4x32_array, round_keys, uniforms
 
 # Random123, tests/kat_vectors, "philox4x32 10": counter, key, result.
 KNOWN_ANSWERS = [
@@ -60,7 +60,7 @@ def test_drawing_ahead_in_blocks_changes_nothing():
 
 @given(seeds, st.lists(st.integers(0, 40) | st.integers(2**32 - 20, 2**32 - 1), max_size=30))
 def test_no_replicate_sees_which_others_have_drawn(seed, replicates):
-    """Blocks are drawn for several replicates at once: in whichever order these come, or come again."""
+    """What one has taken is drawn ahead for the next: in whichever order these come, or come again."""
     for replicate in replicates:
         drawn = [Streams(seed, replicate).uniform("pod", "start") for _ in range(2)]
         assert drawn == [philox_uniform(seed, replicate)] * 2
@@ -88,7 +88,7 @@ def test_the_next_replicates_need_no_draw_of_their_own(monkeypatch):
     for pod in range(100):
         streams.uniform(f"web-{pod}", "start")
     streams = Streams(77, 1)
-    monkeypatch.setattr(Blocks, "block", None)
+    monkeypatch.setattr(Lanes, "uniforms", None)
     assert streams.uniform("web-99", "start") == streams.uniform_at("web-99", "start", 0)
 
 
@@ -134,7 +134,7 @@ def test_every_part_of_the_address_matters():
 def test_extreme_bits_stay_inside_the_open_interval(monkeypatch):
     for word, number in ((0, 2.0**-53), (2**32 - 1, 1 - 2.0**-53)):
         monkeypatch.setattr("k8sim.sim.streams.philox4x32", lambda *_, w=word: (w, w, w, w))
-        assert Stream(Blocks(0), 0, ("", ""), [], 0).uniform_at(0) == number
+        assert Streams(0).uniform_at("", "", 0) == number
         fill = lambda even, odd, _, w=word: (even.fill(w), odd.fill(w))  # noqa: E731
         monkeypatch.setattr("k8sim.sim.streams.philox4x32_array", fill)
         assert uniforms(0, [0], "", "", 0).tolist() == [number]

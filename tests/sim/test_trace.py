@@ -36,3 +36,13 @@ def test_what_has_no_cause_of_its_own_is_caused_by_the_fault_that_acts() -> None
     assert [row.name for row in trace.chain(2)] == ["web-0", "n1", "node-crash"]
     trace.fault = NO_CAUSE
     assert trace[trace.append(3, "Pod", "web-1", "Created", {})].cause == NO_CAUSE
+
+
+def test_rows_of_some_kinds_come_with_their_numbers() -> None:
+    trace = Trace()
+    for t, kind in enumerate(("Pod", "Node", "Event", "Pod")):
+        trace.append(t, kind, "a", "Created", {})
+    rows = list(trace)
+    assert list(trace.of_kinds("Pod", "Node")) == [(0, rows[0]), (1, rows[1]), (3, rows[3])]
+    assert [row.kind for row in rows] == ["Pod", "Node", "Event", "Pod"]
+    assert isinstance(rows[0], Row)

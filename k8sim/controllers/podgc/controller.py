@@ -28,7 +28,7 @@ class PodGCController(Controller):
     def __init__(self, context: ControllerContext, settings: PodGCSettings | None = None) -> None:
         super().__init__(context)
         self.settings = settings or PodGCSettings()
-        self._draw = self.sim.latencies.sampler("podGCPass", self.name)
+        self._pass_delay = self.sim.latencies.sampler("podGCPass", self.name)
         self._quarantine: dict[str, int] = {}
         self._ended = 0
         self._unscheduled: dict[Key, None] = {}
@@ -111,7 +111,7 @@ class PodGCController(Controller):
             unscheduled = self._pods.get(*pod_key)
             if unscheduled is not None and unscheduled.deleting and not unscheduled.spec.node_name:
                 yield from self._remove(unscheduled, False, client)
-        self._next_run = self.clock.now + self._draw() + self.settings.period_ns
+        self._next_run = self.clock.now + self._pass_delay.draw() + self.settings.period_ns
         self._due = None
         self._plan(client.cause)
 
@@ -121,7 +121,7 @@ class PodGCController(Controller):
         The second run after the one that noticed is due at the same moment as the end of the quarantine: which comes
         first is a race, and if the run does the pods wait for the next one.
         """
-        looked = self.clock.now + self._draw()
+        looked = self.clock.now + self._pass_delay.draw()
         for name in list(self._missing):
             if not self._pods.by_index("spec.nodeName", name):
                 del self._missing[name]
@@ -129,7 +129,7 @@ class PodGCController(Controller):
                 continue
             until = self._quarantine.get(name)
             if until is None:
-                self._quarantine[name] = looked + self.settings.quarantine_ns + self._draw()
+                self._quarantine[name] = looked + self.settings.quarantine_ns + self._pass_delay.draw()
             elif until <= looked:
                 del self._quarantine[name]
                 yield from self._collect_orphans_of(name, client)
