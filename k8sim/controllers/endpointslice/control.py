@@ -24,8 +24,8 @@ MAX_ENDPOINTS_PER_SLICE = 100
 Ports = tuple[EndpointPort, ...]
 Desired = Mapping[Ports, dict[str, Endpoint]]
 """Endpoints by the ports they offer, then by the name of their pod."""
-Replacement = tuple[Endpoint, Endpoint]
-"""An endpoint and its new version, at the same address."""
+Replacement = tuple[Endpoint | None, Endpoint | None]
+"""An endpoint and its new version, at the same address; None where it is new, or leaves."""
 
 
 class Changes(NamedTuple):
@@ -136,18 +136,41 @@ def reconcile(
     return Changes(create, update, delete)
 
 
-def replace_in_place(existing: Iterable[EndpointSlice], replacements: Sequence[Replacement]) -> Changes:
-    """Decide what `reconcile` would where new versions of endpoints are all that slices of the same ports lack."""
+def replace_in_place(
+    existing: Sequence[EndpointSlice],
+    replacements: Sequence[Replacement],
+    max_endpoints: int = MAX_ENDPOINTS_PER_SLICE,
+) -> Changes | None:
+    """Decide what `reconcile` would where single endpoints are all that slices of the same ports lack or have too much.
+
+    None: it has to look at all of them, for a slice would be empty, or none has room, or there is more to do than to
+    add or to remove one.
+    """
     update = []
     for s in existing if replacements else ():
         endpoints = s.endpoints
         for old, new in replacements:
+            if old is None or new is None:
+                return _add_or_remove(existing, old, new, max_endpoints) if len(replacements) == 1 else None
             if old in endpoints:
                 i = endpoints.index(old)
                 endpoints = (*endpoints[:i], new, *endpoints[i + 1 :])
         if endpoints != s.endpoints:
             update.append(replace(s, endpoints=endpoints))
     return Changes((), update, ())
+
+
+def _add_or_remove(
+    existing: Sequence[EndpointSlice], old: Endpoint | None, new: Endpoint | None, max_endpoints: int
+) -> Changes | None:
+    if new is not None:
+        s = _slice_to_fill(existing, 1, max_endpoints)
+        return Changes((), (replace(s, endpoints=(*s.endpoints, new)),), ()) if s is not None else None
+    for s in existing:
+        if old in s.endpoints and len(s.endpoints) > 1:
+            i = s.endpoints.index(old)
+            return Changes((), (replace(s, endpoints=s.endpoints[:i] + s.endpoints[i + 1 :]),), ())
+    return None
 
 
 def _reconcile_by_port_mapping(

@@ -98,7 +98,7 @@ class EndpointSliceController(Controller):
         self._members[key] = members = Members()
         for candidate in self._pods.by_index("namespace", service.namespace) if self._watches_pods else ():
             if wanted <= candidate.metadata.labels.items():
-                members.touch(candidate.key)
+                members.touch(candidate.key, candidate)
                 self._services_of.setdefault(candidate.key, []).append(key)
 
     def _on_pod(self, change: Change) -> None:
@@ -107,12 +107,12 @@ class EndpointSliceController(Controller):
         key = (pod.metadata.namespace, pod.metadata.name)
         if change.type == "MODIFIED":
             assert isinstance(old, Pod)
-            if old.metadata.labels == pod.metadata.labels:
+            if change.of_status or old.metadata.labels == pod.metadata.labels:
                 services = self._services_of.get(key)
                 if services:
                     matters = pod_endpoints_changed(old, pod)
                     for service in services:
-                        self._members[service].touch(key)
+                        self._members[service].touch(key, pod)
                         if matters:
                             self.queue.add(service, change.row)
                 return
@@ -125,7 +125,7 @@ class EndpointSliceController(Controller):
                 self._members[service].remove(key)
                 self.queue.add(service, change.row)
         for service in after:
-            self._members[service].touch(key)
+            self._members[service].touch(key, pod)
             self.queue.add(service, change.row)
         if after:
             self._services_of[key] = after
@@ -141,7 +141,7 @@ class EndpointSliceController(Controller):
             return
         for pod in self._pods.by_index("spec.nodeName", node.metadata.name):
             for service in self._services_of.get(pod.key, ()):
-                self._members[service].touch(pod.key)
+                self._members[service].touch(pod.key, pod)
 
     def _on_slice(self, change: Change) -> None:
         """Sync the service of a slice that somebody else made, changed or deleted."""
@@ -178,10 +178,14 @@ class EndpointSliceController(Controller):
             self._early[key] = client.cause
             raise _TooEarly("the last write has not been seen yet")
         members = self._members[key]
+        if members.are_settled(existing):
+            return
         desired = members.desired(service, self._pods.find, self._nodes.find)
         missing = next(iter(members.missing)) if members.missing else None
         replaced = members.replaced_since(existing)
-        changes = reconcile(service, desired, existing) if replaced is None else replace_in_place(existing, replaced)
+        changes = replace_in_place(existing, replaced) if replaced is not None else None
+        if changes is None:
+            changes = reconcile(service, desired, existing)
         for new in () if service.deleting else changes.create:
             self._wrote(key, (yield from client.create(new)))
         stored: dict[str, EndpointSlice] = {}

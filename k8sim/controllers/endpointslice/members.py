@@ -42,18 +42,24 @@ class Members:
         self._settled: Sequence[EndpointSlice] | None = None
         self._replaced: list[Replacement] = []
         self._dirty: dict[Key, None] = {}
+        self._matters = False
+        """Whether anything that is dirty has, had or is to have an endpoint, or misses its node."""
         self._placed: dict[Key, Ports] = {}
         self._desired: dict[Ports, dict[str, Endpoint]] = {}
 
-    def touch(self, pod: Key) -> None:
+    def touch(self, key: Key, pod: Pod) -> None:
         """Add a pod, or say that it, or its node, has changed."""
-        self.pods[pod] = None
-        self._dirty[pod] = None
+        self.pods[key] = None
+        self._dirty[key] = None
+        if not self._matters:
+            self._matters = key in self._placed or key in self.missing or should_pod_be_in_endpoints(pod)
 
-    def remove(self, pod: Key) -> None:
+    def remove(self, key: Key) -> None:
         """Say that a pod is gone or is selected no more."""
-        self.pods.pop(pod, None)
-        self._dirty[pod] = None
+        self.pods.pop(key, None)
+        self._dirty[key] = None
+        if key in self._placed or key in self.missing:
+            self._matters = True
 
     def forget_endpoints(self) -> None:
         """Say that the service itself has changed: all endpoints are to be made anew."""
@@ -61,6 +67,13 @@ class Members:
         self._dirty = dict(self.pods)
         self._placed = {}
         self._desired = {}
+
+    def are_settled(self, slices: Sequence[EndpointSlice]) -> bool:
+        """Tell whether slices hold what they should, whatever has changed: then the sync is done."""
+        if self._matters or self.missing or self._replaced or self._settled != slices:
+            return False
+        self._dirty = {}
+        return True
 
     def desired(self, service: Service, find_pod: FindPod, find_node: FindNode) -> dict[Ports, dict[str, Endpoint]]:
         """Return the endpoints that the service is to have, by ports and pod name."""
@@ -76,18 +89,15 @@ class Members:
                 self._placed[key] = ports
                 self._desired.setdefault(ports, {})[key[1]] = endpoint
         self._dirty = {}
+        self._matters = False
         return self._desired
 
     def _note(self, before: tuple[Ports, Endpoint] | None, after: tuple[Ports, Endpoint] | None) -> None:
-        """Remember a change of an endpoint, if it is one that leaves the endpoint in its place."""
-        if (
-            before is not None
-            and after is not None
-            and before[0] == after[0]
-            and before[1].addresses == after[1].addresses
-            and len(self._replaced) < _FEW
+        """Remember a change of an endpoint, if it is one that leaves all others in their places."""
+        if len(self._replaced) < _FEW and (
+            before is None or after is None or (before[0] == after[0] and before[1].addresses == after[1].addresses)
         ):
-            self._replaced.append((before[1], after[1]))
+            self._replaced.append((before and before[1], after and after[1]))
         else:
             self._settled = None
 
@@ -99,7 +109,9 @@ class Members:
 
     def replaced_since(self, slices: Sequence[EndpointSlice]) -> Sequence[Replacement] | None:
         """Return the endpoints of slices that have a new version, None if there may be more to do to the slices."""
-        if self._settled is None or self._settled != slices or (self._replaced and len(self._desired) > 1):
+        if self._settled is None or self._settled != slices:
+            return None
+        if self._replaced and (len(self._desired) > 1 or {s.ports for s in slices} != self._desired.keys()):
             return None
         return self._replaced
 

@@ -150,3 +150,21 @@ def test_to_replace_single_endpoints_is_what_a_reconciliation_would_do(
     assert replace_in_place(slices, replacements) == Changes((), changes.update, ())
     assert not changes.create
     assert not changes.delete
+
+
+@given(st.sets(st.integers(0, 20), min_size=1), st.integers(0, 20), st.integers(1, 7))
+def test_to_add_or_remove_one_endpoint_is_what_a_reconciliation_would_do(
+    numbers: set[int], number: int, most: int
+) -> None:
+    slices = apply([], reconcile(SERVICE, {(): wanted(*sorted(numbers))}, [], most))
+    endpoint = wanted(number)[f"web-{number}"]
+    replacement = (endpoint, None) if number in numbers else (None, endpoint)
+    left = wanted(*sorted(numbers ^ {number}))
+    desired: Desired = {(): left} if left else {}
+    changes = reconcile(SERVICE, desired, slices, most)
+    in_place = replace_in_place(slices, [replacement], most)
+    if changes.create or changes.delete or not left:
+        assert in_place is None
+    else:
+        assert in_place is not None
+        assert in_place == Changes((), tuple(changes.update), ())

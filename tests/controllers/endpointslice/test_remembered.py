@@ -54,6 +54,7 @@ def test_nothing_changes_if_nothing_is_remembered(monkeypatch: pytest.MonkeyPatc
         known = replaced_since(self, slices)
         replaced.append(None if known is None else bool(known))
 
+    monkeypatch.setattr(Members, "are_settled", lambda _self, _slices: False)
     monkeypatch.setattr(Members, "replaced_since", forgets)
     assert rows() == as_it_is
     assert {None, False, True} == set(replaced)
