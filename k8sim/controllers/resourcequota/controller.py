@@ -40,8 +40,8 @@ class ResourceQuotaController(Controller):
         self._phase = int(self.sim.streams.uniform(self.name, "phase") * RESYNC_PERIOD_NS)
         self._resync_due: int | None = None
         self._quotas = self.informers.of(ResourceQuota)
-        self._quotas.add_handler(self._on_quota)
         self._unwatched = [self.informers.of(cls) for cls in _CHARGED if cls is not ResourceQuota]
+        self._quotas.add_handler(self._on_quota)
 
     # ---- observe --------------------------------------------------------------------------------------------
 
