@@ -192,7 +192,9 @@ class ProbeManager:
     ) -> tuple[Statuses, Statuses]:
         """Fill in started and ready of regular and init containers (UpdatePodStatus)."""
         old = previous.container_statuses
-        regular = tuple([self._status(pod, c, s, old) for c, s in zip(pod.spec.containers, regular, strict=True)])
+        filled = []
+        for i, container in enumerate(pod.spec.containers):  # most have one: a comprehension costs more than it does
+            filled.append(self._status(pod, container, regular[i], old))
         if inits:
             old = previous.init_container_statuses
             inits = tuple(
@@ -201,7 +203,7 @@ class ProbeManager:
                     for c, s in zip(pod.spec.init_containers, inits, strict=True)
                 ]
             )
-        return regular, inits
+        return tuple(filled), inits
 
     def _init_status(self, status: ContainerStatus) -> ContainerStatus:
         ended = status.state.terminated
@@ -252,7 +254,7 @@ class ProbeManager:
     def run_unready(self, uid: str, status: PodStatus) -> None:
         """Let containers that have started and are not ready be asked at once (the trigger of UpdatePodStatus)."""
         if uid in self._workers:
-            for shown in (*status.container_statuses, *status.init_container_statuses):
+            for shown in _all_statuses(status):
                 if shown.started and not shown.ready:
                     self.run_now(uid, shown.name, "readiness")
 
@@ -417,9 +419,14 @@ class ProbeManager:
         return worker.answers is not None and worker.answers is not _REFUSES
 
 
+def _all_statuses(status: PodStatus) -> Statuses:
+    inits = status.init_container_statuses
+    return status.container_statuses + inits if inits else status.container_statuses
+
+
 def _view(worker: Worker, shown: PodStatus) -> View:
     over = shown.phase in TERMINAL
-    status = status_of((*shown.container_statuses, *shown.init_container_statuses), worker.container.name)
+    status = status_of(_all_statuses(shown), worker.container.name)
     if status is None:
         return View(over=over)
     running, ended = status.state.running, status.state.terminated

@@ -114,6 +114,7 @@ class KubeletProcess:
         self.alive = True
         name = machine.name
         actor = f"kubelet/{name}"
+        record, spawn, active_pods = self.record, self.spawn, self.active_pods
 
         def grid(purpose: str, period_ns: int) -> Grid:
             return Grid(sim, name, purpose, period_ns, clock.now if begins_now else None)
@@ -123,9 +124,9 @@ class KubeletProcess:
         relist = sim.latencies.draw("plegRelist", name)
         self.pleg = PLEG(clock, machine, rank, grid("pleg", RELIST_PERIOD).phase_ns, relist, self._on_pleg)
         self.prober = ProbeManager(sim, machine, started_ns, self._on_probe_result, self._on_unhealthy)
-        self.images = ImageManager(clock, machine, settings, self.record)
+        self.images = ImageManager(clock, machine, settings, record)
         self.runtime = RuntimeManager(
-            clock, rank, machine, settings, self.images, self.prober, self.record, self.spawn, self._on_sandbox_ready,
+            clock, rank, machine, settings, self.images, self.prober, record, spawn, self._on_sandbox_ready,
             self.find_config,
         )  # fmt: skip
         self.node_status = NodeStatus(
@@ -137,7 +138,7 @@ class KubeletProcess:
             clock, rank, machine, grid("runtime checks", CHECK_PERIOD), self.loop, self.node_status, begins_now
         )
         self.volumes = VolumeManager(
-            sim, self.client, rank, name, mounts, storage, self.spawn, self.record, self.node_status.report_on_grid,
+            sim, self.client, rank, name, mounts, storage, spawn, record, self.node_status.report_on_grid,
             self._volume_exceeds_limit,
         )  # fmt: skip
         self.node_status.volumes = self.volumes.devices
@@ -149,17 +150,17 @@ class KubeletProcess:
         )  # fmt: skip
         self.syncer = PodSync(
             clock, machine, self.pleg, self.prober, self.runtime, self.volumes, self.status, self.mirrors,
-            self.runtime_state, self.record, self._pod_finished,
+            self.runtime_state, record, self._pod_finished,
         )  # fmt: skip
         self.workers = PodWorkers(
             clock, rank, sim.streams, self.pleg, settings, self.syncer, grid("sync tick", SYNC_TICK),
             self.loop.take,
         )  # fmt: skip
         self.eviction = EvictionManager(
-            clock, rank, machine, grid("eviction", EVICTION_PERIOD), self.workers, self.node_status, self.active_pods,
-            self.record, sim.streams, settings,
+            clock, rank, machine, grid("eviction", EVICTION_PERIOD), self.workers, self.node_status, active_pods,
+            record, sim.streams, settings,
         )  # fmt: skip
-        self.shutdown = NodeShutdown(clock, rank, settings, self.workers, self.node_status, self.active_pods)
+        self.shutdown = NodeShutdown(clock, rank, settings, self.workers, self.node_status, active_pods)
         if begins_now and not machine.runtime_up:
             self.pleg.runtime_stopped()
         if machine.pressures.any(clock.now):
