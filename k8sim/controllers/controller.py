@@ -100,8 +100,8 @@ class Controller(ABC):
         self.on_error(key, error, client)
 
     @abstractmethod
-    def sync(self, key: Key, client: Client) -> Sync:
-        """Bring one object's world in line with its spec."""
+    def sync(self, key: Key, client: Client) -> Sync | None:
+        """Bring one object's world in line with its spec; None if that is done without a request."""
 
     def on_error(self, key: Key, error: ApiError, client: Client) -> None:
         """Hook for controllers that say something about a failed sync."""

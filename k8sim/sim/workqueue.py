@@ -152,7 +152,8 @@ class Worker(Generic[K, A, E]):
     Parameters
     ----------
     sync
-        Syncs a key in steps; it asks for no event's value, and no event that it waits for fails.
+        Syncs a key in steps; it asks for no event's value, and no event that it waits for fails. None says that the
+        sync has ended already: most find that nothing is to be done.
     failures, fail
         Errors that end a sync without a success, and what is then done about the key.
     """
@@ -163,7 +164,7 @@ class Worker(Generic[K, A, E]):
         self,
         queue: WorkQueue[K],
         client: A,
-        sync: Callable[[K, A], Steps],
+        sync: Callable[[K, A], Steps | None],
         failures: tuple[type[E], ...],
         fail: Callable[[K, E, A], None],
     ) -> None:
@@ -195,9 +196,15 @@ class Worker(Generic[K, A, E]):
                 queue.idle.append(self._work)
                 return
             self._key, self._client.cause = queue.take()
-            steps = self._steps = self._sync(self._key, self._client)
-            if not self._advance(steps):
-                return
+            try:
+                self._steps = steps = self._sync(self._key, self._client)
+            except self._failures as error:
+                self._failed(error)
+            else:
+                if steps is None:
+                    queue.done(self._key, succeeded=True)
+                elif not self._advance(steps):
+                    return
 
     def _advance(self, steps: Steps) -> bool:
         """Let the sync go on; tell whether it has ended rather than waits for something."""
@@ -208,12 +215,15 @@ class Worker(Generic[K, A, E]):
         except StopIteration:
             self._queue.done(self._key, succeeded=True)
         except self._failures as error:
-            self._fail(self._key, error, self._client)
-            self._queue.done(self._key)
+            self._failed(error)
         else:
             callbacks.append(self._go_on)
             return False
         return True
+
+    def _failed(self, error: E) -> None:
+        self._fail(self._key, error, self._client)
+        self._queue.done(self._key)
 
     def _go_on(self, _: Event) -> None:
         steps = self._steps

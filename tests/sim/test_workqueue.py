@@ -119,6 +119,24 @@ def test_a_sync_that_waits_for_nothing_leaves_its_worker_to_the_next_key() -> No
     assert log == ["a 10 for 7", "a done 10", "b 10 for 7", "b fails 10", "c 10 for 7", "c done 10"]
 
 
+def test_a_sync_that_has_no_steps_has_ended() -> None:
+    """As one whose steps wait for nothing: with a success, or with a failure."""
+
+    def sync(key: str, client: Client) -> None:
+        if key == "b":
+            raise Broken
+
+    clock, failed = Clock(), list[str]()
+    queue: WorkQueue[str] = WorkQueue(clock, 0)
+    Worker(queue, Client(), sync, (Broken,), lambda key, error, client: failed.append(key)).begin()
+    for key in "abc":
+        queue.add_rate_limited(key)
+    clock.run(SECOND)
+    assert failed == ["b"]
+    assert [queue.failures(key) for key in "abc"] == [0, 1, 0]
+    assert not queue.keys
+
+
 def test_a_success_resets_the_back_off_and_a_failure_does_not() -> None:
     clock, log = Clock(), list[str]()
     queue: WorkQueue[str] = WorkQueue(clock, 0)

@@ -10,7 +10,6 @@ Source: pkg/controller/statefulset/stateful_set_control.go; workloads.md 1.6-1.1
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from k8sim.api.apps import ControllerRevision, StatefulSet, StatefulSetStatus
@@ -74,8 +73,7 @@ Lane = tuple[Action, ...]
 Batch = tuple[Lane, ...]
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """What one sync is to do.
 
     Attributes

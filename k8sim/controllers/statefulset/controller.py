@@ -32,7 +32,7 @@ from k8sim.controllers.ownership import (
     index_by_controller,
     release,
 )
-from k8sim.controllers.retry import DEFAULT_RETRY, retry_on_conflict
+from k8sim.controllers.retry import DEFAULT_RETRY
 from k8sim.controllers.statefulset.claims import ClaimLookup
 from k8sim.controllers.statefulset.control import Batch, Plan, are_alike_to_decide_on, update_stateful_set
 from k8sim.controllers.statefulset.identity import claim_name, parent_and_ordinal
@@ -60,6 +60,7 @@ class StatefulSetController(Controller):
         index_by_controller(self.revisions)
         self.written = ConsistencyStore(self.sets, self.pods, self.claims)  # type: ignore[arg-type]
         self.views = Views(self)
+        self._max_unavailable = self.sim.enabled("MaxUnavailableStatefulSet")
         self._histories: dict[str, History] = {}
         self._waiting: dict[str, str] = {}
         self._gone: dict[Key, list[str]] = {}
@@ -125,24 +126,36 @@ class StatefulSetController(Controller):
 
     # ---- one sync -------------------------------------------------------------------------------------------
 
-    def sync(self, key: Key, client: Client) -> Sync:
-        """Claim revisions and pods, decide, carry out the plan, write the status, trim the history."""
+    def sync(self, key: Key, client: Client) -> Sync | None:
+        """Claim revisions and pods, decide, carry out the plan, write the status, trim the history.
+
+        None of that if all is as it was when a sync of this version of the set found nothing to do.
+        """
         for uid in self._gone.pop(key, ()) if self._gone else ():
             self._forget(uid)
         sts = self.sets.find(key)
         if sts is None:
-            return
+            return None
         self.written.ensure_ready(sts.metadata.uid)
         history = self._history(sts)
         if history.has_orphans:
-            yield from self._adopt_revisions(sts, client)
+            return self._adopt_revisions_and_sync(sts, client)
+        self.views.refresh(sts)
+        if self.views.is_settled(sts, history, self.clock.now):
+            return None
+        return self._claim_and_update(sts, history, client)
+
+    def _adopt_revisions_and_sync(self, sts: StatefulSet, client: Client) -> Sync:
+        yield from self._adopt_revisions(sts, client)
+        history = self._history(sts)
+        self.views.refresh(sts)
+        if not self.views.is_settled(sts, history, self.clock.now):
+            yield from self._claim_and_update(sts, history, client)
+
+    def _claim_and_update(self, sts: StatefulSet, history: History, client: Client) -> Sync:
+        if self.views.has_unclaimed(sts):
+            yield from self.views.adopt_and_release(sts, client)
             history = self._history(sts)
-        orphans, strangers = self.views.refresh(sts)
-        if orphans or strangers:
-            yield from self.views.adopt_and_release(sts, orphans, strangers, client)
-            history = self._history(sts)
-        elif self.views.is_settled(sts, history, self.clock.now):
-            return
         errors: list[ApiError] = []
         live = set()
         status: StatefulSetStatus | None = None
@@ -167,7 +180,7 @@ class StatefulSetController(Controller):
         if errors:
             raise_first_of(errors)
         if status is not None and sts.spec.min_ready_seconds and status.ready_replicas != status.available_replicas:
-            self.queue.add_after(key, self._next_available_ns(sts) - self.clock.now, client.cause)
+            self.queue.add_after(sts.key, self._next_available_ns(sts) - self.clock.now, client.cause)
         elif idle and version is not None and history.is_complete(sts):
             if version is sts or are_alike_to_decide_on(version.status, sts.status):
                 self.views.settle(version, history)
@@ -188,12 +201,12 @@ class StatefulSetController(Controller):
         plan = update_stateful_set(
             sts,
             replicas,
-            self.claim_lookup(sts),
+            replicas.claims,
             current,
             update,
             collisions,
             now,
-            self.sim.enabled("MaxUnavailableStatefulSet"),
+            self._max_unavailable,
         )
         if plan.waiting != self._waiting.get(uid, ""):
             self._waiting[uid] = plan.waiting
@@ -206,7 +219,7 @@ class StatefulSetController(Controller):
         self, sts: StatefulSet, batches: Sequence[Batch], client: Client, errors: list[ApiError]
     ) -> Generator[Event, Any, int]:
         """Apply a plan batch by batch until one fails; return how many pods the rolling update has deleted."""
-        control = self._pod_control(sts, client)
+        control = StatefulPodControl(client, sts, self.claim_lookup(sts), self.pods, self.written)
         for batch in batches:
             failed = yield from concurrently(self.clock, [control.run(lane) for lane in batch])
             if failed:
@@ -214,33 +227,21 @@ class StatefulSetController(Controller):
                 break
         return control.deleted_for_update
 
-    def _pod_control(self, sts: StatefulSet, client: Client) -> StatefulPodControl:
-        return StatefulPodControl(
-            client,
-            sts,
-            self.claim_lookup(sts),
-            lambda name: self.pods.get(sts.namespace, name),
-            lambda obj: self.written.wrote(sts.uid, obj),
-        )
-
     def _update_status(
         self, sts: StatefulSet, status: StatefulSetStatus, client: Client
     ) -> Generator[Event, Any, StatefulSet | None]:
         """Write the status; return the version that then has it, None if it may differ from the set in more."""
-        version = sts
-
-        def attempt() -> Generator[Event, Any, StatefulSet]:
-            nonlocal version
+        version, attempts = sts, 0
+        while True:
+            attempts += 1
             try:
                 updated = yield from client.update_status(replace(version, status=status))
-            except ApiError:
+            except ApiError as error:
                 version = self.sets.find(sts.key) or version
-                raise
-            self.written.wrote(sts.metadata.uid, updated)
-            return updated
-
-        updated = yield from retry_on_conflict(client, DEFAULT_RETRY, attempt)
-        return updated if version is sts else None
+                yield DEFAULT_RETRY.wait_after(error, attempts, client)
+            else:
+                self.written.wrote(sts.metadata.uid, updated)
+                return updated if version is sts else None
 
     def _next_available_ns(self, sts: StatefulSet) -> int:
         due = self.views.next_available_ns(sts.uid)
@@ -352,6 +353,8 @@ class Views:
 
     def is_settled(self, sts: StatefulSet, history: History, now_ns: int) -> bool:
         """Tell whether nothing is to be done, as the last sync of this very version has found."""
+        if self.has_unclaimed(sts):
+            return False
         view = self._views[sts.metadata.uid]
         view.advance(now_ns)
         if view.settled is None:
@@ -370,14 +373,8 @@ class Views:
 
     # ---- claiming -------------------------------------------------------------------------------------------
 
-    def refresh(self, sts: StatefulSet) -> tuple[list[Pod], list[str]]:
-        """Bring the set's view up to date.
-
-        Returns
-        -------
-        orphans, strangers
-            Pods without a controller, and the names of those that the set owns and that are no members of it.
-        """
+    def refresh(self, sts: StatefulSet) -> None:
+        """Bring the set's view up to date."""
         pods = self._controller.pods
         uid = sts.metadata.uid
         view = self._views.get(uid) or self._new_view(sts)
@@ -402,7 +399,11 @@ class Views:
             for ordinal in changed_claims:
                 view.claims_changed(ordinal)
             changed_claims.clear()
-        return list(pods.by_index(ORPHAN_INDEX, sts.metadata.namespace)), list(strangers)
+
+    def has_unclaimed(self, sts: StatefulSet) -> bool:
+        """Tell whether there are pods to adopt or to release: without a controller, or the set's but no members."""
+        orphans = self._controller.pods.by_index(ORPHAN_INDEX, sts.metadata.namespace)
+        return bool(orphans or self._strangers[sts.metadata.uid])
 
     def _new_view(self, sts: StatefulSet) -> Replicas:
         lookup = self._controller.claim_lookup(sts)
@@ -413,14 +414,14 @@ class Views:
             self._claim_prefixes.setdefault(prefix, {})[sts.uid] = None
         return view
 
-    def adopt_and_release(
-        self, sts: StatefulSet, orphans: list[Pod], strangers: list[str], client: Client
-    ) -> Generator[Event, Any, None]:
+    def adopt_and_release(self, sts: StatefulSet, client: Client) -> Generator[Event, Any, None]:
         """Adopt and release pods as ownership has it (with `refresh`: getPodsForStatefulSet)."""
+        pods = self._controller.pods
         view = self._views[sts.metadata.uid]
+        strangers = list(self._strangers[sts.metadata.uid])
         errors: list[ApiError] = []
         adoption = Adoption(client, sts)
-        for pod in orphans:
+        for pod in list(pods.by_index(ORPHAN_INDEX, sts.metadata.namespace)):
             if claim_object(pod, sts, _is_member(pod, sts)) == "adopt":
                 try:
                     if (yield from adoption.adopt(pod)):
@@ -428,7 +429,7 @@ class Views:
                 except ApiError as error:
                     errors.append(error)
         for name in strangers:
-            stranger = self._controller.pods.get(sts.namespace, name)
+            stranger = pods.get(sts.namespace, name)
             if stranger is not None and claim_object(stranger, sts, matches=False) == "release":
                 try:
                     yield from release(client, stranger, sts)

@@ -2,55 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from heapq import heappop, heappush
+from bisect import bisect_left
+from collections.abc import Iterable
 
 
-class Ordinals:
-    """Ordinals with cheap first and last.
+class Ordinals(list[int]):
+    """Ordinals, ascending, each once.
 
-    Both ends are heaps that may hold ordinals that have left; those are dropped when they come to the top.
+    A set has nine of these, and most have few members or none: no object is smaller than a list, and to move the
+    members behind a new one, thousands at most, is one `memmove`.
     """
 
-    __slots__ = ("_descending", "_heap", "_members")
+    __slots__ = ()
 
     def __init__(self, ordinals: Iterable[int] = ()) -> None:
-        members = sorted(ordinals)
-        self._members = set(members)
-        self._heap = members
-        self._descending = [-i for i in reversed(members)]
+        super().__init__(sorted(ordinals))
 
-    def __len__(self) -> int:
-        return len(self._members)
-
-    def __contains__(self, ordinal: int) -> bool:
-        return ordinal in self._members
-
-    def __iter__(self) -> Iterator[int]:
-        """Ascending."""
-        return iter(sorted(self._members))
+    def __contains__(self, ordinal: object) -> bool:
+        return isinstance(ordinal, int) and (i := bisect_left(self, ordinal)) < len(self) and self[i] == ordinal
 
     def add(self, ordinal: int) -> None:
         """Put an ordinal in."""
-        if ordinal not in self._members:
-            self._members.add(ordinal)
-            heappush(self._heap, ordinal)
-            heappush(self._descending, -ordinal)
+        i = bisect_left(self, ordinal)
+        if i == len(self) or self[i] != ordinal:
+            self.insert(i, ordinal)
 
     def discard(self, ordinal: int) -> None:
         """Take an ordinal out, if it is there."""
-        self._members.discard(ordinal)
+        i = bisect_left(self, ordinal)
+        if i < len(self) and self[i] == ordinal:
+            del self[i]
 
     def first(self) -> int | None:
         """Return the lowest ordinal, None if there is none."""
-        heap = self._heap
-        while heap and heap[0] not in self._members:
-            heappop(heap)
-        return heap[0] if heap else None
+        return self[0] if self else None
 
     def last(self) -> int | None:
         """Return the highest ordinal, None if there is none."""
-        heap = self._descending
-        while heap and -heap[0] not in self._members:
-            heappop(heap)
-        return -heap[0] if heap else None
+        return self[-1] if self else None

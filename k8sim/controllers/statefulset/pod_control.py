@@ -8,7 +8,7 @@ Source: pkg/controller/statefulset/stateful_pod_control.go; workloads.md 1.11, 1
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from typing import Any
 
 from k8sim.api.apps import StatefulSet
@@ -17,7 +17,9 @@ from k8sim.api.meta import Object
 from k8sim.api.struct import replace
 from k8sim.apiserver.client import Client
 from k8sim.apiserver.errors import AlreadyExists, ApiError, NotFound
+from k8sim.apiserver.informer import Informer
 from k8sim.controllers.concurrent import raise_first_of
+from k8sim.controllers.consistency import ConsistencyStore
 from k8sim.controllers.retry import DEFAULT_BACKOFF, retry_on_conflict
 from k8sim.controllers.statefulset.claims import (
     ClaimLookup,
@@ -27,7 +29,6 @@ from k8sim.controllers.statefulset.claims import (
     with_claim_owner,
 )
 from k8sim.controllers.statefulset.control import (
-    Action,
     CreateMissingClaims,
     CreatePod,
     DeletePod,
@@ -55,42 +56,39 @@ class StatefulPodControl:
     ----------
     claims, pods
         The caches.
-    wrote
-        Told of every object created or updated (for the stale-read guard).
+    written
+        The stale-read guard, told of every object created or updated.
     """
 
+    __slots__ = ("_claims", "_client", "_pods", "_sts", "_written", "deleted_for_update")
+
     def __init__(
-        self,
-        client: Client,
-        sts: StatefulSet,
-        claims: ClaimLookup,
-        pods: Callable[[str], Pod | None],
-        wrote: Callable[[Object], None],
+        self, client: Client, sts: StatefulSet, claims: ClaimLookup, pods: Informer[Pod], written: ConsistencyStore
     ) -> None:
         self._client = client
         self._sts = sts
         self._claims = claims
         self._pods = pods
-        self._wrote = wrote
+        self._written = written
         self.deleted_for_update = 0
 
     def run(self, lane: Lane) -> Requests:
         """Carry out the actions of a lane, until one fails."""
         for action in lane:
-            yield from self._carry_out(action)
+            if isinstance(action, CreatePod):
+                yield from self.create_stateful_pod(action.pod, action.ordinal)
+            elif isinstance(action, DeletePod):
+                yield from self.delete_stateful_pod(action.pod)
+                self.deleted_for_update += action.for_update
+            elif isinstance(action, CreateMissingClaims):
+                yield from self.create_missing_claims(action.pod, action.ordinal)
+            elif isinstance(action, UpdatePod):
+                yield from self.update_stateful_pod(action.pod, action.ordinal)
+            elif isinstance(action, UpdateClaims):
+                yield from self.update_claims(action.pod, action.ordinal)
 
-    def _carry_out(self, action: Action) -> Requests:
-        if isinstance(action, CreatePod):
-            yield from self.create_stateful_pod(action.pod, action.ordinal)
-        elif isinstance(action, CreateMissingClaims):
-            yield from self.create_missing_claims(action.pod, action.ordinal)
-        elif isinstance(action, UpdatePod):
-            yield from self.update_stateful_pod(action.pod, action.ordinal)
-        elif isinstance(action, UpdateClaims):
-            yield from self.update_claims(action.pod, action.ordinal)
-        elif isinstance(action, DeletePod):
-            yield from self.delete_stateful_pod(action.pod)
-            self.deleted_for_update += action.for_update
+    def _wrote(self, obj: Object) -> None:
+        self._written.wrote(self._sts.metadata.uid, obj)
 
     # ---- pods -----------------------------------------------------------------------------------------------
 
@@ -99,7 +97,7 @@ class StatefulPodControl:
         try:
             yield from self._create_claims(pod, ordinal)
         except ApiError as error:
-            self._pod_event("create", pod, error)
+            self._pod_event("Create", pod, error)
             raise
         failure: ApiError | None = None
         try:
@@ -111,9 +109,9 @@ class StatefulPodControl:
         try:
             yield from self.update_claims(pod, ordinal)
         except ApiError as error:
-            self._pod_event("update", pod, error)
+            self._pod_event("Update", pod, error)
             raise
-        self._pod_event("create", pod, failure)
+        self._pod_event("Create", pod, failure)
         if failure is not None:
             raise failure
 
@@ -123,7 +121,7 @@ class StatefulPodControl:
         try:
             yield from self.update_claims(pod, ordinal)
         except ApiError as error:
-            self._pod_event("update", pod, error)
+            self._pod_event("Update", pod, error)
             raise
 
     def update_stateful_pod(self, pod: Pod, ordinal: int) -> Requests:
@@ -144,7 +142,7 @@ class StatefulPodControl:
                     yield from self.update_claims(version, ordinal)
                     consistent = False
             except ApiError as error:
-                self._pod_event("update", version, error)
+                self._pod_event("Update", version, error)
                 raise
             if consistent:
                 return
@@ -152,17 +150,17 @@ class StatefulPodControl:
             try:
                 self._wrote((yield from self._client.update(wanted)))
             except ApiError:
-                version = self._pods(version.name) or version
+                version = self._pods.find(version.key) or version
                 raise
 
         try:
             yield from retry_on_conflict(self._client, DEFAULT_BACKOFF, attempt)
         except ApiError as error:
             if attempted:
-                self._pod_event("update", pod, error)
+                self._pod_event("Update", pod, error)
             raise
         if attempted:
-            self._pod_event("update", pod, None)
+            self._pod_event("Update", pod, None)
 
     def delete_stateful_pod(self, pod: Pod) -> Requests:
         """Delete the pod by name, whatever its UID; gone already is as good."""
@@ -171,9 +169,9 @@ class StatefulPodControl:
         except NotFound:
             pass
         except ApiError as error:
-            self._pod_event("delete", pod, error)
+            self._pod_event("Delete", pod, error)
             raise
-        self._pod_event("delete", pod, None)
+        self._pod_event("Delete", pod, None)
 
     # ---- claims ---------------------------------------------------------------------------------------------
 
@@ -216,12 +214,12 @@ class StatefulPodControl:
     # ---- events ---------------------------------------------------------------------------------------------
 
     def _pod_event(self, verb: str, pod: Pod, error: ApiError | None) -> None:
-        what = f"{verb.capitalize()} Pod {pod.name} in StatefulSet {self._sts.name}"
+        what = f"{verb} Pod {pod.name} in StatefulSet {self._sts.name}"
         if error is None:
-            self._client.event(self._sts, "Normal", f"Successful{verb.capitalize()}", f"{what} successful")
+            self._client.event(self._sts, "Normal", f"Successful{verb}", f"{what} successful")
         else:
             message = f"{what} failed error: {error.message}"
-            self._client.event(self._sts, "Warning", f"Failed{verb.capitalize()}", message)
+            self._client.event(self._sts, "Warning", f"Failed{verb}", message)
 
     def _claim_event(self, pod: Pod, claim: PersistentVolumeClaim, error: ApiError | None) -> None:
         where = f"Pod {pod.name} in StatefulSet {self._sts.name}"

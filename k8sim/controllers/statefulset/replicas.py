@@ -13,12 +13,12 @@ Source: pkg/controller/statefulset/stateful_set_utils.go (the predicates), state
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 
 from k8sim.api.apps import StatefulSet, StatefulSetPersistentVolumeClaimRetentionPolicy
 from k8sim.api.core import Pod
+from k8sim.api.meta import condition_of
 from k8sim.controllers.statefulset.claims import ClaimLookup, claims_match_retention_policy, missing_claims
 from k8sim.controllers.statefulset.identity import (
     REVISION_LABEL,
@@ -30,21 +30,22 @@ from k8sim.controllers.statefulset.identity import (
 from k8sim.controllers.statefulset.ordinals import Ordinals
 
 SECOND_NS = 1_000_000_000
-Shape = tuple[str, int, int, int, StatefulSetPersistentVolumeClaimRetentionPolicy, str]
+Shape = tuple[str, int, int, int, StatefulSetPersistentVolumeClaimRetentionPolicy]
 
 
 class Replica:
     """What the control loop asks about one pod.
 
     ``available_ns`` is the time from which it counts as available, None while it is not Ready. ``available`` is that
-    answer at the time of filing. ``known`` is a former version with the `same_identity`: most new versions of a pod
-    differ in their status alone.
+    answer at the time of filing, ``condition`` is Ready. ``known`` is a former version with the `same_identity`: most
+    new versions of a pod differ in their status alone.
     """
 
     __slots__ = (
         "available",
         "available_ns",
         "claims_match",
+        "condition",
         "has_identity",
         "matches",
         "needs_claims",
@@ -76,12 +77,10 @@ class Replica:
         self.ready = False
         self.available_ns: int | None = None
         self.available = False
-        for condition in pod.status.conditions:
-            if condition.type == "Ready":
-                if condition.status == "True":
-                    self.ready = phase == "Running"
-                    self.available_ns = _available_from(condition.last_transition_time, sts.spec.min_ready_seconds)
-                break
+        self.condition = condition = condition_of(pod.status.conditions, "Ready")
+        if condition is not None and condition.status == "True":
+            self.ready = phase == "Running"
+            self.available_ns = _available_from(condition.last_transition_time, sts.spec.min_ready_seconds)
         if sts.spec.volume_claim_templates:
             self.claims_match = claims_match_retention_policy(sts, pod, ordinal, claims)
             self.needs_claims = self.pending and (not self.claims_match or missing_claims(sts, ordinal, claims))
@@ -89,6 +88,18 @@ class Replica:
             self.claims_match = True
             self.needs_claims = False
         self.matches = self.claims_match and self.has_identity
+
+    def stays_for(self, pod: Pod) -> bool:
+        """Tell at a glance that a version of the pod with the `same_identity` changes nothing while claims do not.
+
+        So it is with most: another condition than Ready, a container's restart, an address are all the same here.
+        """
+        was = self.pod
+        return (
+            pod.status.phase == was.status.phase
+            and pod.metadata.deletion_timestamp == was.metadata.deletion_timestamp
+            and condition_of(pod.status.conditions, "Ready") == self.condition
+        )
 
     def answers_like(self, other: Replica) -> bool:
         """Tell whether the control loop would see no difference: most new versions of a pod are of this kind."""
@@ -126,11 +137,11 @@ def _available_from(ready_since: int | None, min_ready_seconds: int) -> int | No
     return None if ready_since is None else ready_since + min_ready_seconds * SECOND_NS
 
 
-def shape_of(sts: StatefulSet, update_revision: str) -> Shape:
-    """Return what the filing depends on besides pods and claims; if it changes, all is filed anew."""
+def shape_of(sts: StatefulSet) -> Shape:
+    """Return what of the set the filing depends on; if it changes, all is filed anew."""
     spec = sts.spec
     policy = spec.persistent_volume_claim_retention_policy
-    return (sts.uid, spec.replicas, start_ordinal(sts), spec.min_ready_seconds, policy, update_revision)
+    return (sts.uid, spec.replicas, start_ordinal(sts), spec.min_ready_seconds, policy)
 
 
 class Replicas:
@@ -138,6 +149,8 @@ class Replicas:
 
     Attributes
     ----------
+    claims
+        How to find one of the set's claims.
     created, ready, available
         Counts over all pods (updateStatus).
     empty
@@ -160,15 +173,15 @@ class Replicas:
         self, sts: StatefulSet, update_revision: str, claims: ClaimLookup, pods: Iterable[Pod] = (), now_ns: int = 0
     ) -> None:
         self.sts = sts
-        self.shape = shape_of(sts, update_revision)
+        self.shape = shape_of(sts)
         self.update_revision = update_revision
         self.now_ns = now_ns
-        self._claims = claims
+        self.claims = claims
         start, stop = start_ordinal(sts), start_ordinal(sts) + sts.spec.replicas
         self.range = range(start, stop)
         self.created = self.ready = self.available = 0
-        self._revisions: Counter[str] = Counter()
-        self._alive: Counter[str] = Counter()
+        self._revisions: dict[str, int] = {}
+        self._alive: dict[str, int] = {}
         self._by_ordinal: dict[int, Replica] = {}
         self._maturing: list[tuple[int, int]] = []
         self.filings = 0
@@ -204,7 +217,7 @@ class Replicas:
 
     def alive_at(self, revision: str) -> int:
         """Return how many pods of a revision are not being deleted."""
-        return self._alive[revision]
+        return self._alive.get(revision, 0)
 
     def revisions(self) -> list[str]:
         """Return the revisions that pods name."""
@@ -225,13 +238,14 @@ class Replicas:
 
     def refitted(self, sts: StatefulSet, update_revision: str) -> Replicas:
         """Return the view for another version of the set: itself, unless something that matters has changed."""
-        if sts.spec is self.sts.spec and update_revision == self.update_revision:
-            self.sts = sts
-            return self
-        if shape_of(sts, update_revision) == self.shape:
-            self.sts = sts
-            return self
-        return Replicas(sts, update_revision, self._claims, list(self.pods()), self.now_ns)
+        if sts.spec is not self.sts.spec and shape_of(sts) != self.shape:
+            return Replicas(sts, update_revision, self.claims, self.pods(), self.now_ns)
+        self.sts = sts
+        if update_revision != self.update_revision:
+            self.filings += 1
+            self.update_revision = update_revision
+            self.outdated = Ordinals(o for o, r in self._by_ordinal.items() if o in self.range and self._is_outdated(r))
+        return self
 
     def advance(self, now_ns: int) -> None:
         """Let time pass: Ready pods become available after minReadySeconds."""
@@ -258,20 +272,26 @@ class Replicas:
         old = self._by_ordinal.get(ordinal)
         if known is None and old is not None and same_identity(pod, old.pod):
             known = old
-        replica = Replica(pod, self.sts, self._claims, ordinal, known)
-        if old is not None:
-            if old.answers_like(replica):
-                old.pod = pod
-                return
-            self._unfile(old)
-        self._file(replica)
+        if known is not None and known.stays_for(pod):
+            known.pod = pod
+            return
+        self._look_at(pod, ordinal, old, known)
 
     def claims_changed(self, ordinal: int) -> None:
         """Look at the claims of an ordinal again."""
         self.filings += 1  # whether a pod can be made depends on the claims of its predecessor
-        replica = self._by_ordinal.get(ordinal)
-        if replica is not None:
-            self.put(replica.pod)
+        old = self._by_ordinal.get(ordinal)
+        if old is not None:
+            self._look_at(old.pod, ordinal, old, old)
+
+    def _look_at(self, pod: Pod, ordinal: int, old: Replica | None, known: Replica | None) -> None:
+        replica = Replica(pod, self.sts, self.claims, ordinal, known)
+        if old is not None:
+            if old.answers_like(replica):
+                old.pod, old.condition = pod, replica.condition
+                return
+            self._unfile(old)
+        self._file(replica)
 
     def remove(self, name: str) -> None:
         """Let a pod go."""
@@ -300,7 +320,7 @@ class Replicas:
             _hold(self.unavailable, ordinal, unavailable)
             if (replica.terminal and not replica.terminating) or replica.needs_claims or not replica.matches:
                 self.acting.add(ordinal)
-            if not replica.terminating and replica.revision != self.update_revision:
+            if self._is_outdated(replica):
                 self.outdated.add(ordinal)
         else:
             self.condemned.add(ordinal)
@@ -325,11 +345,15 @@ class Replicas:
             self.condemned_unavailable.discard(ordinal)
             self.condemned_claims.discard(ordinal)
 
+    def _is_outdated(self, replica: Replica) -> bool:
+        return not replica.terminating and replica.revision != self.update_revision
+
     def _count(self, replica: Replica, step: int) -> None:
         self.created += step
-        self._revisions[replica.revision] += step
+        revision = replica.revision
+        self._revisions[revision] = self._revisions.get(revision, 0) + step
         if not replica.terminating:
-            self._alive[replica.revision] += step
+            self._alive[revision] = self._alive.get(revision, 0) + step
         if replica.ready:
             self.ready += step
             if replica.available:

@@ -217,7 +217,7 @@ class World:
 
     def _sync(self):  # type: ignore[no-untyped-def]
         try:
-            yield from self.controller.sync(("default", "web"), self.client)
+            yield from self.controller.sync(("default", "web"), self.client) or ()
         except ApiError as error:
             if "Invalid value: -1" in error.message:
                 self.log.append("status REJECTED " + error.message.removeprefix("status."))
