@@ -201,17 +201,18 @@ class AttachDetachController:
     def _on_node(self, change: Change) -> None:
         node = change.new
         assert isinstance(node, Node)
-        if not self._started:
+        held = self.actual.on_node(node.metadata.name)
+        if not held or not self._started:
             return
-        if change.type == "ADDED" and any(attached.reported for _, attached in self.actual.on_node(node.name)):
+        if change.type == "ADDED" and any(attached.reported for _, attached in held):
             # A Node that was made again knows nothing of its volumes (kubernetes/kubernetes issue 37586).
             self._stale_nodes[node.name] = None
             self._reconcile_loop.arm()
         if change.type != "DELETED":  # of a node that is gone the last report stands
             in_use = set(node.status.volumes_in_use)
-            for volume, attached in self.actual.on_node(node.metadata.name):
+            for volume, attached in held:
                 attached.mounted = volume in in_use
-        for volume, _ in self.actual.on_node(node.metadata.name):
+        for volume, _ in held:
             if (volume, node.name) not in self.desired.wanted:
                 self.look_at((volume, node.name), change.row)
 

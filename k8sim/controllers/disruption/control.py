@@ -7,7 +7,6 @@ staging/src/k8s.io/component-helpers/apps/poddisruptionbudget/helpers.go; worklo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from k8sim.api.core import Pod
@@ -131,8 +130,7 @@ def expected_and_desired(pdb: PodDisruptionBudget, pod_count: int, scale: int) -
     return 0, 0
 
 
-@dataclass(frozen=True)
-class Disrupted:
+class Disrupted(NamedTuple):
     """Who is about to be evicted: the entries to keep, those that have run out, when to look again."""
 
     keep: Mapping[str, Time]
@@ -168,34 +166,31 @@ def budget_status(
 ) -> PodDisruptionBudgetStatus:
     """Return the new status (updatePdbStatus). Nothing is allowed while nothing is expected."""
     allowed = max(0, current_healthy - desired_healthy) if expected > 0 else 0
-    status = PodDisruptionBudgetStatus(
+    state, reason = ("True", "SufficientPods") if allowed > 0 else ("False", "InsufficientPods")
+    return PodDisruptionBudgetStatus(
         observed_generation=pdb.metadata.generation,
         disrupted_pods=disrupted,
         disruptions_allowed=allowed,
         current_healthy=current_healthy,
         desired_healthy=desired_healthy,
         expected_pods=expected,
-        conditions=pdb.status.conditions,
+        conditions=_conditions(pdb, state, reason, "", now),
     )
-    state, reason = ("True", "SufficientPods") if allowed > 0 else ("False", "InsufficientPods")
-    return _with_condition(status, state, reason, "", now, pdb.metadata.generation)
 
 
 def fail_safe(pdb: PodDisruptionBudget, message: str, now: Time) -> PodDisruptionBudgetStatus:
     """Return the status after a failed calculation: nothing is allowed, all else stays."""
-    status = replace(pdb.status, disruptions_allowed=0)
-    return _with_condition(status, "False", "SyncFailed", message, now, pdb.metadata.generation)
+    conditions = _conditions(pdb, "False", "SyncFailed", message, now)
+    return replace(pdb.status, disruptions_allowed=0, conditions=conditions)
 
 
-def _with_condition(
-    status: PodDisruptionBudgetStatus, state: str, reason: str, message: str, now: Time, generation: int
-) -> PodDisruptionBudgetStatus:
+def _conditions(pdb: PodDisruptionBudget, state: str, reason: str, message: str, now: Time) -> tuple[Condition, ...]:
     condition = Condition(
         type=DISRUPTION_ALLOWED,
         status=state,
         reason=reason,
         message=message,
         last_transition_time=now,
-        observed_generation=generation,
+        observed_generation=pdb.metadata.generation,
     )
-    return replace(status, conditions=set_condition(status.conditions, condition))
+    return set_condition(pdb.status.conditions, condition)
