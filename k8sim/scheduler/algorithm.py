@@ -192,7 +192,7 @@ class Algorithm:
             return self._why_not_now(cycle, asked, info)
         finally:
             for other in others:
-                self.nodes.remove_pod(other, info.name)
+                self.nodes.remove_pod(other.uid, info.name)
 
     def why_not(self, cycle: Cycle, asked: Sequence[Plugin], info: NodeInfo) -> Status | None:
         """Judge a node as the table has it now, with nominated pods and without (RunFilterPluginsWithNominatedPods)."""

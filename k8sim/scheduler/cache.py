@@ -13,11 +13,11 @@ from k8sim.scheduler.nodes import NodeTable
 
 
 class Cache:
-    """Pods by UID with the node they count on; the sums are the node table's."""
+    """The nodes that pods count on, by the pods' UIDs; the pods themselves and the sums are the node table's."""
 
     def __init__(self) -> None:
         self.nodes = NodeTable()
-        self._pods: dict[str, tuple[Pod, str]] = {}
+        self._node_of: dict[str, str] = {}
         self._assumed: set[str] = set()
 
     def assume_pod(self, pod: Pod, node: str) -> None:
@@ -43,21 +43,21 @@ class Cache:
 
     def remove_pod(self, uid: str) -> None:
         """Stop counting a pod; unknown ones are fine."""
-        found = self._pods.pop(uid, None)
+        node = self._node_of.pop(uid, None)
         self._assumed.discard(uid)
-        if found is not None:
-            self.nodes.remove_pod(*found)
+        if node is not None:
+            self.nodes.remove_pod(uid, node)
 
     def _put(self, pod: Pod, node: str) -> None:
-        known = self._pods.get(pod.metadata.uid)
-        self._pods[pod.metadata.uid] = (pod, node)
-        if known is None:
-            self.nodes.add_pod(pod, node)
-        elif known[1] == node:
-            self.nodes.replace_pod(known[0], pod, node)
-        else:
-            self.nodes.remove_pod(*known)
-            self.nodes.add_pod(pod, node)
+        uid = pod.metadata.uid
+        known = self._node_of.get(uid)
+        if known == node:
+            self.nodes.replace_pod(pod, node)
+            return
+        if known is not None:
+            self.nodes.remove_pod(uid, known)
+        self._node_of[uid] = node
+        self.nodes.add_pod(pod, node)
 
     def set_node(self, node: Node) -> None:
         """Add or update a node."""

@@ -36,7 +36,7 @@ class EventHandlers:
     def register(self, informers: SharedInformers) -> None:
         """Add the handlers; nodes first, as pods refer to them."""
         informers.of(Node).add_handler(self._on_node)
-        informers.of(Pod).add_handler(self._on_pod)
+        informers.of(Pod).add_handler(self._on_pod, of_status="end")
         others: tuple[Informer[Any], ...] = (
             informers.of(PersistentVolumeClaim),
             informers.of(PersistentVolume),
@@ -75,7 +75,10 @@ class EventHandlers:
     # ---- pods -----------------------------------------------------------------------------------------------
 
     def _on_pod(self, change: Change) -> None:
-        """Sort a pod's change by what the pod was and is to the scheduler; ended pods are as good as deleted."""
+        """Sort a pod's change by what the pod was and is to the scheduler; ended pods are as good as deleted.
+
+        Most changes are of the status of a pod that goes on where it is: those do not come here.
+        """
         new, old = change.new, change.old
         assert isinstance(new, Pod)
         was = old if isinstance(old, Pod) and not is_pod_terminal(old) else None

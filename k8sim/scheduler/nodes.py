@@ -310,17 +310,18 @@ class NodeTable:
         info.pods[pod.metadata.uid] = pod
         self._account(pod, info, 1)
 
-    def remove_pod(self, pod: Pod, node: str) -> None:
-        """Take a pod off a node; ``pod`` is the version that was added."""
+    def remove_pod(self, uid: str, node: str) -> None:
+        """Take a pod off a node."""
         info = self.by_name[node]
-        del info.pods[pod.uid]
-        self._account(pod, info, -1)
+        self._account(info.pods.pop(uid), info, -1)
         self._release(info)
 
-    def replace_pod(self, old: Pod, new: Pod, node: str) -> None:
-        """Put a new version of a pod in the place of the old one."""
+    def replace_pod(self, new: Pod, node: str) -> None:
+        """Put a new version of a pod in the place of the one that is there."""
         info = self.by_name[node]
-        info.pods[new.metadata.uid] = new
+        uid = new.metadata.uid
+        old = info.pods[uid]
+        info.pods[uid] = new
         if not _counts_alike(old, new):
             self._account(old, info, -1)
             self._account(new, info, 1)

@@ -6,6 +6,7 @@ Source: pkg/scheduler/framework/preemption/preemption.go, plugins/defaultpreempt
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 from k8sim.api.core import Pod
@@ -114,6 +115,7 @@ def select_victims_on_node(
     table: NodeTable,
     budgets: Iterable[PodDisruptionBudget],
     why_not: Callable[[], Status | None],
+    latest: Callable[[Pod], Pod],
 ) -> Candidate | Status:
     """Find the fewest, least important pods whose removal makes the pod fit on a node (SelectVictimsOnNode).
 
@@ -121,13 +123,15 @@ def select_victims_on_node(
     ----------
     why_not
         Judges the node as the table has it now: None if the pod fits. The table is left as it was found.
+    latest
+        Returns a pod with its present status.
     """
-    potential = sorted((p for p in info.pods.values() if priority_of(p) < priority_of(pod)), key=importance)
+    potential = sorted((latest(p) for p in info.pods.values() if priority_of(p) < priority_of(pod)), key=importance)
     if not potential:
         return Status(Code.UNRESOLVABLE, (NO_VICTIMS,), "DefaultPreemption")
     away = list(potential)
     for other in away:
-        table.remove_pod(other, info.name)
+        table.remove_pod(other.uid, info.name)
     try:
         status = why_not()
         if status is not None:
@@ -139,7 +143,7 @@ def select_victims_on_node(
                 if why_not() is None:
                     away.remove(other)
                 else:
-                    table.remove_pod(other, info.name)
+                    table.remove_pod(other.uid, info.name)
                     violations += protected
         return Candidate(info.name, tuple(away), violations)
     finally:
@@ -173,6 +177,7 @@ def find_candidate(
     budgets: Sequence[PodDisruptionBudget],
     offset: Callable[[int], int],
     why_not: Callable[[NodeInfo], Status | None],
+    latest: Callable[[Pod], Pod] = lambda pod: pod,
 ) -> Candidate | Refusal:
     """Return where preemption would make room for a pod, or why nowhere (Evaluator.Preempt).
 
@@ -184,6 +189,8 @@ def find_candidate(
         Draws where among n nodes the search begins.
     why_not
         Judges a node as the table has it now.
+    latest
+        Returns a pod of the table with its present status.
     """
     status_of = {slot: status for status, slots in diagnosis.statuses for slot in slots}
     info = table.by_name.get(nominated)
@@ -200,7 +207,8 @@ def find_candidate(
     begin = offset(len(potential)) if potential else 0
     for slot in potential[begin:] + potential[:begin]:
         node = table.infos[slot]
-        found = select_victims_on_node(pod, node, table, budgets, lambda node=node: why_not(node))  # type: ignore[misc]
+        judge = partial(why_not, node)
+        found = select_victims_on_node(pod, node, table, budgets, judge, latest)
         if isinstance(found, Status):
             failures.append((found.reasons, 1))
         else:

@@ -132,13 +132,15 @@ class SchedulingQueue:
 
     def pop(self, now: int) -> QueuedPod | None:
         """Take the next pod to try: the first of activeQ, else the first of backoffQ; None if there is none."""
+        if not self._active and not self._backoff:
+            return None
         queued = self._pop(self._active, "active") or self._pop(self._backoff, "backoff")
         if queued is not None:
             queued.attempts += 1
             queued.backoff_until = None
             queued.plugins = ()
             queued.place = "in flight"
-            self._flights[queued.pod.uid] = []
+            self._flights[queued.pod.metadata.uid] = []
         return queued
 
     def done(self, uid: str) -> None:
@@ -259,6 +261,8 @@ class SchedulingQueue:
         Back-offs are flushed at whole seconds, once their second is over; pods that were unschedulable for too long in
         a scan every 30 s, whose phase is ``flush_phase_ns``.
         """
+        if not self._backoff and not self._error and not self._unschedulable:
+            return None
         times = []
         for heap, place in ((self._backoff, "backoff"), (self._error, "error")):
             self._drop_stale(heap, place)

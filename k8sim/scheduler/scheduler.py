@@ -93,7 +93,7 @@ class Scheduler:
         self._client = Client(server, ACTOR, self.rank, limiter=self._limiter)
         self._idle_clients: list[Client] = []
         self._clients = 0
-        self._wake = self.clock.signal(self.rank)
+        self._idle = False
         self._flush_at: int | None = None
         period = settings.flush_unschedulable_period_ns
         self._scan_phase = sim.streams.uniform_ns(ACTOR, "unschedulable pods scan", 0, period)
@@ -101,13 +101,15 @@ class Scheduler:
     def start(self) -> None:
         """Fill the cache and begin to schedule."""
         self.handlers.register(self.informers)
-        self.clock.spawn(self._run())
+        self.clock.call_first(self._try_next)
 
     # ---- timers ---------------------------------------------------------------------------------------------
 
     def _kick(self) -> None:
-        """Let the loop look at the queue, and see to it that it is flushed in time."""
-        self._wake.set()
+        """See to it that the queue is looked at, and that it is flushed in time."""
+        if self._idle:
+            self._idle = False
+            self.clock.call_now(self._try_next, self.rank)
         at = self.queue.next_flush(self._scan_phase)
         if at is not None and (self._flush_at is None or at < self._flush_at):
             self._flush_at = at
@@ -121,39 +123,49 @@ class Scheduler:
 
     # ---- the scheduling cycle -------------------------------------------------------------------------------
 
-    def _run(self) -> Steps:
+    def _try_next(self) -> None:
+        """Take the next pod to try; there is one attempt at a time."""
         while True:
             queued = self.queue.pop(self.clock.now)
             if queued is None:
-                yield self._wake.wait()
-            elif queued.pod.deleting or self.cache.is_assumed(queued.pod.uid):
-                self.queue.done(queued.pod.uid)
-            else:
-                yield from self._schedule_one(queued)
-
-    def _schedule_one(self, queued: QueuedPod) -> Steps:
-        pod = queued.pod
+                self._idle = True
+                return
+            uid = queued.pod.metadata.uid
+            if not queued.pod.deleting and not self.cache.is_assumed(uid):
+                break
+            self.queue.done(uid)
         # Before it looks: with few nodes what takes time is to wake up, hardly the decision.
-        yield self.clock.sleep(self.sim.latencies.draw("schedulingCycle", pod.metadata.uid), self.rank)
+        delay_ns = self.sim.latencies.draw("schedulingCycle", uid)
+        self.clock.call_after(delay_ns, self._schedule_one, queued, rank=self.rank)
+
+    def _schedule_one(self, queued: QueuedPod) -> None:
+        pod = queued.pod
         result = self.algorithm.schedule(pod)
-        preempted = self._preempt(pod, result) if isinstance(result, NotFound) else None
-        if isinstance(result, Found):
-            self.cache.assume_pod(pod, result.node)
-            self.nominator.delete(pod.metadata.uid)
-            assumed = self._reserve(result)
-            self.queue.done(pod.metadata.uid)
-            self.clock.spawn(self._bind(queued, result.node, assumed))
+        if isinstance(result, NotFound):
+            self.clock.carry_out(self._reject(queued, result))
             return
+        self.cache.assume_pod(pod, result.node)
+        self.nominator.delete(pod.metadata.uid)
+        assumed = self._reserve(result)
+        self.queue.done(pod.metadata.uid)
+        self.clock.carry_out(self._bind(queued, result.node, assumed))
+        self._try_next()
+
+    def _reject(self, queued: QueuedPod, result: NotFound) -> Steps:
+        """Find out whether preemption helps, and put the pod back."""
+        pod = queued.pod
+        preempted = self._preempt(pod, result)
         nomination: str | None = None
         message = result.diagnosis.message()
         if isinstance(preempted, Candidate):
             nomination = preempted.node
             self._preempting.add(pod.uid)
-            self.clock.spawn(self._carry_out(queued, preempted))
+            self.clock.spawn(self._make_room(queued, preempted))
         elif preempted is not None:
             message = f"{message} {preempted.message}"
             nomination = NO_NOMINATION if preempted.futile else None
         yield from self._fail(queued, result.diagnosis, message, nomination, self._client)
+        self._try_next()
 
     def _reserve(self, found: Found) -> PodVolumes | None:
         claims: PodClaims | None = found.cycle.state.get(volume_binding.NAME)
@@ -282,9 +294,15 @@ class Scheduler:
             self.listers.disruption_budgets(),
             lambda n: self.sim.streams.choice(pod.uid, "preemptionOffset", n),
             lambda info: self.algorithm.why_not(result.cycle, result.asked, info),
+            self._latest,
         )
 
-    def _carry_out(self, queued: QueuedPod, candidate: Candidate) -> Steps:
+    def _latest(self, pod: Pod) -> Pod:
+        """Return a pod with its present status, of which the cache does not hear while the pod just goes on."""
+        latest = self.pods.get(*pod.key)
+        return latest if latest is not None and latest.uid == pod.uid else pod
+
+    def _make_room(self, queued: QueuedPod, candidate: Candidate) -> Steps:
         """Make room (Executor.prepareCandidateAsync): the pod is held back until the last victim is told to go."""
         pod = queued.pod
         client = self._take_client(queued.cause)

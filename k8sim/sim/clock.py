@@ -71,6 +71,25 @@ class Task(simpy.Process):
         self.env.schedule(self)
 
 
+class Course:
+    """Steps that are gone by calls: no process, which would be an event itself, and two more to begin and to end."""
+
+    __slots__ = ("_steps",)
+
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+
+    def go_on(self, _: Event | None = None) -> None:
+        """Go as far as can be gone now."""
+        try:
+            callbacks: list[Any] | None = None  # what an event wakes; None once it has happened
+            while callbacks is None:
+                callbacks = next(self._steps).callbacks
+        except StopIteration:
+            return
+        callbacks.append(self.go_on)
+
+
 class Signal:
     """A bare event that is renewed each time it is set: waiters see the next `set`, one event object per wait."""
 
@@ -165,6 +184,10 @@ class Clock:
     def spawn(self, steps: Steps) -> Task:
         """Start a process; its first step runs at this instant, before anything else that is due."""
         return Task(self.env, steps)
+
+    def carry_out(self, steps: Steps) -> None:
+        """Begin steps at once whose end nobody waits for; they ask for no event's value, and none of theirs fails."""
+        Course(steps).go_on()
 
     def event(self) -> Event:
         """Return a bare event that somebody will `succeed`."""

@@ -154,10 +154,10 @@ def test_a_node_is_chosen_if_and_only_if_the_rules_allow_it(steps):
                 uid = sorted(pods)[what % len(pods)]
                 pod, node = pods.pop(uid)
                 if action == "delete":
-                    bench.table.remove_pod(pod, node)
+                    bench.table.remove_pod(pod.uid, node)
                 else:
                     ending = with_meta(pod, deletion_timestamp=0)
-                    bench.table.replace_pod(pod, ending, node)
+                    bench.table.replace_pod(ending, node)
                     pods[uid] = (ending, node)
         elif action == "remove":
             names = [n for n in bench.nodes if not any(on == n for _, on in pods.values())]
@@ -192,7 +192,7 @@ def test_trying_a_preemption_out_leaves_the_table_as_it_was(priorities):
     if isinstance(found, Candidate):
         for victim in found.victims:
             assert (victim.spec.priority or 0) < 2
-            bench.table.remove_pod(victim, found.node)
+            bench.table.remove_pod(victim.uid, found.node)
         assert bench.algorithm.why_not(result.cycle, result.asked, bench.table.by_name[found.node]) is None
 
 

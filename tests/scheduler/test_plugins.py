@@ -332,7 +332,7 @@ def test_terminating_pods_count_for_anti_affinity():
 def test_pod_that_is_gone_keeps_nobody_away():
     bench = zones()
     gone = bench.put("b1", "x", labels={"app": "web"}, affinity=anti_affinity("web", ZONE))
-    bench.table.remove_pod(gone, "b1")
+    bench.table.remove_pod(gone.uid, "b1")
     pod = bench.pod(labels={"app": "web"}, affinity=anti_affinity("web", ZONE))
     assert set(bench.verdicts("InterPodAffinity", pod).values()) == {""}
 
@@ -410,7 +410,7 @@ def test_a_node_that_is_gone_leaves_no_trace_once_its_pods_are_gone():
     web = bench.pod(labels={"app": "web"}, topologySpreadConstraints=[spread("web", ZONE)])
     assert len(bench.table.order()) == 3
     assert bench.verdicts("PodTopologySpread", web)["a1"] == ""
-    bench.table.remove_pod(pod, "b1")
+    bench.table.remove_pod(pod.uid, "b1")
     bench.set(make_node("new", zone="b"))
     assert bench.table.by_name["new"].slot == 2
     assert len(bench.table.infos) == 4

@@ -71,6 +71,19 @@ def test_only_as_many_victims_as_needed_and_the_least_important_ones():
     assert going(world) == ["a", "b"]
 
 
+def test_the_victim_is_the_one_that_started_last_though_its_phase_has_not_changed():
+    """Of a status in whose course a pod goes on the scheduler's cache does not hear."""
+    world = full_node(a=1, b=1, c=1, d=1)
+    for i, name in enumerate("acdb"):
+        world.server.patch_status(
+            Pod, "default", name, lambda p, i=i: replace(p, status=replace(p.status, start_time=i))
+        )
+    world.run(2)
+    world.add(make_pod("high", cpu="1", priority=10))
+    world.run(3)
+    assert going(world) == ["b"]
+
+
 def test_equal_priority_does_not_preempt():
     world = full_node(a=5, b=5, c=5, d=5)
     world.add(make_pod("same", cpu="1", priority=5))

@@ -1,7 +1,8 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k8sim.sim.clock import Clock, rank
+from k8sim.sim.clock import Clock, Steps, rank
 
 
 def test_ties_go_by_rank_and_not_by_insertion() -> None:
@@ -83,3 +84,34 @@ def test_times_are_truncated_to_the_wall_clocks_second(phase: int, t: int) -> No
     stored = Clock(second_phase_ns=phase).truncated(t)
     assert (stored - phase) % 1_000_000_000 == 0
     assert 0 <= t - stored < 1_000_000_000
+
+
+def test_steps_go_as_far_as_they_can_at_once_and_on_when_what_they_wait_for_has_happened() -> None:
+    clock = Clock()
+    seen: list[tuple[str, int]] = []
+    happened = clock.event()
+    clock.fire(happened)
+
+    def steps() -> Steps:
+        seen.append(("begin", clock.now))
+        yield clock.sleep(5)
+        yield happened
+        seen.append(("end", clock.now))
+
+    clock.call_at(3, lambda: clock.carry_out(steps()))
+    clock.run(4)
+    assert seen == [("begin", 3)]
+    clock.run(9)
+    assert seen == [("begin", 3), ("end", 8)]
+
+
+def test_an_error_in_steps_ends_the_run() -> None:
+    clock = Clock()
+
+    def steps() -> Steps:
+        yield clock.sleep(1)
+        raise ValueError("gone wrong")
+
+    clock.carry_out(steps())
+    with pytest.raises(ValueError, match="gone wrong"):
+        clock.run(2)
