@@ -13,7 +13,7 @@ from typing import Final, Generic, Literal, TypeVar
 
 from k8sim.api.meta import Object, controller_of, share_all_but_status
 from k8sim.api.pods import goes_on
-from k8sim.apiserver.server import APIServer
+from k8sim.apiserver.server import APIServer, KindListener
 from k8sim.apiserver.settings import WatchSettings
 from k8sim.apiserver.watch import Change
 from k8sim.sim.clock import rank
@@ -402,6 +402,7 @@ class SharedInformers:
         self.server = server
         self.process = process
         self._informers: dict[str, Informer[Object]] = {}
+        self._listeners: list[KindListener] = []
 
     def of(self, cls: type[T], status: bool = True) -> Informer[T]:
         """Return the program's informer of a kind. ``status``: whether who asks looks at the status of its objects."""
@@ -411,7 +412,14 @@ class SharedInformers:
         informer.has_status = informer.has_status or status
         return informer  # type: ignore[return-value]
 
+    def on_first_use(self, listener: KindListener) -> None:
+        """Call the listener with each kind that is not in use (`APIServer.in_use`) before it is."""
+        self.server.on_first_use(listener)
+        self._listeners.append(listener)
+
     def close(self) -> None:
         """End all watches of the program for good."""
+        for listener in self._listeners:
+            self.server.off_first_use(listener)
         for informer in self._informers.values():
             informer.close()

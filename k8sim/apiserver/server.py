@@ -31,6 +31,7 @@ from k8sim.sim.trace import NO_CAUSE
 T = TypeVar("T", bound=Object)
 Key = tuple[str, str]
 Watcher = Callable[[Change], None]
+KindListener = Callable[[type[Object]], None]
 Admission = Callable[["APIServer", Object, Object | None], Object]
 """An admission plug-in: (server, new object, old object or None on create) -> object, or raises Forbidden."""
 
@@ -86,6 +87,7 @@ class APIServer:
         self._pods_of_node: dict[str, dict[Key, Pod]] = {}
         self._object_watchers: dict[tuple[str, str, str], list[Watcher]] = {}
         self._lines: list[Line] = []
+        self._kind_listeners: list[KindListener] = []
         self._down_since = 0
         self._removal_delay = sim.latencies.sampler("podRemoval", "kube-apiserver")
 
@@ -161,9 +163,29 @@ class APIServer:
         """Tell a watch no more."""
         self._lines.remove(line)
 
+    def in_use(self, cls: type[Object]) -> bool:
+        """Tell whether there has been an object of a kind, or an outage, which changes the watches of all kinds."""
+        return cls.kind in self._latest_versions
+
+    def on_first_use(self, listener: KindListener) -> None:
+        """Call the listener with each kind that is not in use, before it is: who watches such a kind sees nothing."""
+        self._kind_listeners.append(listener)
+
+    def off_first_use(self, listener: KindListener) -> None:
+        """Tell a listener no more."""
+        self._kind_listeners.remove(listener)
+
+    def _begin_use(self, cls: type[Object]) -> None:
+        self._latest_versions[cls.kind] = 0
+        for listener in self._kind_listeners:
+            listener(cls)
+
     def go_down(self) -> None:
         """Stop answering: requests fail, watches break. What is stored stays."""
         if self.available:
+            for cls in KINDS:
+                if not self.in_use(cls):
+                    self._begin_use(cls)
             self.available = False
             self._down_since = self.sim.clock.now
             for line in self._lines:
@@ -441,6 +463,8 @@ class APIServer:
         later_ns: int = 0,
     ) -> T:
         kind = new.kind
+        if kind not in self._latest_versions:
+            self._begin_use(type(new))
         self.resource_version = self._latest_versions[kind] = version = self.resource_version + 1
         meta = replace(new.metadata, resource_version=version)
         new = replace(new, metadata=meta)

@@ -7,7 +7,9 @@ from itertools import count
 import pytest
 
 from k8sim.api.core import Node, Pod
+from k8sim.apiserver.server import APIServer
 from k8sim.cluster import Cluster
+from k8sim.controllers.kube_controller_manager import CONTROLLERS
 from k8sim.scenario import Scenario, loads
 from k8sim.sim.units import SECOND
 
@@ -92,7 +94,7 @@ def test_processes_that_have_ended_leave_no_watches(cluster: Cluster) -> None:
     def watches() -> int:
         server = cluster.server
         kinds = sum(map(len, server._watchers.values())) + sum(map(len, server._pod_watchers.values()))
-        return kinds + len(server._lines) + len(server.leases._watchers)
+        return kinds + len(server._lines) + len(server.leases._watchers) + len(server._kind_listeners)
 
     run(cluster, 30)
     before = watches()
@@ -103,3 +105,62 @@ def test_processes_that_have_ended_leave_no_watches(cluster: Cluster) -> None:
     cluster.controller_manager.stop()
     assert watches() < before
     assert not cluster.controller_manager.running
+
+
+POD = "spec: {containers: [{name: app, image: app:v1}]}"
+LATE = f"""
+apiVersion: k8sim.dev/v1alpha1
+kind: Scenario
+metadata: {{name: late}}
+spec:
+  duration: 20m
+  nodes: [{{name: node, count: 3}}]
+  images: {{"*": {{ready: 2s, stop: 1s}}, "job:v1": {{exit: {{after: 5s}}}}}}
+  timeline:
+    - at: 10s
+      apply: {{apiVersion: apps/v1, kind: Deployment, metadata: {{name: api}}, spec: {{replicas: 2,
+        selector: {{matchLabels: {{app: api}}}}, template: {{metadata: {{labels: {{app: api}}}}, {POD}}}}}}}
+    - at: 20s
+      apply: {{apiVersion: apps/v1, kind: DaemonSet, metadata: {{name: agent}}, spec: {{
+        selector: {{matchLabels: {{app: agent}}}}, template: {{metadata: {{labels: {{app: agent}}}}, {POD}}}}}}}
+    - at: 30s
+      apply: {{apiVersion: batch/v1, kind: CronJob, metadata: {{name: tick}}, spec: {{schedule: "* * * * *",
+        jobTemplate: {{spec: {{ttlSecondsAfterFinished: 9, template: {{spec: {{restartPolicy: Never,
+        containers: [{{name: app, image: "job:v1"}}]}}}}}}}}}}}}
+    - at: 40s
+      apply: {{apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {{name: fast}},
+        provisioner: ebs.csi.aws.com}}
+    - at: 50s
+      apply: {{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {{name: data}}, spec: {{storageClassName: fast,
+        accessModes: [ReadWriteOnce], resources: {{requests: {{storage: 1Gi}}}}}}}}
+    - at: 50s
+      apply: {{apiVersion: v1, kind: Pod, metadata: {{name: user}}, spec: {{
+        containers: [{{name: app, image: "app:v1"}}],
+        volumes: [{{name: data, persistentVolumeClaim: {{claimName: data}}}}]}}}}
+    - {{at: 70s, kubectl: delete pod user --wait=false}}
+    - {{at: 90s, kubectl: delete pvc data --wait=false}}
+    - at: 2m
+      apply: {{apiVersion: v1, kind: ResourceQuota, metadata: {{name: few}}, spec: {{hard: {{pods: "5"}}}}}}
+    - {{at: 3m, kubectl: scale deployment api --replicas=5}}
+    - {{at: 4m, fault: apiserver-outage, for: 30s}}
+    - {{at: 5m, kubectl: delete deployment api --wait=false}}
+"""
+
+
+@pytest.mark.parametrize("outage_at_s", [None, 5, 49])
+def test_nobody_can_tell_that_controllers_are_made_when_they_are_needed(
+    monkeypatch: pytest.MonkeyPatch, outage_at_s: int | None
+) -> None:
+    text = LATE
+    if outage_at_s is not None:
+        text = text.replace("timeline:", f"timeline:\n    - {{at: {outage_at_s}s, fault: apiserver-outage, for: 3s}}")
+    scenario = loads(text)
+    cluster = Cluster(scenario, seed=3)
+    made = [len(cluster.controller_manager.controllers)]
+    rows = list(cluster.run().log)
+    made.append(len(cluster.controller_manager.controllers))
+    monkeypatch.setattr(APIServer, "in_use", lambda self, cls: True)
+    eager = Cluster(scenario, seed=3)
+    assert len(eager.controller_manager.controllers) == len(CONTROLLERS)
+    assert made[0] < made[1] <= len(CONTROLLERS)
+    assert list(eager.run().log) == rows

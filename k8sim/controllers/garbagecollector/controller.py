@@ -40,9 +40,13 @@ class GarbageCollector(Controller):
     def __init__(self, context: ControllerContext) -> None:
         super().__init__(context)
         self.graph = OwnerGraph()
-        on_change = self._on_change  # one object for all kinds
         for cls in KINDS:
-            self.informers.of(cls).add_handler(on_change, of_status=False)
+            if self.server.in_use(cls):
+                self._watch(cls)
+        self.informers.on_first_use(self._watch)
+
+    def _watch(self, cls: type[Object]) -> None:
+        self.informers.of(cls).add_handler(self._on_change, of_status=False)
 
     def _on_change(self, change: Change) -> None:
         new, old = change.new, change.old
