@@ -30,7 +30,7 @@ class Lifetime(Clock):
 
     def call_at(self, when_ns: int, function: Callable[..., object], *args: Any, rank: int = 0) -> None:
         """Call a function at a time, if the program still lives then."""
-        super().call_at(when_ns, self._act, function, args, rank=rank)
+        Clock.call_at(self, when_ns, self._act, function, args, rank=rank)
 
     def _act(self, function: Callable[..., object], args: tuple[Any, ...]) -> None:
         if not self.over:

@@ -157,6 +157,11 @@ class Ahead:
 _ahead = lru_cache(maxsize=2)(Ahead)
 
 
+@lru_cache(maxsize=2)
+def _arrays(keys: RoundKeys) -> list[tuple[UInt64Array, UInt64Array]]:
+    return [(np.array(k0, dtype=np.uint64), np.array(k1, dtype=np.uint64)) for k0, k1 in keys]
+
+
 def philox4x32_array(even: UInt64Array, odd: UInt64Array, keys: RoundKeys) -> None:
     """`philox4x32` of n counters, in place: words 0 and 2 are one (2, n) array, words 1 and 3 another.
 
@@ -166,8 +171,7 @@ def philox4x32_array(even: UInt64Array, odd: UInt64Array, keys: RoundKeys) -> No
     product = np.empty_like(even)
     (c0, c2), (p1, p0) = even, product
     all_even, all_odd, all_product = even.reshape(-1), odd.reshape(-1), product.reshape(-1)
-    for key in keys:
-        k0, k1 = (np.array(word, dtype=np.uint64) for word in key)
+    for k0, k1 in _arrays(keys):
         np.multiply(c0, _MULTIPLIER_0_ARRAY, p0)
         np.multiply(c2, _MULTIPLIER_1_ARRAY, p1)
         np.right_shift(all_product, _HALF, all_even)

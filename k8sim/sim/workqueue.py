@@ -51,12 +51,12 @@ class WorkQueue(Generic[K]):
         self._max = max_delay_ns
         self.keys: deque[K] = deque()
         self._dirty: dict[K, int] = {}
-        self._processing: set[K] = set()
-        self.idle: deque[Callable[[], None]] = deque()
+        self._processing: dict[K, None] = {}
+        self.idle: list[Callable[[], None]] = []
         self._hired = self._workers = 0
         self._failures: dict[K, int] = {}
         self._due: dict[K, int] = {}
-        self._bucket = TokenBucket(10, 100)
+        self._bucket: TokenBucket | None = None
 
     def add(self, key: K, cause: int = NO_CAUSE) -> None:
         """Ask for a sync of the key; while it is being processed, one more run follows."""
@@ -74,7 +74,7 @@ class WorkQueue(Generic[K]):
             self.clock.call_after(0, self._hire, self._hired, rank=self._rank)
             self._hired += 1
         elif self.idle:
-            self.clock.call_now(self.idle.popleft(), self._rank)
+            self.clock.call_now(self.idle.pop(0), self._rank)
 
     def employ(self, hire: Callable[[int], object], workers: int) -> None:
         """Let workers begin, as processes do: at this instant. One for whom there is no key begins when there is.
@@ -114,6 +114,8 @@ class WorkQueue(Generic[K]):
         n = self._failures.get(key, 0)
         self._failures[key] = n + 1
         delay = min(self._base << n, self._max) if n < 40 else self._max
+        if self._bucket is None:
+            self._bucket = TokenBucket(10, 100)
         self.add_after(key, max(delay, self._bucket.reserve(self.clock.now)), cause)
 
     def failures(self, key: K) -> int:
@@ -131,14 +133,14 @@ class WorkQueue(Generic[K]):
         """Return the next key and the row that asked for it; call `done` when its sync has ended."""
         key = self.keys.popleft()
         cause = self._dirty.pop(key)
-        self._processing.add(key)
+        self._processing[key] = None
         return key, cause
 
     def done(self, key: K, succeeded: bool = False) -> None:
         """Say that the key's sync has ended; a success resets its back-off. A request that came meanwhile is queued."""
         if succeeded and self._failures:
             self._failures.pop(key, None)
-        self._processing.discard(key)
+        self._processing.pop(key, None)
         if key in self._dirty:
             self._append(key)
 
@@ -188,44 +190,28 @@ class Worker(Generic[K, A, E]):
         if steps is not None:
             steps.close()
 
-    def _work(self) -> None:
-        """Sync keys until there is none, or a sync has to wait."""
-        queue = self._queue
+    def _work(self, _: Event | None = None) -> None:
+        """Go on with the sync that was under way, then sync keys, until one has to wait or there is none."""
+        queue, steps = self._queue, self._steps
         while not self._stopped:
-            if not queue.keys:
-                queue.idle.append(self._work)
-                return
-            self._key, self._client.cause = queue.take()
+            event: Any = None  # what the sync waits for
             try:
-                self._steps = steps = self._sync(self._key, self._client)
-            except self._failures as error:
-                self._failed(error)
-            else:
                 if steps is None:
-                    queue.done(self._key, succeeded=True)
-                elif not self._advance(steps):
+                    if not queue.keys:
+                        queue.idle.append(self._work)
+                        return
+                    self._key, self._client.cause = queue.take()
+                    steps = self._steps = self._sync(self._key, self._client)
+                if steps is not None:
+                    event = next(steps, None)  # an end that raises nothing costs less
+                    while event is not None and event.callbacks is None:  # it has happened
+                        event = next(steps, None)
+            except self._failures as error:
+                self._fail(self._key, error, self._client)
+                queue.done(self._key)
+            else:
+                if event is not None:
+                    event.callbacks.append(self._work)
                     return
-
-    def _advance(self, steps: Steps) -> bool:
-        """Let the sync go on; tell whether it has ended rather than waits for something."""
-        try:
-            callbacks: list[Any] | None = None  # what an event wakes; None once it has happened
-            while callbacks is None:
-                callbacks = next(steps).callbacks
-        except StopIteration:
-            self._queue.done(self._key, succeeded=True)
-        except self._failures as error:
-            self._failed(error)
-        else:
-            callbacks.append(self._go_on)
-            return False
-        return True
-
-    def _failed(self, error: E) -> None:
-        self._fail(self._key, error, self._client)
-        self._queue.done(self._key)
-
-    def _go_on(self, _: Event) -> None:
-        steps = self._steps
-        if steps is not None and self._advance(steps):
-            self._work()
+                queue.done(self._key, succeeded=True)
+            steps = self._steps = None
