@@ -314,14 +314,15 @@ class Informer(Generic[T]):
                 traits = OF_STATUS | STEADY
         else:
             traits = 0
-            gone = change.type == "DELETED"
-            if gone:
+            there: T | None = new
+            if change.type == "DELETED":
+                there = None
                 del objects[key]
             else:
                 objects[key] = new
-            if self._indexers and (gone or cached is None or not _are_filed_alike(cached, new)):
+            if self._indexers and (there is None or cached is None or not _are_filed_alike(cached, there)):
                 for name, function in self._indexers.items():
-                    self._refile(self._indexes[name], function, key, cached, None if gone else new)
+                    self._refile(self._indexes[name], function, key, cached, there)
         if ignored & WITHOUT_VOLUMES and not new.spec.volumes:  # type: ignore[attr-defined]
             traits |= WITHOUT_VOLUMES
         try:
@@ -401,15 +402,16 @@ class SharedInformers:
     def __init__(self, server: APIServer, process: str) -> None:
         self.server = server
         self.process = process
-        self._informers: dict[str, Informer[Object]] = {}
+        self._informers: dict[type[Object], Informer[Object]] = {}
         self._listeners: list[KindListener] = []
 
     def of(self, cls: type[T], status: bool = True) -> Informer[T]:
         """Return the program's informer of a kind. ``status``: whether who asks looks at the status of its objects."""
-        if cls.kind not in self._informers:
-            self._informers[cls.kind] = Informer(self.server, cls, self.process, has_status=status)
-        informer = self._informers[cls.kind]
-        informer.has_status = informer.has_status or status
+        informer = self._informers.get(cls)
+        if informer is None:
+            informer = self._informers[cls] = Informer(self.server, cls, self.process, has_status=status)
+        elif status:
+            informer.has_status = True
         return informer  # type: ignore[return-value]
 
     def on_first_use(self, listener: KindListener) -> None:

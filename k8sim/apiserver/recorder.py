@@ -16,6 +16,7 @@ from k8sim.api.core import ContainerStatus, Node, PersistentVolume, PersistentVo
 from k8sim.api.discovery import Endpoint, EndpointSlice
 from k8sim.api.meta import Object, condition_of, controller_of
 from k8sim.api.pods import claim_names, is_pod_ready, pod_condition
+from k8sim.api.policy import PodDisruptionBudget
 from k8sim.api.storage import VolumeAttachment
 from k8sim.apiserver.server import APIServer
 from k8sim.apiserver.watch import Change
@@ -47,6 +48,7 @@ _COUNTERS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[object], tuple[in
     ),
 }
 """What the trace shows of a kind's status: the public names, and how to get the values."""
+_TOLD_OF_BESIDE: Final = (Pod, StatefulSet, Deployment)
 _NO_POD = Pod()
 _NO_STATUS = ContainerStatus()
 _NO_CLAIM = PersistentVolumeClaim()
@@ -63,10 +65,10 @@ class Recorder:
         self._revisions: dict[str, list[str]] = {}
         self._children: dict[str, int] = {}
         self.aliases: dict[tuple[str, str], str] = {}
-        self._compare: dict[str, Callable[[Change], Events]] = {
-            "Pod": self._pod, "PersistentVolumeClaim": _claim, "PersistentVolume": self._volume, "Node": self._node,
-            "EndpointSlice": _endpoint_slice, "PodDisruptionBudget": _status, "StatefulSet": _status,
-            "Deployment": _status, "VolumeAttachment": _attachment,
+        self._compare: dict[type[Object], Callable[[Change], Events]] = {
+            Pod: self._pod, PersistentVolumeClaim: _claim, PersistentVolume: self._volume, Node: self._node,
+            EndpointSlice: _endpoint_slice, PodDisruptionBudget: _status, StatefulSet: _status,
+            Deployment: _status, VolumeAttachment: _attachment,
         }  # fmt: skip
 
     def real_name(self, kind: str, name: str) -> str:
@@ -78,18 +80,17 @@ class Recorder:
     def __call__(self, change: Change, actor: str, cause: int) -> int:
         """Record a change; return the row that stands for it (its cause, if it shows nothing)."""
         obj = change.new
-        kind = obj.kind
-        compare = self._compare.get(kind)
+        cls = type(obj)
+        compare = self._compare.get(cls)
         if compare is None:
-            if kind == "ReplicaSet" and change.type == "ADDED":
+            if cls is ReplicaSet and change.type == "ADDED":
                 self._name_replica_set(obj)
             return cause
-        row = cause
-        meta = obj.metadata
-        name = meta.labels.get(SERVICE_NAME, meta.name) if kind == "EndpointSlice" else meta.name
+        row, meta = cause, obj.metadata
+        name = meta.labels.get(SERVICE_NAME, meta.name) if cls is EndpointSlice else meta.name
         for event, detail in compare(change):
-            row = self._trace.append(self._clock.now, kind, name, event, detail, cause, meta.namespace)
-        if not change.of_status and kind in ("Pod", "StatefulSet", "Deployment"):
+            row = self._trace.append(self._clock.now, cls.kind, name, event, detail, cause, meta.namespace)
+        if not change.of_status and cls in _TOLD_OF_BESIDE:
             beside = self._beside(change, actor)
             if beside is not None:
                 kind, event, detail = beside

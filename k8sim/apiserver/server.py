@@ -79,13 +79,13 @@ class APIServer:
         self.history: list[tuple[int, Change]] | None = [] if keep_history else None
         self.recorder: Callable[[Change, str, int], int] = lambda change, actor, cause: cause
         self.real_name: Callable[[str, str], str] = lambda kind, name: name
-        self._objects: dict[str, dict[Key, Object]] = {k.kind: {} for k in KINDS}
-        self._latest_versions: dict[str, int] = {}
+        self._objects: dict[type[Object], dict[Key, Object]] = {cls: {} for cls in KINDS}
+        self._latest_versions: dict[type[Object], int] = {}
         self._incarnations: dict[tuple[str, str, str], int] = {}
-        self._watchers: dict[str, list[Watcher]] = {k.kind: [] for k in KINDS}
+        self._watchers: dict[type[Object], list[Watcher]] = {cls: [] for cls in KINDS}
         self._pod_watchers: dict[str, list[Watcher]] = {}
         self._pods_of_node: dict[str, dict[Key, Pod]] = {}
-        self._object_watchers: dict[tuple[str, str, str], list[Watcher]] = {}
+        self._object_watchers: dict[tuple[type[Object], str, str], list[Watcher]] = {}
         self._lines: list[Line] = []
         self._kind_listeners: list[KindListener] = []
         self._down_since = 0
@@ -105,25 +105,25 @@ class APIServer:
 
     def find(self, cls: type[T], namespace: str, name: str) -> T | None:
         """Return an object, or None."""
-        return self._objects[cls.kind].get((namespace, name))  # type: ignore[return-value]
+        return self._objects[cls].get((namespace, name))  # type: ignore[return-value]
 
     def get(self, cls: type[T], namespace: str, name: str) -> T:
         """Return an object, or raise NotFound."""
-        obj = self._objects[cls.kind].get((namespace, name))
+        obj = self._objects[cls].get((namespace, name))
         if obj is None:
             raise NotFound(f'{cls.plural}{_group(cls)} "{name}" not found')
         return obj  # type: ignore[return-value]
 
     def list(self, cls: type[T], namespace: str | None = None) -> list[T]:
         """Return the objects of a kind (of a namespace), in the order of their creation."""
-        objects: Iterable[Object] = self._objects[cls.kind].values()
+        objects: Iterable[Object] = self._objects[cls].values()
         if namespace is not None:
             objects = (o for o in objects if o.metadata.namespace == namespace)
         return list(objects)  # type: ignore[arg-type]
 
     def stored(self, cls: type[T]) -> dict[Key, T]:
         """Return the objects of a kind by (namespace, name), in the order of their creation."""
-        return self._objects[cls.kind].copy()  # type: ignore[return-value]
+        return self._objects[cls].copy()  # type: ignore[return-value]
 
     def stored_pods_of_node(self, node: str) -> dict[Key, Pod]:
         """Return the pods that are bound to a node, by (namespace, name)."""
@@ -143,17 +143,17 @@ class APIServer:
 
     def latest_version(self, cls: type[Object]) -> int:
         """Return the version of the last change of a kind."""
-        return self._latest_versions.get(cls.kind, 0)
+        return self._latest_versions.get(cls, 0)
 
     # ---- watches --------------------------------------------------------------------------------------------
 
     def watch(self, cls: type[Object], watcher: Watcher) -> None:
         """Call the watcher on every change of the kind from now on."""
-        self._watchers[cls.kind].append(watcher)
+        self._watchers[cls].append(watcher)
 
     def unwatch(self, cls: type[Object], watcher: Watcher) -> None:
         """End a watch."""
-        self._watchers[cls.kind].remove(watcher)
+        self._watchers[cls].remove(watcher)
 
     def on_outage(self, line: Line) -> None:
         """Tell a watch when the server goes down, and when it is back."""
@@ -165,7 +165,7 @@ class APIServer:
 
     def in_use(self, cls: type[Object]) -> bool:
         """Tell whether there has been an object of a kind, or an outage, which changes the watches of all kinds."""
-        return cls.kind in self._latest_versions
+        return cls in self._latest_versions
 
     def on_first_use(self, listener: KindListener) -> None:
         """Call the listener with each kind that is not in use, before it is: who watches such a kind sees nothing."""
@@ -176,7 +176,7 @@ class APIServer:
         self._kind_listeners.remove(listener)
 
     def _begin_use(self, cls: type[Object]) -> None:
-        self._latest_versions[cls.kind] = 0
+        self._latest_versions[cls] = 0
         for listener in self._kind_listeners:
             listener(cls)
 
@@ -208,7 +208,7 @@ class APIServer:
 
     def watch_object(self, cls: type[Object], namespace: str, name: str, watcher: Watcher) -> Callable[[], None]:
         """Call the watcher on every change of one object (field selector metadata.name); return what ends the watch."""
-        key = (cls.kind, namespace, name)
+        key = (cls, namespace, name)
         self._object_watchers.setdefault(key, []).append(watcher)
 
         def stop() -> None:
@@ -222,11 +222,12 @@ class APIServer:
 
     def preload(self, obj: T) -> T:
         """Put an object into the store that was there before t = 0: no admission, no defaults for its status."""
-        n = self._incarnations[(obj.kind, *obj.key)] = self._incarnations.get((obj.kind, *obj.key), 0) + 1
-        meta = obj.metadata
+        meta, kind = obj.metadata, obj.kind
+        name = (kind, meta.namespace, meta.name)
+        n = self._incarnations[name] = self._incarnations.get(name, 0) + 1
         obj = with_meta(
             default_object(obj),
-            uid=meta.uid or _uid(obj.kind, obj.key, n),
+            uid=meta.uid or _uid(kind, (meta.namespace, meta.name), n),
             creation_timestamp=meta.creation_timestamp,
             generation=meta.generation or 1,
         )
@@ -252,7 +253,7 @@ class APIServer:
         obj = default_object(strategy.prepare_for_create(self.sim, obj))
         obj = self._admit(obj, None)
         strategy.check_create(obj, actor)
-        if key in self._objects[obj.kind]:
+        if key in self._objects[type(obj)]:
             raise AlreadyExists(f'{obj.plural}{_group(type(obj))} "{meta.name}" already exists')
         n = self._incarnations.get((obj.kind, *key), 0) + 1
         self._incarnations[(obj.kind, *key)] = n
@@ -392,8 +393,11 @@ class APIServer:
     def _stored(self, obj: T) -> T:
         meta = obj.metadata
         old = self.get(type(obj), meta.namespace, meta.name)
+        was = old.metadata
+        if meta is was:
+            return old
         version, uid = meta.resource_version, meta.uid
-        if (version and version != old.metadata.resource_version) or (uid and uid != old.metadata.uid):
+        if (version and version != was.resource_version) or (uid and uid != was.uid):
             raise Conflict(
                 f'Operation cannot be fulfilled on {obj.plural}{_group(type(obj))} "{obj.name}": the object has been '
                 "modified; please apply your changes to the latest version and try again"
@@ -433,8 +437,10 @@ class APIServer:
         cls, new = type(obj), old is None
         plugins = self._asked.get((cls, new))
         if plugins is None:
-            handled = [(plugin, what.create if new else what.update) for plugin, what in self._admission]
-            plugins = tuple([plugin for plugin, kinds in handled if kinds is None or cls in kinds])
+            plugins = tuple([
+                plugin for plugin, what in self._admission
+                if (kinds := what.create if new else what.update) is None or cls in kinds
+            ])  # fmt: skip
             self._asked[cls, new] = plugins
         for plugin in plugins:
             obj = plugin(self, obj, old)  # type: ignore[assignment]
@@ -462,19 +468,19 @@ class APIServer:
         of_status: bool = False,
         later_ns: int = 0,
     ) -> T:
-        kind = new.kind
-        if kind not in self._latest_versions:
-            self._begin_use(type(new))
-        self.resource_version = self._latest_versions[kind] = version = self.resource_version + 1
+        cls = type(new)
+        if cls not in self._latest_versions:
+            self._begin_use(cls)
+        self.resource_version = self._latest_versions[cls] = version = self.resource_version + 1
         meta = replace(new.metadata, resource_version=version)
         new = replace(new, metadata=meta)
         key = (meta.namespace, meta.name)
-        objects = self._objects[kind]
+        objects = self._objects[cls]
         if type_ == "DELETED":
             del objects[key]
         else:
             objects[key] = new
-        node = new.spec.node_name if isinstance(new, Pod) else ""
+        node = new.spec.node_name if cls is Pod else ""  # type: ignore[attr-defined]  # `isinstance` is slow to say no
         if node:
             on_node = self._pods_of_node.setdefault(node, {})
             if type_ == "DELETED":
@@ -487,13 +493,13 @@ class APIServer:
             change = Change(type_, old, new, row, actor, of_status, later_ns)
         if self.history is not None:
             self.history.append((self.sim.clock.now, change))
-        for watcher in self._watchers[kind]:
+        for watcher in self._watchers[cls]:
             watcher(change)
         if node and node in self._pod_watchers:
             for watcher in self._pod_watchers[node]:
                 watcher(change)
         if self._object_watchers:
-            for watcher in tuple(self._object_watchers.get((kind, *key), ())):
+            for watcher in tuple(self._object_watchers.get((cls, *key), ())):
                 watcher(change)
         return new
 

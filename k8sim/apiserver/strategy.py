@@ -67,7 +67,7 @@ def prepare_for_status_update(obj: T, old: T) -> T:
     Source: pkg/registry/apps/deployment/strategy.go (deploymentStatusStrategy resets only spec and labels).
     """
     new: T = replace(old, status=obj.status)  # type: ignore[attr-defined]
-    if isinstance(old, Deployment) and obj.metadata.annotations != old.metadata.annotations:
+    if type(old) is Deployment and obj.metadata.annotations != old.metadata.annotations:
         new = with_meta(new, annotations=obj.metadata.annotations)
     return new
 
@@ -129,8 +129,9 @@ def is_user(actor: str) -> bool:
 
 def check_status_update(obj: Object, old: Object) -> None:
     """Raise Invalid for a StatefulSet status that cannot be (workloads 1.2, 1.12)."""
-    if not isinstance(obj, StatefulSet) or not isinstance(old, StatefulSet):
+    if type(obj) is not StatefulSet:
         return
+    assert isinstance(old, StatefulSet)
     status = obj.status
     counts = (
         status.replicas,
