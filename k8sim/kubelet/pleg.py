@@ -64,7 +64,7 @@ class PLEG:
 
     def know(self, uid: str) -> None:
         """Take over what the runtime says of a pod that has been there all along."""
-        self._renew(uid, self._clock.now)
+        self._renew(uid)
 
     def newer_than(self, uid: str, since_ns: int) -> Event | None:
         """Return None if the cache was renewed after a moment, else an event to wait for (GetNewerThan)."""
@@ -146,8 +146,10 @@ class PLEG:
                 self._clock.fire(event, None, self._rank)
             else:
                 self._waiting[uid] = (since, event)
-        found = [(uid, self._renew(uid, began_ns)) for uid in dirty]
-        for uid, events in found:
+        found = {}
+        for uid in dirty:
+            found[uid] = self._renew(uid)
+        for uid, events in found.items():
             if events:
                 self._on_events(uid, events)
         if self._dirty or self._waiting:
@@ -168,7 +170,7 @@ class PLEG:
             self._dirty[uid] = None
             return
         self._dirty.pop(uid, None)
-        events = self._renew(uid, began_ns)
+        events = self._renew(uid)
         self._renewed[uid] = began_ns
         waiting = self._waiting.pop(uid, None)
         if waiting is not None:
@@ -176,7 +178,7 @@ class PLEG:
         if events:
             self._on_events(uid, events)
 
-    def _renew(self, uid: str, began_ns: int) -> list[EventType]:
+    def _renew(self, uid: str) -> list[EventType]:
         """Take over what the runtime says of a pod; return what has happened since."""
         old = self._cache.get(uid)
         new = self._machine.snapshot(uid)

@@ -406,8 +406,8 @@ class KubeletProcess:
         self.loop.take(self._handle_pleg, uid, events)
 
     def _handle_pleg(self, uid: str, events: list[EventType]) -> None:
-        worthy = [e for e in events if e != "ContainerRemoved"]
-        for _ in worthy[:2]:  # more than two leave the same: one sync under way, one pending
+        worthy = len(events) - events.count("ContainerRemoved")
+        for _ in range(min(worthy, 2)):  # more than two leave the same: one sync under way, one pending
             self.sync(uid, self.machine.last_row(uid))
         if "ContainerDied" in events:
             self._prune(uid)
