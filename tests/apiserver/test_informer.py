@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k8sim.api.core import Pod
+from k8sim.api.core import Pod, Volume
 from k8sim.api.meta import with_meta
 from k8sim.api.struct import replace
 from k8sim.apiserver.informer import Informer, SharedInformers
@@ -124,6 +124,41 @@ def test_handlers_of_the_end_hear_of_no_status_in_whose_course_the_pod_goes_on()
     server.sim.clock.run(SECOND)
     assert len(all_told) == 6
     assert told == [all_told[0], all_told[1], all_told[4], all_told[5]]
+
+
+def test_handlers_of_volumes_hear_of_no_pod_that_has_none() -> None:
+    server = make_server()
+    server.create(make_pod("bare-before"))
+    server.create(_with_volume(make_pod("before")))
+    informer = Informer(server, Pod, "test")
+    told: list[tuple[str, str]] = []
+    informer.add_handler(lambda change: told.append((change.type, change.new.name)), volumes_only=True)
+    server.create(make_pod("bare"))
+    server.create(_with_volume(make_pod("with-volume")))
+    for name in ("bare", "with-volume"):
+        server.patch_status(Pod, "default", name, lambda p: replace(p, status=replace(p.status, phase="Running")))
+        server.delete(Pod, "default", name)
+    server.sim.clock.run(SECOND)
+    assert told[0] == ("ADDED", "before")
+    assert [name for _, name in told[1:]] == ["with-volume"] * (len(told) - 1)
+    assert {type_ for type_, _ in told[1:]} == {"ADDED", "MODIFIED", "DELETED"}
+
+
+def _with_volume(pod: Pod) -> Pod:
+    return replace(pod, spec=replace(pod.spec, volumes=(Volume(name="data"),)))
+
+
+def test_a_handler_that_is_added_late_hears_of_the_next_change() -> None:
+    server = make_server()
+    informer = Informer(server, Pod, "test")
+    informer.add_handler(lambda change: None)
+    server.create(make_pod("first"))
+    server.sim.clock.run(SECOND)
+    told: list[str] = []
+    informer.add_handler(lambda change: told.append(change.new.name), replay=False)
+    server.create(make_pod("second"))
+    server.sim.clock.run(2 * SECOND)
+    assert told == ["second"]
 
 
 def test_a_cache_whose_status_nobody_looks_at_has_the_newest_spec_and_labels() -> None:

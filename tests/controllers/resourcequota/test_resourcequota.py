@@ -41,6 +41,19 @@ def test_a_new_quota_is_computed_and_admission_counts_on() -> None:
     assert used(m) == "2"
 
 
+def test_a_quota_that_was_there_before_its_controller_is_kept_up() -> None:
+    m = Manager(admission=default_admission())
+    m.server.create(quota(pods="3"))
+    controller = ResourceQuotaController(m.context)
+    controller.start()
+    m.at(1, m.add_pod, make_pod(node="node-0"))
+    m.run(2)
+    assert used(m) == "1"
+    m.at(3, m.server.delete, Pod, "default", "web-0", grace_period_seconds=0)
+    m.run(4)
+    assert used(m) == "0"
+
+
 def test_a_deleted_object_is_released() -> None:
     m = world()
     m.at(3, m.server.delete, Pod, "default", "web-0", grace_period_seconds=0)
