@@ -165,7 +165,7 @@ def _restarts(old: Pod, new: Pod) -> int:
     before, after = old.status.container_statuses, new.status.container_statuses
     if before is after:  # most changes
         return 0
-    return max(sum(s.restart_count for s in after) - sum(s.restart_count for s in before), 0)
+    return max(sum([s.restart_count for s in after]) - sum([s.restart_count for s in before]), 0)
 
 
 def readiness(result: Result) -> Figures:

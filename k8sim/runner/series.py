@@ -37,6 +37,8 @@ class LogHistogram:
         """Count values; NaN is left out."""
         x = np.asarray(values, dtype=np.float64)
         x = x[~np.isnan(x)]
+        if not len(x):
+            return
         signs = np.sign(x).astype(np.int64)
         with np.errstate(divide="ignore"):
             bins = np.where(signs != 0, np.floor(np.log(np.abs(x)) / self._log), 0).astype(np.int64)
@@ -89,10 +91,17 @@ class Series:
         """Add the values of further replicates; NaN: not defined there."""
         x = np.asarray(values, dtype=np.float64)
         self.n += len(x)
-        if self._values is not None:
-            self._values.append(x)
-            if self.n > EXACT:
-                self._values = None
+        if self._values is None:
+            self._sum_up(x)
+            return
+        self._values.append(x)
+        if self.n > EXACT:
+            kept, self._values = self._values, None
+            for x in kept:
+                self._sum_up(x)
+
+    def _sum_up(self, x: Values) -> None:
+        """Keep of values what fits into a few kilobytes."""
         x = x[~np.isnan(x)]
         if not len(x):
             return
@@ -114,8 +123,7 @@ class Series:
         """
         if self._values is None:
             raise ValueError(f"{self.name}: of more than {EXACT} replicates the values are not kept in memory")
-        self._values = [np.concatenate(self._values)] if self._values else []
-        return self._values[0] if self._values else np.empty(0)
+        return np.concatenate(self._values) if self._values else np.empty(0)
 
     @property
     def exact(self) -> bool:
@@ -146,6 +154,10 @@ class Series:
 
     def event(self, name: str, confidence: float = 0.95) -> Estimate:
         """Estimate how likely an event is."""
+        if self.exact:
+            x = self.values
+            x = x[~np.isnan(x)]
+            return probability(int(self._events[name](x).sum()), len(x), confidence)
         return probability(self._seen[name], int(self._moments[0]), confidence)
 
 

@@ -59,3 +59,24 @@ def test_values_that_are_not_defined_do_not_count() -> None:
     series = Series("x")
     series.add([1.0, math.nan, 3.0])
     assert series.mean().n == 2
+
+
+def test_what_was_kept_up_to_the_limit_is_summed_up_as_if_it_never_had_been(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = uniforms(1, 0, "series", "limit", np.arange(1_000))
+    x[::7] = math.nan
+    figures = []
+    for limit in (0, 500):
+        monkeypatch.setattr("k8sim.runner.series.EXACT", limit)
+        series = Series("x", {"x > 0.5": lambda v: v > 0.5})
+        for first in range(0, len(x), 70):
+            series.add(x[first : first + 70])
+        assert not series.exact
+        figures.append((series.mean(), series.quantile(0.9), series.event("x > 0.5"), series._histogram.bins()))
+    assert figures[0] == figures[1]
+
+
+def test_an_event_is_counted_where_all_values_are_kept() -> None:
+    series = Series("x", {"x > 2": lambda v: v > 2})
+    series.add([1.0, math.nan, 3.0])
+    series.add([5.0])
+    assert (series.event("x > 2").value, series.event("x > 2").n) == (2 / 3, 3)
