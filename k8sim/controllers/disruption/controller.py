@@ -5,8 +5,6 @@ Source: pkg/controller/disruption/disruption.go; workloads.md 3.1.
 
 from __future__ import annotations
 
-from typing import Any
-
 from k8sim.api.apps import Deployment, ReplicaSet, StatefulSet
 from k8sim.api.core import Pod
 from k8sim.api.meta import Condition, Object, OwnerReference, condition_of, controller_of, set_condition
@@ -31,6 +29,7 @@ from k8sim.controllers.disruption.control import (
 )
 from k8sim.sim.workqueue import Worker, WorkQueue
 
+_Scaled = StatefulSet | ReplicaSet | Deployment
 _SCALED = (StatefulSet, ReplicaSet, Deployment)
 
 
@@ -229,17 +228,16 @@ class DisruptionController(Controller):
             scales[found.metadata.uid] = found.spec.replicas
         return sum(scales.values())
 
-    def _find_scale(self, ref: OwnerReference, namespace: str) -> StatefulSet | ReplicaSet | Deployment:
+    def _find_scale(self, ref: OwnerReference, namespace: str) -> _Scaled:
         informer = self._workloads.get(ref.kind)
         if informer is None:
             raise UnknownScale(f"{ref.kind.lower()}s does not implement the scale subresource")
-        workload: Any = informer.get(namespace, ref.name)
+        workload: _Scaled | None = informer.get(namespace, ref.name)  # type: ignore[assignment]
         if workload is None or workload.metadata.uid != ref.uid:
             raise UnknownScale(f"found no controllers for pods of {ref.kind} {ref.name}")
-        parent = controller_of(workload)
-        if isinstance(workload, ReplicaSet) and parent is not None and parent.kind == "Deployment":
+        parent = controller_of(workload) if ref.kind == "ReplicaSet" else None
+        if parent is not None and parent.kind == "Deployment":
             return self._find_scale(parent, namespace)
-        assert isinstance(workload, _SCALED)
         return workload
 
     # ---- stale DisruptionTarget conditions --------------------------------------------------------------------
