@@ -150,13 +150,7 @@ class Client:
 
         Returns the event's row of the trace.
         """
-        detail = {
-            "object": f"{obj.kind}/{obj.metadata.name}",
-            "type": type_,
-            "message": message,
-            "uid": obj.metadata.uid,
-        }
-        sim = self.server.sim
-        return sim.trace.append(
-            sim.clock.now, "Event", obj.metadata.name, reason, detail, self.cause, obj.metadata.namespace
-        )
+        meta = obj.metadata
+        detail = {"object": f"{obj.kind}/{meta.name}", "type": type_, "message": message, "uid": meta.uid}
+        trace = self.server.sim.trace
+        return trace.append(self._clock.now, "Event", meta.name, reason, detail, self.cause, meta.namespace)
