@@ -42,7 +42,8 @@ def pod_non_zero_requests(pod: Pod) -> Amounts:
     return _requests(pod.spec)[1]
 
 
-_Requests = tuple[Amounts, Amounts]
+_Requests = tuple[Amounts, Amounts, str]
+"""A pod's effective request, the same with defaults, and its quality of service."""
 # Objects are immutable versions that share parts: the containers of a template's pods are mostly one tuple. So the
 # result is kept by the identity of the parts; the parts are kept with it, so that an identity is not used again.
 _known: dict[tuple[int, int, int], tuple[_Requests, object]] = {}
@@ -56,7 +57,7 @@ def _requests(spec: PodSpec) -> _Requests:
         return known[0]
     if len(_known) >= _MOST_KNOWN:
         _known.clear()
-    result = (_aggregate(spec, {}), _aggregate(spec, NON_ZERO_REQUESTS))
+    result = (_aggregate(spec, {}), _aggregate(spec, NON_ZERO_REQUESTS), _qos_class(spec))
     _known[key] = (result, (spec.containers, spec.init_containers, spec.overhead))
     return result
 
@@ -99,10 +100,14 @@ def _raise(total: dict[str, int], least: Amounts) -> None:
 
 def qos_class(pod: Pod) -> str:
     """Return Guaranteed, Burstable or BestEffort (qos.ComputePodQOS): init containers count like all others."""
+    return _requests(pod.spec)[2]
+
+
+def _qos_class(spec: PodSpec) -> str:
     requests: dict[str, int] = {}
     limits: dict[str, int] = {}
     all_limited = True
-    for container in pod.spec.containers + pod.spec.init_containers:
+    for container in spec.containers + spec.init_containers:
         _add(requests, _compute(container.resources.requests))
         limit = _compute(container.resources.limits)
         _add(limits, limit)
