@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from k8sim.api.core import ContainerStatus, Pod, PodIP, PodStatus
+from k8sim.api.core import ContainerStatus, Pod, PodIP, PodSpec, PodStatus
 from k8sim.api.meta import Condition
 from k8sim.api.resources import qos_class
 from k8sim.kubelet import conditions
@@ -19,7 +19,20 @@ from k8sim.kubelet.restart import all_containers_could_restart, should_all_conta
 from k8sim.machines.records import RuntimePodStatus
 
 Statuses = tuple[ContainerStatus, ...]
+Basis = tuple[PodSpec, RuntimePodStatus]
+"""What a status follows from, together with the statuses of the pod's containers."""
 FillFromProbes = Callable[[Pod, Statuses, Statuses, PodStatus], tuple[Statuses, Statuses]]
+
+
+def basis_of(pod: Pod, runtime: RuntimePodStatus) -> Basis | None:
+    """Return the basis of a pod's status, or None if what the API says of the pod, or its end, plays a part, too."""
+    said = pod.status
+    if said.phase in TERMINAL or said.reason or said.message or pod.metadata.deletion_timestamp is not None:
+        return None
+    for condition in said.conditions:
+        if condition.type not in OWNED:
+            return None
+    return pod.spec, runtime
 
 
 def generate_api_pod_status(
@@ -32,6 +45,7 @@ def generate_api_pod_status(
     pod_is_terminal: bool,
     eviction: tuple[str, str] | None,
     fill_from_probes: FillFromProbes,
+    same_basis: bool = False,
 ) -> PodStatus:
     """Return the status to publish; times of conditions are the status manager's.
 
@@ -45,6 +59,8 @@ def generate_api_pod_status(
         Reason and message if the kubelet wants the pod to fail (a deadline).
     fill_from_probes
         Sets the started and ready flags of the regular and the init containers, given the last status.
+    same_basis
+        The last status has the same basis: if its containers show the same again, it is returned itself.
     """
     spec = pod.spec
     regular = container_statuses(
@@ -56,6 +72,8 @@ def generate_api_pod_status(
             pod, runtime, previous.init_container_statuses, spec.init_containers, True, start_errors, truncate
         )
     regular, inits = fill_from_probes(pod, regular, inits, previous)
+    if same_basis and regular == previous.container_statuses and inits == previous.init_container_statuses:
+        return previous
     info = {s.name: s for s in (*regular, *inits)}
     phase, reason, message = _phase(pod, info, previous, pod_is_terminal, eviction)
     ip = host_ip if spec.host_network else runtime.ip
@@ -96,9 +114,11 @@ def _phase(
 def _conditions(
     pod: Pod, runtime: RuntimePodStatus, info: Info, phase: str, previous: PodStatus
 ) -> tuple[Condition, ...]:
-    others = tuple([c for c in pod.status.conditions if c.type not in OWNED])
-    foreign = [c for c in others if c.type not in SHARED] if others else others
-    shared = [c for c in others if c.type in SHARED] if others else others
+    foreign: list[Condition] = []
+    shared: list[Condition] = []
+    for condition in pod.status.conditions:
+        if condition.type not in OWNED:
+            (shared if condition.type in SHARED else foreign).append(condition)
     has_sandbox = not pod_sandbox_changed(pod, runtime)[0]
     restarting: tuple[Condition, ...] = ()
     if all_containers_could_restart(pod.spec):
@@ -111,7 +131,7 @@ def _conditions(
         *restarting,
         conditions.READY_TO_START_CONTAINERS[has_sandbox],
         conditions.initialized(pod, info, phase),
-        conditions.ready(pod, containers_ready, others),
+        conditions.ready(pod, containers_ready, (*foreign, *shared)),
         containers_ready,
         conditions.POD_SCHEDULED,
         *shared,

@@ -12,11 +12,12 @@ from k8sim.api.core import Pod, PodStatus
 from k8sim.api.pods import is_sidecar, is_static_pod
 from k8sim.api.struct import replace
 from k8sim.api.volumes import ATTACH_LIMIT_EXCEEDED
-from k8sim.kubelet.containerstatus import StartError
+from k8sim.kubelet.containerstatus import StartError, status_of
 from k8sim.kubelet.deadline import past_active_deadline
+from k8sim.kubelet.images import StartFailure
 from k8sim.kubelet.phase import TERMINAL
 from k8sim.kubelet.pleg import PLEG
-from k8sim.kubelet.podstatus import generate_api_pod_status
+from k8sim.kubelet.podstatus import basis_of, generate_api_pod_status
 from k8sim.kubelet.podworkers import Cancelled, PodWorker, StatusFunction, SyncError, Update
 from k8sim.kubelet.prober import ProbeManager
 from k8sim.kubelet.restart import should_all_containers_restart
@@ -100,8 +101,7 @@ class PodSync:
         if actions.nothing:
             return False
         result = yield from self._runtime.sync_pod(pod, runtime, actions, cause)
-        self._remember_start_errors(uid, result)
-        failures = result.failures
+        failures = self._remember_start_errors(uid, result)
         if failures:
             expiries = [f.expiry_ns for f in failures if f.expiry_ns is not None]
             raise SyncError(failures[0].message, min(expiries) if len(expiries) == len(failures) else None)
@@ -129,13 +129,16 @@ class PodSync:
         failed = replace(status, phase="Failed", reason=reason, message=f"Pod was rejected: {message}")
         self._status.set_pod_status(pod, failed, cause)
 
-    def _remember_start_errors(self, uid: str, result: SyncResult) -> None:
-        """Keep why containers did not start: the next status shows it (the reason cache)."""
+    def _remember_start_errors(self, uid: str, result: SyncResult) -> list[StartFailure]:
+        """Keep why containers did not start, and return that: the next status shows it (the reason cache)."""
+        failures = []
         for name, failure in result.starts.items():
             if failure is not None:
+                failures.append(failure)
                 self._start_errors.setdefault(uid, {})[name] = (failure.reason, failure.message)
             elif uid in self._start_errors:
                 self._start_errors[uid].pop(name, None)
+        return failures
 
     def sync_terminating_pod(self, worker: PodWorker, update: Update) -> Generator[Event, Any, None]:
         """Stop all containers and publish how they ended."""
@@ -177,9 +180,14 @@ class PodSync:
         status = self._status.get(pod.metadata.uid)
         if status is None or (is_static_pod(pod) and not self._mirrors.is_shown(pod)):
             return False
-        sidecars = {c.name for c in pod.spec.init_containers if is_sidecar(c.restart_policy)}
-        watched = [s for s in status.init_container_statuses if s.name in sidecars]
-        return all(s.ready for s in (*watched, *status.container_statuses))
+        for shown in status.container_statuses:
+            if not shown.ready:
+                return False
+        for container in pod.spec.init_containers:
+            sidecar = status_of(status.init_container_statuses, container.name)
+            if sidecar is not None and not sidecar.ready and is_sidecar(container.restart_policy):
+                return False
+        return True
 
     def forget(self, uid: str) -> None:
         """Drop a pod that is gone."""
@@ -195,8 +203,11 @@ class PodSync:
     ) -> PodStatus:
         """Compute the status from what the runtime says and give it to the status manager."""
         uid = pod.metadata.uid
-        previous = self._status.get(uid) or pod.status
+        entry = self._status.entry(uid)
+        previous = pod.status if entry is None else entry.status
         has_deadline = pod.spec.active_deadline_seconds is not None
+        special = pod_is_terminal or has_deadline or status_function is not None
+        basis = None if special else basis_of(pod, runtime)
         computed = generate_api_pod_status(
             pod,
             runtime,
@@ -207,8 +218,10 @@ class PodSync:
             pod_is_terminal,
             past_active_deadline(pod, previous, self._clock.now) if has_deadline else None,
             self._prober.update_pod_status,
+            same_basis=basis is not None and entry is not None and basis == entry.basis,
         )
         status = computed if status_function is None else status_function(computed)
-        self._status.set_pod_status(pod, status, cause)
+        if status is not previous:
+            self._status.set_pod_status(pod, status, cause, basis)
         self._prober.run_unready(uid, computed)
         return status

@@ -24,7 +24,7 @@ from k8sim.kubelet.waiting import first_of
 from k8sim.machines.agent import RuntimeDown, RuntimeFailure
 from k8sim.machines.container import Container as Process
 from k8sim.machines.machine import Machine
-from k8sim.machines.records import RUNNING, ContainerRecord, RuntimePodStatus
+from k8sim.machines.records import EXITED, RUNNING, ContainerRecord, RuntimePodStatus
 from k8sim.sim.clock import Clock, Event, Steps
 from k8sim.sim.distributions import Constant
 from k8sim.sim.trace import NO_CAUSE
@@ -47,11 +47,6 @@ class SyncResult:
 
     reset: bool = False
     starts: dict[str, StartFailure | None] = field(default_factory=dict)
-
-    @property
-    def failures(self) -> list[StartFailure]:
-        """The failed starts."""
-        return [f for f in self.starts.values() if f is not None]
 
 
 class RuntimeManager:
@@ -153,18 +148,12 @@ class RuntimeManager:
         self, pod: Pod, container: Container, status: RuntimePodStatus, cause: int
     ) -> Generator[Event, Any, StartFailure | None]:
         """Start one container unless it is in back-off."""
-        now = self._clock.now
-        last = next((c for c in status.containers if c.name == container.name and c.state == "exited"), None)
-        if last is not None:
-            key = f"{pod.uid}/{container.name}/{container.image}"
-            expiry = self.backoff.expiry_since(key, last.finished_ns, now)
-            if expiry is not None:
-                message = f"Back-off restarting failed container {container.name} in pod {pod.name}"
-                self._record(pod, "Warning", "BackOff", message)
-                delay = self.backoff.delay_ns(key) // SECOND
-                message = f"back-off {delay}s restarting failed container={container.name} pod={pod.name}"
-                return StartFailure("CrashLoopBackOff", message, expiry)
-            self.backoff.next(key, last.finished_ns, now)
+        for last in status.containers:
+            if last.name == container.name and last.state == EXITED:
+                failure = self._back_off(pod, container, last)
+                if failure is not None:
+                    return failure
+                break
         if not self._machine.runtime_up:
             message = f'Failed to inspect image "{container.image}": {RuntimeDown()}'
             self._record(pod, "Warning", "InspectFailed", message)
@@ -189,6 +178,20 @@ class RuntimeManager:
             yield from self.kill_container(pod, container, process.record, "", "FailedPostStartHook", cause=cause)
             return StartFailure("PostStartHookError", f"PostStartHook of {container.name} failed")
         return None
+
+    def _back_off(self, pod: Pod, container: Container, last: ContainerRecord) -> StartFailure | None:
+        """Let the back-off after a container's end begin or double, unless it still lasts (doBackOff)."""
+        now = self._clock.now
+        key = f"{pod.uid}/{container.name}/{container.image}"
+        expiry = self.backoff.expiry_since(key, last.finished_ns, now)
+        if expiry is None:
+            self.backoff.next(key, last.finished_ns, now)
+            return None
+        message = f"Back-off restarting failed container {container.name} in pod {pod.name}"
+        self._record(pod, "Warning", "BackOff", message)
+        delay = self.backoff.delay_ns(key) // SECOND
+        message = f"back-off {delay}s restarting failed container={container.name} pod={pod.name}"
+        return StartFailure("CrashLoopBackOff", message, expiry)
 
     def _restart_count(self, pod: Pod, container: Container, status: RuntimePodStatus) -> int:
         """Count on from the runtime's record, or from the log files when a reboot has wiped the records."""

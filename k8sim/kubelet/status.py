@@ -25,6 +25,7 @@ from k8sim.kubelet import conditions
 from k8sim.kubelet.conditions import with_transition_times
 from k8sim.kubelet.grid import Grid
 from k8sim.kubelet.phase import TERMINAL
+from k8sim.kubelet.podstatus import Basis
 from k8sim.kubelet.statusmerge import merge_pod_status, same_for_kubelet, terminated_status, transition_allowed
 from k8sim.sim.clock import Clock
 from k8sim.sim.latencies import Sampler
@@ -35,11 +36,20 @@ Statuses = tuple[ContainerStatus, ...]
 
 @dataclass(slots=True)
 class Entry:
-    """The status of one pod, as the kubelet sees it. ``given``: its conditions before they had their times."""
+    """The status of one pod, as the kubelet sees it.
+
+    Parameters
+    ----------
+    given
+        Its conditions before they had their times.
+    basis
+        What it has been computed from, if it is still as it would be computed.
+    """
 
     pod: Pod
     status: PodStatus
     given: tuple[Condition, ...]
+    basis: Basis | None = None
     version: int = 0
     sent: int = 0
     finished: bool = False
@@ -112,9 +122,13 @@ class StatusManager:
         entry = self._entries.get(uid)
         return None if entry is None else entry.status
 
-    def set_pod_status(self, pod: Pod, status: PodStatus, cause: int = NO_CAUSE) -> None:
+    def entry(self, uid: str) -> Entry | None:
+        """Return what is cached of a pod."""
+        return self._entries.get(uid)
+
+    def set_pod_status(self, pod: Pod, status: PodStatus, cause: int = NO_CAUSE, basis: Basis | None = None) -> None:
         """Take a new status (SetPodStatus); that of a deleted pod is sent even if nothing has changed."""
-        self._update(pod, status, pod.metadata.deletion_timestamp is not None, False, cause)
+        self._update(pod, status, pod.metadata.deletion_timestamp is not None, False, cause, basis)
 
     def set_container_readiness(self, pod: Pod, container_id: str, ready: bool, cause: int = NO_CAUSE) -> None:
         """Change a container's ready flag, and with it Ready and ContainersReady (SetContainerReadiness)."""
@@ -142,13 +156,14 @@ class StatusManager:
         if inits is status.init_container_statuses and regular is status.container_statuses:
             return
         info = {s.name: s for s in (*inits, *regular)}
-        new_conditions = entry.given
-        if flag == "ready":
+        new_conditions, basis = entry.given, None
+        if flag == "ready":  # phase and Initialized do not depend on it: the status is as it would be computed
+            basis = entry.basis
             containers_ready = conditions.containers_ready(pod, info, status.phase)
             for condition in (conditions.ready(pod, containers_ready, status.conditions), containers_ready):
                 new_conditions = set_condition(new_conditions, condition)
         status = replace(status, init_container_statuses=inits, container_statuses=regular, conditions=new_conditions)
-        self._update(pod, status, False, False, cause)
+        self._update(pod, status, False, False, cause, basis)
 
     def terminate_pod(self, pod: Pod, cause: int = NO_CAUSE) -> None:
         """Note that nothing of the pod is left: its phase is terminal, its object may be removed (TerminatePod)."""
@@ -160,7 +175,9 @@ class StatusManager:
         """Drop a pod whose object is gone (RemoveOrphanedStatuses)."""
         self._entries.pop(uid, None)
 
-    def _update(self, pod: Pod, status: PodStatus, force: bool, finished: bool, cause: int) -> None:
+    def _update(
+        self, pod: Pod, status: PodStatus, force: bool, finished: bool, cause: int, basis: Basis | None = None
+    ) -> None:
         entry = self._entries.get(pod.metadata.uid)
         old = pod.status if entry is None else entry.status
         if not transition_allowed(old, status, pod):
@@ -184,6 +201,7 @@ class StatusManager:
         entry.pod = pod
         entry.status = status
         entry.given = given
+        entry.basis = basis
         entry.version += 1
         entry.finished = finished
         entry.cause = cause
@@ -191,7 +209,7 @@ class StatusManager:
         if changed:
             self._on_change(pod.metadata.uid, status)
         if self._sending is None:
-            self._send_unsent()
+            self._next()
 
     # ---- sending ------------------------------------------------------------------------------------------------
 
@@ -231,17 +249,14 @@ class StatusManager:
                 self._batch.append(Send(uid, entry.status, entry.version, entry.finished, entry.cause))
         self._next()
 
-    def _send_unsent(self) -> None:
-        """Send all new versions, one after the other."""
-        unsent, self._unsent = self._unsent, {}
-        for uid in unsent:
-            entry = self._entries.get(uid)
-            if entry is not None and entry.version > entry.sent:
-                self._batch.append(Send(uid, entry.status, entry.version, entry.finished, entry.cause))
-        self._next()
-
     def _next(self) -> None:
-        """Begin the next send, or go idle."""
+        """Begin the next send, of the new versions once the batch has been sent, or go idle."""
+        if self._unsent and not self._batch:
+            for uid in self._unsent:
+                entry = self._entries.get(uid)
+                if entry is not None and entry.version > entry.sent:
+                    self._batch.append(Send(uid, entry.status, entry.version, entry.finished, entry.cause))
+            self._unsent.clear()
         if self._stopped or not self._batch:
             return
         self._sending = self._batch.popleft()
@@ -331,10 +346,8 @@ class StatusManager:
 
     def _done(self) -> None:
         self._sending = None
-        if self._batch:
+        if self._batch or self._unsent:
             self._next()
-        elif self._unsent:
-            self._send_unsent()
 
 
 def _with_flag(statuses: Statuses, container_id: str, flag: str, value: bool) -> Statuses:
