@@ -93,9 +93,10 @@ def compute_pod_actions(
     if create:
         _from_the_beginning(pod, runtime, actions)
         return actions
-    initialized = _compute_init_container_actions(pod, runtime, liveness, startup, actions)
-    if actions.kill_pod or not initialized:
-        return actions
+    if pod.spec.init_containers:
+        initialized = _compute_init_container_actions(pod, runtime, liveness, startup, actions)
+        if actions.kill_pod or not initialized:
+            return actions
     keep = 0
     for index, container in enumerate(pod.spec.containers):
         record = runtime.find(container.name)
@@ -184,8 +185,6 @@ def _compute_init_container_actions(
 ) -> bool:
     """Decide about init containers, from the last to the first; return whether the pod is initialized."""
     inits = pod.spec.init_containers
-    if not inits:
-        return True
     initialized = has_any_regular_container_started(pod, runtime)
     previously = initialized  # whether the one at hand has been passed already
     to_start: list[int] = []

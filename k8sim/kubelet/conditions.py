@@ -39,13 +39,14 @@ Info = Mapping[str, ContainerStatus]
 
 def initialized(pod: Pod, info: Info, phase: str) -> Condition:
     """Return Initialized: True once init containers are through; it stays when a container has started."""
-    unknown, incomplete = [], []
+    unknown: tuple[str, ...] = ()
+    incomplete: tuple[str, ...] = ()
     for container in pod.spec.init_containers:
         status = info.get(container.name)
         if status is None:
-            unknown.append(container.name)
+            unknown += (container.name,)
         elif not (status.started if is_sidecar(container.restart_policy) else status.ready):
-            incomplete.append(container.name)
+            incomplete += (container.name,)
     if phase == "Succeeded" and not unknown:
         return Condition(type="Initialized", status="True", reason="PodCompleted")
     if (unknown or incomplete) and not has_any_regular_container_started(pod, info.values()):
@@ -60,20 +61,21 @@ def initialized(pod: Pod, info: Info, phase: str) -> Condition:
 
 def containers_ready(pod: Pod, info: Info, phase: str) -> Condition:
     """Return ContainersReady: all containers, sidecars among them, are ready."""
-    unknown, unready = [], []
+    unknown: tuple[str, ...] = ()
+    unready: tuple[str, ...] = ()
     containers = pod.spec.containers
     if pod.spec.init_containers:
         containers = (*[c for c in pod.spec.init_containers if is_sidecar(c.restart_policy)], *containers)
     for container in containers:
         status = info.get(container.name)
         if status is None:
-            unknown.append(container.name)
+            unknown += (container.name,)
         elif not status.ready:
-            unready.append(container.name)
+            unready += (container.name,)
     if phase == "Failed" or (phase == "Succeeded" and not unknown):
         return _CONTAINERS_OVER[phase]
     if unknown or unready:
-        return _containers_not_ready(tuple(unready), tuple(unknown))
+        return _containers_not_ready(unready, unknown)
     return _CONTAINERS_READY
 
 

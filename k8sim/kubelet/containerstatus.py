@@ -54,12 +54,20 @@ def container_statuses(
     """
     statuses = []
     for container in containers:
-        records = [r for r in runtime.containers if r.name == container.name]
+        newest = earlier = None
+        for record in runtime.containers:
+            if record.name == container.name:
+                if newest is not None:
+                    earlier = record
+                    break
+                newest = record
         before = status_of(previous, container.name)
-        if records:
-            status = _seen(records, before, truncate)
-        else:
+        if newest is None:
             status = _unseen(container, before, pod, is_init)
+        elif earlier is None and before is not None and _goes_on(newest, before):
+            status = before
+        else:
+            status = _seen(newest, earlier, before, truncate)
         if container.name in start_errors and _shows_start_error(container, pod, runtime, is_init):
             status = _waiting_to_start(status, start_errors[container.name])
         statuses.append(status)
@@ -74,13 +82,12 @@ def status_of(statuses: Sequence[ContainerStatus], name: str) -> ContainerStatus
     return None
 
 
-def _seen(records: Sequence[ContainerRecord], old: ContainerStatus | None, truncate: Truncate) -> ContainerStatus:
+def _seen(
+    newest: ContainerRecord, earlier: ContainerRecord | None, old: ContainerStatus | None, truncate: Truncate
+) -> ContainerStatus:
     """Show the newest instance; its last state is the one before it, or what was known before."""
-    newest = records[0]
-    if len(records) > 1:
-        last = _state(records[1], old, truncate)
-    elif old is not None and _goes_on(newest, old):
-        return old
+    if earlier is not None:
+        last = _state(earlier, old, truncate)
     else:
         last = NO_STATE if old is None else old.last_state
     return ContainerStatus(

@@ -211,8 +211,13 @@ class PodWorkers:
         if worker.stage == "finished":
             return
         worker.pod = pod
-        became_terminating = worker.stage == "syncing" and self._begins_termination(worker, update)
-        shortened = False
+        became_terminating = shortened = False
+        if worker.stage == "syncing" and (
+            pod.metadata.deletion_timestamp is not None or update.kind == "kill" or pod.status.phase in TERMINAL
+        ):
+            became_terminating = True
+            worker.stage = "terminating"
+            worker.status_function = update.status_function
         if worker.stage == "terminating":
             grace = effective_grace_period(worker.grace_s, pod, update.grace_override)
             shortened = worker.grace_s not in (0, grace)
@@ -228,15 +233,6 @@ class PodWorkers:
             self._clock.fire(worker.cancel, None, self._rank)
         if not worker.busy:
             self._begin(worker)
-
-    def _begins_termination(self, worker: PodWorker, update: Update) -> bool:
-        pod = update.pod
-        if pod.metadata.deletion_timestamp is None and update.kind != "kill" and pod.status.phase not in TERMINAL:
-            return False
-        if update.status_function is not None:
-            worker.status_function = update.status_function
-        worker.stage = "terminating"
-        return True
 
     # ---- the worker ---------------------------------------------------------------------------------------------
 
