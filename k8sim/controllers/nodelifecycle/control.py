@@ -144,6 +144,8 @@ def no_schedule_taints(node: Node) -> tuple[tuple[str, ...], tuple[str, ...]]:
     ]
     if node.spec.unschedulable:
         wanted.append(UNSCHEDULABLE)
+    if not wanted and not node.spec.taints:
+        return (), ()
     have = [t.key for t in node.spec.taints if t.effect == "NoSchedule" and t.key in _MANAGED]
     return tuple(k for k in wanted if k not in have), tuple(k for k in have if k not in wanted)
 

@@ -63,7 +63,7 @@ class NodeLifecycleController(Controller):
         settings = settings or NodeLifecycleSettings()
         self.settings = settings
         self._client = self.client("taints")
-        self._monitors = [self.client(f"monitor/{i}") for i in range(_UPDATE_WORKERS)]
+        self._monitors: dict[int, Client] = {}
         self._nodes = self.informers.of(Node)
         self._pods = self.informers.of(Pod)
         self._pods.add_index("spec.nodeName", lambda p: (p.spec.node_name,) if p.spec.node_name else ())
@@ -216,8 +216,8 @@ class NodeLifecycleController(Controller):
 
         def worker(i: int) -> Generator[Event, Any, None]:
             nonlocal left
-            client = self._monitors[i]
             while busy:
+                client = self._monitor_client(i)
                 node, client.cause = busy.popleft()
                 yield from self._monitor_node(node, when, client)
             left -= 1
@@ -234,6 +234,13 @@ class NodeLifecycleController(Controller):
         self._in_pass = False
         self._settled = True
         self._schedule_pass()
+
+    def _monitor_client(self, i: int) -> Client:
+        """Return the connection of a worker. Those after the first get a node only while it waits for an answer."""
+        client = self._monitors.get(i)
+        if client is None:
+            client = self._monitors[i] = self.client(f"monitor/{i}")
+        return client
 
     def _monitor_node(self, node: Node, when: int, client: Client) -> Sync:
         """Look at one node (monitorNodeHealth, updateNodeFunc)."""

@@ -19,6 +19,8 @@ _SECOND_NS: Final = 1_000_000_000
 
 def is_out_of_service(node: Node) -> bool:
     """Tell whether a node is not Ready and somebody has said that it is off for good."""
+    if not node.spec.taints:
+        return False
     ready = condition_of(node.status.conditions, "Ready")
     down = ready is None or ready.status != "True"
     return down and any(t.key == OUT_OF_SERVICE for t in node.spec.taints)

@@ -116,7 +116,7 @@ class StatefulSetController(Controller):
         """Queue the set that a controller reference names, if it is the one with that UID."""
         if ref.kind != "StatefulSet":
             return None
-        self.views.pod_changed(ref.uid, pod)
+        self.views.changed.mark(ref.uid, pod)
         key = (namespace, ref.name)
         sts = self.sets.find(key)
         if sts is None or sts.metadata.uid != ref.uid:
@@ -304,21 +304,23 @@ class StatefulSetController(Controller):
 
 
 class Views:
-    """For each set its claimed pods, kept up to date with what has changed since the last sync."""
+    """For each set its claimed pods, kept up to date with what has changed since the last sync.
+
+    Attributes
+    ----------
+    changed
+        Pods, by the UIDs of sets that own them, or owned them.
+    """
 
     def __init__(self, controller: StatefulSetController) -> None:
         self._controller = controller
         self._views: dict[str, Replicas] = {}
-        self._changed = Changed()
+        self.changed = Changed()
         self._strangers: dict[str, dict[str, None]] = {}
         self._changed_claims: dict[str, dict[int, None]] = {}
         self._claim_prefixes: dict[tuple[str, str], dict[str, None]] = {}
 
     # ---- what has changed -----------------------------------------------------------------------------------
-
-    def pod_changed(self, uid: str, name: str) -> None:
-        """Remember that a pod which the set of that UID owns, or owned, has changed."""
-        self._changed.mark(uid, name)
 
     def claim_changed(self, claim: Object) -> None:
         """Remember that a claim has changed, if a set may have made it."""
@@ -329,7 +331,7 @@ class Views:
     def forget(self, uid: str) -> None:
         """Drop what is known of a set that is gone."""
         view = self._views.pop(uid, None)
-        self._changed.forget(uid)
+        self.changed.forget(uid)
         self._strangers.pop(uid, None)
         if view is not None:
             del self._changed_claims[uid]
@@ -379,7 +381,7 @@ class Views:
         uid = sts.metadata.uid
         view = self._views.get(uid) or self._new_view(sts)
         strangers = self._strangers[uid]
-        for name in self._changed.take(uid):
+        for name in self.changed.take(uid):
             pod = pods.find((sts.metadata.namespace, name))
             known = view.find(name)
             if pod is not None and known is not None and sts.spec is view.sts.spec and same_identity(pod, known.pod):

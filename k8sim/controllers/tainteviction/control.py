@@ -12,7 +12,8 @@ from k8sim.api.core import Node, Taint, Toleration
 
 def no_execute_taints(node: Node) -> tuple[Taint, ...]:
     """Return the taints that drive pods away."""
-    return tuple(t for t in node.spec.taints if t.effect == "NoExecute")
+    taints = node.spec.taints
+    return tuple(t for t in taints if t.effect == "NoExecute") if taints else ()
 
 
 def tolerates(toleration: Toleration, taint: Taint) -> bool:
