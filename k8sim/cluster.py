@@ -82,7 +82,7 @@ class Cluster:
         self.sim: Simulation = _simulation(scenario, self.seed, replicate, tie_salt) if beside is None else beside.sim
         self.server = APIServer(self.sim, default_admission(settings.kube_api_server), keep_history, settings.watches)
         self.recorder = Recorder(self.server)
-        self.server.recorder = self.recorder
+        self.server.recorder = self.recorder.record
         self.server.real_name = self.recorder.real_name
         for name in ("default", "kube-system", "kube-public", "kube-node-lease"):
             self.server.preload(Namespace(metadata=ObjectMeta(name=name, creation_timestamp=OLD)))

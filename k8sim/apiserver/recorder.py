@@ -77,7 +77,7 @@ class Recorder:
             return name
         return next((real for (k, real), alias in self.aliases.items() if (k, alias) == (kind, name)), name)
 
-    def __call__(self, change: Change, actor: str, cause: int) -> int:
+    def record(self, change: Change, actor: str, cause: int) -> int:
         """Record a change; return the row that stands for it (its cause, if it shows nothing)."""
         obj = change.new
         cls = type(obj)

@@ -488,7 +488,8 @@ class APIServer:
             else:
                 on_node[key] = new  # type: ignore[assignment]
         change = Change(type_, old, new, cause, actor, of_status, later_ns)
-        row = self.recorder(change, actor, cause)
+        record = self.recorder
+        row = record(change, actor, cause)
         if row != cause:
             change = Change(type_, old, new, row, actor, of_status, later_ns)
         if self.history is not None:

@@ -28,7 +28,7 @@ from tests.apiserver.world import make_pod, make_server
 
 def recorded_server() -> APIServer:
     server = make_server()
-    server.recorder = Recorder(server)
+    server.recorder = Recorder(server).record
     return server
 
 
@@ -134,15 +134,16 @@ def test_unschedulable_once() -> None:
 def test_pods_of_a_deployment_have_aliases() -> None:
     from k8sim.api.apps import ReplicaSet
 
-    server = recorded_server()
+    server = make_server()
+    recorder = Recorder(server)
+    server.recorder = recorder.record
     deployment = OwnerReference(kind="Deployment", name="api", uid="d", controller=True)
     for replica_set in ("api-x", "api-y"):
         server.create(ReplicaSet(metadata=ObjectMeta(name=replica_set, owner_references=(deployment,))))
         owner = OwnerReference(kind="ReplicaSet", name=replica_set, uid=replica_set, controller=True)
         for suffix in ("1", "2"):
             server.create(make_pod(f"{replica_set}-{suffix}", owner_references=(owner,)))
-    assert isinstance(server.recorder, Recorder)
-    assert server.recorder.aliases["Pod", "api-y-2"] == "api:2:2"
+    assert recorder.aliases["Pod", "api-y-2"] == "api:2:2"
 
 
 def test_claims_and_volumes() -> None:

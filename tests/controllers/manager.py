@@ -35,7 +35,7 @@ class Manager:
         streams = Streams(seed)
         self.sim = Simulation(Clock(), streams, Latencies(streams), Trace(), {})
         self.server = APIServer(self.sim, admission, watches=watches)
-        self.server.recorder = Recorder(self.server)
+        self.server.recorder = Recorder(self.server).record
         self.server.preload(Namespace(metadata=ObjectMeta(name="default")))
         self.informers = SharedInformers(self.server, "kube-controller-manager")
         self.context = ControllerContext(self.sim, self.server, self.informers)

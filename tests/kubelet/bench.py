@@ -58,7 +58,7 @@ class Bench:
         self.sim = Simulation(clock, streams, Latencies(streams), Trace(), {})
         self.clock = clock
         self.server = APIServer(self.sim)
-        self.server.recorder = Recorder(self.server)
+        self.server.recorder = Recorder(self.server).record
         capacity = capacity or {"cpu": "4", "memory": "16Gi", "pods": "110"}
         node = decode(
             {

@@ -78,7 +78,7 @@ class World:
         streams = Streams(seed)
         self.sim = Simulation(Clock(), streams, Latencies(streams), Trace(), {})
         self.server = APIServer(self.sim)
-        self.server.recorder = Recorder(self.server)
+        self.server.recorder = Recorder(self.server).record
         self.server.preload(Namespace(metadata=ObjectMeta(name="default")))
         for node in nodes:
             self.server.create(node)
