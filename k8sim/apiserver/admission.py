@@ -5,6 +5,7 @@ Source: pkg/kubeapiserver/options/plugins.go; workloads.md 4.2, 4.5, 6.1.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from k8sim.api.core import Namespace, Node, Pod, Taint, Toleration
@@ -97,6 +98,22 @@ def priority(server: APIServer, obj: Object, old: Object | None) -> Object:
     return replace(obj, spec=replace(spec, priority_class_name=name, priority=value, preemption_policy=policy))
 
 
+@lru_cache(maxsize=256)
+def complete_tolerations(
+    tolerations: tuple[Toleration, ...], seconds: tuple[tuple[str, int], ...]
+) -> tuple[Toleration, ...]:
+    """Add to a pod's tolerations those of some taints, each for so long, unless it has its own.
+
+    Pods with the same tolerations share what becomes of them: so they are known to be alike.
+    """
+    added = [
+        Toleration(key=key, operator="Exists", effect="NoExecute", toleration_seconds=toleration_seconds)
+        for key, toleration_seconds in seconds
+        if not any(t.key in (key, "") and t.effect in ("NoExecute", "") for t in tolerations)
+    ]
+    return (*tolerations, *added) if added else tolerations
+
+
 @handles(create=(Pod,), update=(Pod,))
 class DefaultTolerationSeconds:
     """Lets a pod bear a node that is not ready or unreachable for a while, unless it says something about that itself.
@@ -105,12 +122,10 @@ class DefaultTolerationSeconds:
     """
 
     def __init__(self, settings: APIServerSettings) -> None:
-        self._seconds = {
-            NOT_READY: settings.default_not_ready_toleration_seconds,
-            UNREACHABLE: settings.default_unreachable_toleration_seconds,
-        }
-        self._completed: dict[tuple[Toleration, ...], tuple[Toleration, ...]] = {}
-        """Pods with the same tolerations share what becomes of them, so that they are known to be alike."""
+        self._seconds = (
+            (NOT_READY, settings.default_not_ready_toleration_seconds),
+            (UNREACHABLE, settings.default_unreachable_toleration_seconds),
+        )
 
     def __call__(self, server: APIServer, obj: Object, old: Object | None) -> Object:
         """Add what is missing."""
@@ -118,15 +133,5 @@ class DefaultTolerationSeconds:
         tolerations = obj.spec.tolerations
         if isinstance(old, Pod) and old.spec.tolerations == tolerations:
             return obj
-        completed = self._completed.get(tolerations)
-        if completed is None:
-            completed = self._completed[tolerations] = self._complete(tolerations)
+        completed = complete_tolerations(tolerations, self._seconds)
         return replace(obj, spec=replace(obj.spec, tolerations=completed)) if len(completed) > len(tolerations) else obj
-
-    def _complete(self, tolerations: tuple[Toleration, ...]) -> tuple[Toleration, ...]:
-        added = [
-            Toleration(key=key, operator="Exists", effect="NoExecute", toleration_seconds=seconds)
-            for key, seconds in self._seconds.items()
-            if not any(t.key in (key, "") and t.effect in ("NoExecute", "") for t in tolerations)
-        ]
-        return (*tolerations, *added) if added else tolerations
