@@ -11,6 +11,7 @@ from k8sim.scheduler.listers import Listers
 from k8sim.scheduler.nodes import NodeInfo, NodeTable
 from k8sim.scheduler.nominator import Nominator
 from k8sim.scheduler.preemption import priority_of
+from k8sim.scheduler.profile import Profile, Shape
 from k8sim.sim.streams import Streams
 
 PERCENTAGE_OF_NODES_TO_SCORE: Final = 0  # adaptive
@@ -46,11 +47,11 @@ def num_feasible_nodes_to_find(nodes: int, percentage: int = PERCENTAGE_OF_NODES
 
 
 class Algorithm:
-    """Chooses nodes. ``plugins`` are in the order in which Kubernetes asks them."""
+    """Chooses nodes."""
 
     def __init__(
         self,
-        plugins: Sequence[Plugin],
+        profile: Profile,
         nodes: NodeTable,
         listers: Listers,
         streams: Streams,
@@ -58,17 +59,11 @@ class Algorithm:
         percentage_of_nodes_to_score: int = PERCENTAGE_OF_NODES_TO_SCORE,
     ) -> None:
         self._percentage = percentage_of_nodes_to_score
-        self.plugins = plugins
+        self._profile = profile
         self.nominator = nominator if nominator is not None else Nominator()
         self.nodes = nodes
         self._listers = listers
         self._streams = streams
-        self._pre_filtering = {p for p in plugins if "pre_filter" in p.defined}
-        self._counting = {p for p in plugins if "filter" in p.defined and not p.local}
-        self._nodewise = {p for p in plugins if "judges_nodes" in p.defined}
-        self._signing = [p for p in plugins if "signature" in p.defined and p.local]
-        self._scoring_nodes = [p for p in plugins if "score_node" in p.defined and p.local and p.weight]
-        self._scoring = [p for p in plugins if "score" in p.defined and p.weight]
         self._numbers: dict[Status, int] = {}
         self._statuses: list[Status] = []
         self._next_start = 0
@@ -77,51 +72,42 @@ class Algorithm:
         """Return the node for a pod, or why there is none."""
         cycle = Cycle(pod, self.nodes, self._listers)
         order = self.nodes.order()
-        if len(order) == 0:
+        if not order:
             return NotFound(Diagnosis(), cycle, ())
-        asked = self._pre_filter(cycle)
-        if isinstance(asked, Status):
-            return NotFound(Diagnosis(pre_filter=asked, nodes=len(order)), cycle, ())
+        shape = self._profile.shape_of(pod)
+        skipped = _pre_filter(cycle, shape)
+        if isinstance(skipped, Status):
+            return NotFound(Diagnosis(pre_filter=skipped, nodes=len(order)), cycle, ())
+        asked = [plugin for plugin in shape.filters if plugin not in skipped] if skipped else shape.filters
         if pod.status.nominated_node_name:
             info = self.nodes.by_name.get(pod.status.nominated_node_name)
             if info is not None and info.node is not None and self.why_not(cycle, asked, info) is None:
                 return Found(info.name, 1, 1, cycle)
         start = self._next_start % len(order)
-        slots, scores, examined = self._find_feasible(cycle, asked, order, start)
+        slots, scores, examined = self._find_feasible(cycle, shape, asked, order, start)
         self._next_start = (start + examined) % len(order)
-        if len(slots) == 0:
-            diagnosis = self._diagnose(cycle, asked, order[start:] + order[:start])
+        if not slots:
+            diagnosis = self._diagnose(cycle, shape, asked, order[start:] + order[:start])
             return NotFound(Diagnosis(diagnosis, nodes=len(order)), cycle, asked)
         best = slots[0] if len(slots) == 1 else self._select_host(pod, slots, self._score(cycle, slots, scores))
         return Found(self.nodes.infos[best].name, examined, len(slots), cycle)
 
     # ---- filter ---------------------------------------------------------------------------------------------
 
-    def _pre_filter(self, cycle: Cycle) -> list[Plugin] | Status:
-        skipped = set()
-        for plugin in self.plugins:
-            if plugin in self._pre_filtering:
-                answer = plugin.pre_filter(cycle)
-                if isinstance(answer, Status):
-                    return answer
-                if answer is SKIP:
-                    skipped.add(plugin)
-        return [plugin for plugin in self.plugins if plugin not in skipped]
-
     def _find_feasible(
-        self, cycle: Cycle, asked: list[Plugin], order: Slots, start: int
+        self, cycle: Cycle, shape: Shape, asked: Sequence[Plugin], order: Slots, start: int
     ) -> tuple[Slots, list[int], int]:
         """Look at nodes in order until enough pass; return those, their local scores, and how many were looked at."""
         wanted = num_feasible_nodes_to_find(len(order), self._percentage)
-        screens = [screen for p in asked if p in self._counting for screen in p.filter(cycle)]
-        nodewise = [p for p in asked if p in self._nodewise and p.judges_nodes(cycle)]
+        screens = [screen for p in shape.counting if p in asked for screen in p.filter(cycle)]
+        nodewise = [p for p in shape.nodewise if p in asked and p.judges_nodes(cycle)]
         found: Slots = []
         scores: list[int] = []
         examined = 0
         while examined < len(order) and wanted > 0:
             begin = (start + examined) % len(order)
             chunk = order[begin : begin + min(max(wanted, _LEAST_CHUNK), len(order) - examined)]
-            values = self._local_verdicts(cycle, asked, chunk)
+            values = self._local_verdicts(cycle, shape, chunk)
             local = numbers_of(chunk, values)
             passed = chunk if min(local) >= 0 else [s for s, score in zip(chunk, local, strict=True) if score >= 0]
             for places, rejected in screens:
@@ -137,22 +123,23 @@ class Algorithm:
             examined += len(chunk) if wanted else chunk.index(passed[-1]) + 1
         return found, scores, examined
 
-    def _local_verdicts(self, cycle: Cycle, asked: Sequence[Plugin], slots: Slots) -> list[int]:
+    def _local_verdicts(self, cycle: Cycle, shape: Shape, slots: Slots) -> list[int]:
         """Return, by slot, the weighted local scores; a negative number stands for the status that rejects a node."""
-        filters = [p for p in asked if p.local]
+        memo = self.nodes.memo(shape.signature)
+        values = memo.values
+        for slot in memo.stale(slots):
+            values[slot] = self._local_verdict(cycle, shape, self.nodes.infos[slot])
+        return values
 
-        def judge(slot: int) -> int:
-            info = self.nodes.infos[slot]
-            for plugin in filters:
-                status = plugin.filter_node(cycle, info)
-                if status is not None:
-                    return -self._number_of(status)
-            score = 0
-            for plugin in self._scoring_nodes:
-                score += plugin.weight * plugin.score_node(cycle, info)
-            return score
-
-        return self.nodes.memo(tuple([p.signature(cycle) for p in self._signing]), slots, judge)
+    def _local_verdict(self, cycle: Cycle, shape: Shape, info: NodeInfo) -> int:
+        for plugin in shape.local:
+            status = plugin.filter_node(cycle, info)
+            if status is not None:
+                return -self._number_of(status)
+        score = 0
+        for plugin in self._profile.scoring_nodes:
+            score += plugin.weight * plugin.score_node(cycle, info)
+        return score
 
     def _number_of(self, status: Status) -> int:
         """Return a number, from 1, that stands for a status."""
@@ -210,9 +197,11 @@ class Algorithm:
                 return status
         return None
 
-    def _diagnose(self, cycle: Cycle, asked: list[Plugin], rotated: Slots) -> list[tuple[Status, list[int]]]:
+    def _diagnose(
+        self, cycle: Cycle, shape: Shape, asked: Sequence[Plugin], rotated: Slots
+    ) -> list[tuple[Status, list[int]]]:
         """Find out for every node which plug-in is the first to reject it, and why; local ones come first."""
-        values = self._local_verdicts(cycle, asked, rotated)
+        values = self._local_verdicts(cycle, shape, rotated)
         by_number: dict[int, Slots] = {}
         for slot in rotated:
             by_number.setdefault(max(-values[slot], 0), []).append(slot)
@@ -242,7 +231,7 @@ class Algorithm:
 
     def _score(self, cycle: Cycle, slots: Slots, local: Scores) -> Scores:
         total = local
-        for plugin in self._scoring:
+        for plugin in self._profile.scoring:
             scores = plugin.score(cycle, slots)
             if scores is not None:
                 weight = plugin.weight
@@ -260,6 +249,18 @@ class Algorithm:
         if len(best) == 1:
             return best[0]
         return sorted(best)[self._streams.choice(pod.metadata.uid, "selectHost", len(best))]
+
+
+def _pre_filter(cycle: Cycle, shape: Shape) -> list[Plugin] | Status:
+    """Return the plug-ins that this pod does not concern, or why it cannot be scheduled anywhere."""
+    skipped = []
+    for plugin in shape.pre_filters:
+        answer = plugin.pre_filter(cycle)
+        if isinstance(answer, Status):
+            return answer
+        if answer is SKIP:
+            skipped.append(plugin)
+    return skipped
 
 
 def _first_rejection(cycle: Cycle, plugin: Plugin, screens: Sequence[Screen], info: NodeInfo) -> Status | None:

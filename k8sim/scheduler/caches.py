@@ -161,11 +161,13 @@ class Caches:
 
     def services_of(self, pod: Pod) -> Sequence[Service]:
         """See `Listers`."""
-        labels = pod.metadata.labels
-        candidates = (
-            s for label in labels.items() for s in self._services.by_index("label", (pod.metadata.namespace, label))
-        )
-        return [s for s in candidates if labels_match(s.spec.selector, labels)]
+        namespace, labels = pod.metadata.namespace, pod.metadata.labels
+        return [
+            service
+            for label in labels.items()
+            for service in self._services.by_index("label", (namespace, label))
+            if labels_match(service.spec.selector, labels)
+        ]
 
     def disruption_budgets(self) -> Sequence[PodDisruptionBudget]:
         """See `Listers`."""

@@ -146,6 +146,8 @@ class PodCounts:
         self._groups: dict[str, dict[str, Group]] = {}
         """By key and value of a label that some selector is filed under."""
         self._unfiled: list[PodCounter] = []
+        self.terms_version = 0
+        """Changes with the terms that pods on nodes have, not with how many pods have them."""
         self._terms: dict[object, TermCounter] = {}
         self._filed_terms: dict[Label, dict[object, TermCounter]] = {}
         self._parsed: dict[tuple[int, str], tuple[object, list[tuple[object, Term]]]] = {}
@@ -233,13 +235,28 @@ class PodCounts:
             for what, term in self._terms_of(pod):
                 self._account_term(what, term, slot, sign)
 
+    def account_end(self, old: Pod, new: Pod, slot: int) -> None:
+        """Take a pod of which nothing else has changed from those that are not terminating."""
+        labels = new.metadata.labels
+        counters = self._unfiled
+        for key, groups in self._groups.items():
+            if key in labels:
+                group = groups[labels[key]]
+                group.pods[new.metadata.uid] = (new, slot)
+                counters = counters + group.counters
+        for counter in counters:
+            if not counter.terminating and counter.selects(old):
+                _add(counter.counts, slot, -1)
+
     def _account_term(self, key: object, term: Term, slot: int, sign: int) -> None:
         counter = self._terms.get(key)
         if counter is None:
+            self.terms_version += 1
             counter = self._terms[key] = TermCounter(term)
             self._filed_terms.setdefault(counter.label, {})[key] = counter
         _add(counter.counts, slot, sign)
         if not counter.counts:
+            self.terms_version += 1
             del self._terms[key]
             del self._filed_terms[counter.label][key]
             if not self._filed_terms[counter.label]:

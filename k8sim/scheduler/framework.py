@@ -13,15 +13,14 @@ Source: staging/src/k8s.io/kube-scheduler/framework/interface.go, pkg/scheduler/
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
-from functools import cached_property
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
-from k8sim.api.core import Pod
+from k8sim.api.core import Pod, PodSpec
 from k8sim.api.meta import Object
-from k8sim.api.resources import Amounts, pod_non_zero_requests, pod_requests
+from k8sim.api.resources import pod_non_zero_requests, pod_requests
 
 if TYPE_CHECKING:
     from k8sim.scheduler.listers import Listers
@@ -95,24 +94,24 @@ def always(pod: Pod, old: Object | None, new: Object | None) -> bool:
     return True
 
 
-@dataclass
 class Cycle:
-    """One pod's scheduling cycle: what plug-ins may look at and where they keep their state."""
+    """One pod's scheduling cycle: what plug-ins may look at and where they keep their state.
 
-    pod: Pod
-    nodes: NodeTable
-    listers: Listers
-    state: dict[str, Any] = field(default_factory=dict)
+    Attributes
+    ----------
+    requests, non_zero_requests
+        What the pod requests, and what the scores take it to use.
+    """
 
-    @cached_property
-    def requests(self) -> Amounts:
-        """What the pod requests."""
-        return pod_requests(self.pod)
+    __slots__ = ("listers", "nodes", "non_zero_requests", "pod", "requests", "state")
 
-    @cached_property
-    def non_zero_requests(self) -> Amounts:
-        """What the scores take the pod to use."""
-        return pod_non_zero_requests(self.pod)
+    def __init__(self, pod: Pod, nodes: NodeTable, listers: Listers) -> None:
+        self.pod = pod
+        self.nodes = nodes
+        self.listers = listers
+        self.requests = pod_requests(pod)
+        self.non_zero_requests = pod_non_zero_requests(pod)
+        self.state: dict[str, Any] = {}
 
 
 class Skip:
@@ -140,6 +139,10 @@ class Plugin:
         """Events after which a pod that this plug-in rejected may be tried again (EventsToRegister)."""
         return {}
 
+    def concerns(self, spec: PodSpec) -> bool:
+        """Tell whether the filter may reject pods with a spec; asked once for all pods of a `Shape`."""
+        return True
+
     def pre_filter(self, cycle: Cycle) -> Status | Skip | None:
         """Look at the pod before any node: reject it, or say that the filter need not be asked."""
         return None
@@ -152,8 +155,8 @@ class Plugin:
         """Tell whether a plug-in that is not local has to be asked node by node."""
         return False
 
-    def signature(self, cycle: Cycle) -> Hashable:
-        """Local plug-ins: what of a pod the results depend on."""
+    def signature(self, pod: Pod) -> Hashable:
+        """Local plug-ins: what of a pod the results depend on; nothing that a `Shape` does not tell apart."""
         return None
 
     def filter_node(self, cycle: Cycle, info: NodeInfo) -> Status | None:

@@ -8,7 +8,8 @@ Source: pkg/scheduler/framework/types.go (NodeInfo), pkg/scheduler/backend/cache
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
+from itertools import zip_longest
 from typing import Final, TypeVar
 
 from k8sim.api.core import Node, NodeSelector, Pod
@@ -112,25 +113,24 @@ class Topology:
 
 
 class Memo:
-    """An integer per slot that depends on one node and what is on it, computed when it is asked for after a change."""
+    """An integer per slot that depends on one node and what is on it; whoever asks for it computes what is stale."""
 
     def __init__(self, size: int) -> None:
         self.values = [_STALE] * size
         self._generation = 0
 
-    def get(self, slots: Slots, changed: dict[int, int], generation: int, function: Callable[[int], int]) -> list[int]:
-        """Return the values by slot; of the given slots, ``function`` computes those that are missing or stale."""
-        values = self.values
+    def forget(self, changed: dict[int, int], generation: int) -> None:
+        """Forget the values of slots that have changed since the last time; the latest change is the last one."""
         for slot, when in reversed(changed.items()):
             if when <= self._generation:
                 break
-            values[slot] = _STALE
+            self.values[slot] = _STALE
         self._generation = generation
-        if _STALE in numbers_of(slots, values):
-            for slot in slots:
-                if values[slot] == _STALE:
-                    values[slot] = function(slot)
-        return values
+
+    def stale(self, slots: Slots) -> Slots:
+        """Return those of some slots whose values have to be computed."""
+        values = self.values
+        return [s for s in slots if values[s] == _STALE] if _STALE in numbers_of(slots, values) else []
 
 
 class NodeTable:
@@ -208,13 +208,14 @@ class NodeTable:
                 slots[info.slot] = None
         return [self.infos[slot] for slot in slots]
 
-    def memo(self, key: Hashable, slots: Slots, function: Callable[[int], int]) -> list[int]:
-        """Return, by slot, what a function says of some slots; equal keys must stand for equal functions."""
+    def memo(self, key: Hashable) -> Memo:
+        """Return what is remembered by rules of a key, without what has changed."""
         memo = self._memos.get(key)
         if memo is None:
             memo = Memo(len(self.infos))
             _remember(self._memos, key, memo)
-        return memo.get(slots, self._changed, self.generation, function)
+        memo.forget(self._changed, self.generation)
+        return memo
 
     # ---- nodes ----------------------------------------------------------------------------------------------
 
@@ -325,6 +326,8 @@ class NodeTable:
         if not _counts_alike(old, new):
             self._account(old, info, -1)
             self._account(new, info, 1)
+        elif new.metadata.deletion_timestamp is not None and old.metadata.deletion_timestamp is None:
+            self.pods.account_end(old, new, info.slot)
 
     def _account(self, pod: Pod, info: NodeInfo, sign: int) -> None:
         info.account(pod, sign)
@@ -368,19 +371,9 @@ class NodeTree:
     def order(self, by_name: dict[str, NodeInfo]) -> Slots:
         """Return the slots in order."""
         if self._order is None:
-            self._order = [by_name[name].slot for name in self._names()]
+            turns = zip_longest(*self._zones.values())
+            self._order = [by_name[name].slot for turn in turns for name in turn if name is not None]
         return self._order
-
-    def _names(self) -> Iterator[str]:
-        iterators: list[Iterator[str]] = [iter(zone) for zone in self._zones.values()]
-        while iterators:
-            rest = []
-            for iterator in iterators:
-                name = next(iterator, None)
-                if name is not None:
-                    yield name
-                    rest.append(iterator)
-            iterators = rest
 
 
 def named_hosts(selector: NodeSelector | None) -> list[str] | None:
@@ -413,15 +406,17 @@ def _is_alike(old: Node, new: Node) -> bool:
 
 
 def _prefers_none(node: Node) -> bool:
-    return any(t.effect == "PreferNoSchedule" for t in node.spec.taints)
+    return bool(node.spec.taints) and any(t.effect == "PreferNoSchedule" for t in node.spec.taints)
 
 
 def _counts_alike(old: Pod, new: Pod) -> bool:
-    """Tell whether a new version of a pod changes no sum; versions share the parts that have not changed."""
+    """Tell whether a new version of a pod changes no sum, unless it begins to terminate.
+
+    Versions share the parts that have not changed.
+    """
     return (
         old.spec.containers is new.spec.containers
         and old.spec.init_containers is new.spec.init_containers
-        and (old.metadata.deletion_timestamp is None) == (new.metadata.deletion_timestamp is None)
         and old.metadata.labels == new.metadata.labels
     )
 

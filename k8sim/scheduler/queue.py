@@ -15,12 +15,13 @@ Source: pkg/scheduler/backend/queue/{scheduling_queue,active_queue,backoff_queue
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Any, Final, Literal
 
 from k8sim.api.core import Pod
-from k8sim.scheduler.framework import POD_GATES_ELIMINATED, WILDCARD, Event, Hint
+from k8sim.scheduler.framework import POD_GATES_ELIMINATED, WILDCARD, Event
+from k8sim.scheduler.profile import Interested
 from k8sim.scheduler.settings import QueueSettings
 
 SECOND: Final = 1_000_000_000
@@ -77,8 +78,8 @@ class SchedulingQueue:
 
     Parameters
     ----------
-    hints
-        For each plug-in the events that may help the pods it rejects.
+    interested
+        For each event the plug-ins whose rejected pods it may help.
     second_phase_ns
         Where whole seconds of the wall clock lie: back-offs end at whole seconds.
     held
@@ -88,7 +89,7 @@ class SchedulingQueue:
 
     def __init__(
         self,
-        hints: Mapping[str, Mapping[Event, Hint]],
+        interested: Interested,
         settings: QueueSettings | None = None,
         second_phase_ns: int = 0,
         held: Callable[[Pod], bool] = lambda pod: False,
@@ -96,10 +97,7 @@ class SchedulingQueue:
         self.settings = settings or QueueSettings()
         self._phase = second_phase_ns
         self._held = held
-        self._interested: dict[Event, list[tuple[str, Hint]]] = {}
-        for plugin, events in hints.items():
-            for event, hint in events.items():
-                self._interested.setdefault(event, []).append((plugin, hint))
+        self._interested = interested
         self._pods: dict[str, QueuedPod] = {}
         self._active: list[Entry] = []
         self._backoff: list[Entry] = []

@@ -27,7 +27,7 @@ from k8sim.scheduler.eventhandlers import EventHandlers
 from k8sim.scheduler.framework import Diagnosis
 from k8sim.scheduler.nominator import Nominator
 from k8sim.scheduler.plugins import volume_binding
-from k8sim.scheduler.plugins.registry import default_plugins
+from k8sim.scheduler.plugins.registry import DEFAULT_PROFILE
 from k8sim.scheduler.plugins.volume_binding import BindingFailed, PodClaims, PodVolumes
 from k8sim.scheduler.preemption import (
     DISRUPTION_TARGET,
@@ -72,9 +72,8 @@ class Scheduler:
         self.cache = Cache()
         self.listers = Caches(informers)
         self.nominator = Nominator()
-        self.plugins = default_plugins()
         self.algorithm = Algorithm(
-            self.plugins,
+            DEFAULT_PROFILE,
             self.cache.nodes,
             self.listers,
             sim.streams,
@@ -83,9 +82,8 @@ class Scheduler:
         )
         self.binder = VolumeBinder(self.clock, self.rank, informers, self.listers, settings.bind_timeout_ns)
         self._preempting: set[str] = set()
-        hints = {plugin.name: plugin.events() for plugin in self.plugins}
         self.queue = SchedulingQueue(
-            hints, settings, sim.clock.second_phase_ns, lambda pod: pod.uid in self._preempting
+            DEFAULT_PROFILE.interested, settings, sim.clock.second_phase_ns, lambda pod: pod.uid in self._preempting
         )
         self.handlers = EventHandlers(self.clock, self.cache, self.queue, self.nominator, self._kick)
         qps = settings.kube_api_qps

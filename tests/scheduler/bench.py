@@ -18,6 +18,7 @@ from k8sim.scheduler.algorithm import Algorithm, _first_rejection
 from k8sim.scheduler.framework import SKIP, Cycle, Plugin, Status
 from k8sim.scheduler.nodes import NodeTable
 from k8sim.scheduler.plugins.registry import default_plugins
+from k8sim.scheduler.profile import Profile
 from k8sim.sim.streams import Streams
 from tests.scheduler.world import make_pod
 
@@ -86,7 +87,7 @@ class Bench:
         self.table = NodeTable()
         self.listers = FakeListers()
         self.plugins = {p.name: p for p in default_plugins()}
-        self.algorithm = Algorithm(tuple(self.plugins.values()), self.table, self.listers, Streams(1))
+        self.algorithm = Algorithm(Profile(tuple(self.plugins.values())), self.table, self.listers, Streams(1))
         self.nodes: dict[str, Node] = {}
         for node in nodes:
             self.set(node)
@@ -113,7 +114,7 @@ class Bench:
         """What a filter says of each node: "" if it passes."""
         rule = self.plugins[plugin]
         cycle = Cycle(pod, self.table, self.listers)
-        answer = rule.pre_filter(cycle)
+        answer = rule.pre_filter(cycle) if rule.concerns(pod.spec) else SKIP
         if answer is SKIP:
             return dict.fromkeys(self.nodes, "")
         if isinstance(answer, Status):

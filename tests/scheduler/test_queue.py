@@ -8,6 +8,7 @@ from k8sim.api.core import Pod
 from k8sim.api.meta import with_meta
 from k8sim.api.struct import replace
 from k8sim.scheduler.framework import ASSIGNED_POD_DELETE, NODE_ADD, POD_GATES_ELIMINATED, POD_LABEL
+from k8sim.scheduler.profile import interested_in
 from k8sim.scheduler.queue import QueuedPod, SchedulingQueue
 from tests.scheduler.world import make_pod
 
@@ -27,7 +28,7 @@ HINTS = {"Fit": {ASSIGNED_POD_DELETE: yes, NODE_ADD: yes}, "Spread": {NODE_ADD: 
 
 
 def queue(**options: Any) -> SchedulingQueue:
-    return SchedulingQueue(HINTS, **options)
+    return SchedulingQueue(interested_in(HINTS), **options)
 
 
 def pod(name: str, priority: int = 0, gates: tuple[str, ...] = ()) -> Pod:
@@ -178,7 +179,7 @@ def test_gated_pod_is_not_counted_as_tried():
 
 
 def test_own_status_makes_no_attempt_but_a_change_that_a_plugin_waits_for_does():
-    q = SchedulingQueue({"Spread": {POD_LABEL: yes}})
+    q = SchedulingQueue(interested_in({"Spread": {POD_LABEL: yes}}))
     x = pod("x")
     q.add(x, 0)
     q.fail(pop(q), ("Spread",), 0)

@@ -201,16 +201,24 @@ class InterPodAffinity(Plugin):
             NODE_LABEL: after_node_change,
         }
 
+    def _rules(self, cycle: Cycle) -> Rules:
+        """Return the terms that concern the pod as the table is now: preemption tries things out."""
+        version = cycle.nodes.pods.terms_version
+        known: tuple[int, Rules] | None = cycle.state.get(NAME)
+        if known is None or known[0] != version:
+            known = cycle.state[NAME] = (version, rules_for(cycle.pod, cycle.nodes, cycle.listers))
+        return known[1]
+
     def pre_filter(self, cycle: Cycle) -> Status | Skip | None:
         """See `Plugin`."""
-        rules = cycle.state[NAME] = rules_for(cycle.pod, cycle.nodes, cycle.listers)
+        rules = self._rules(cycle)
         if rules.affinity or rules.anti_affinity:
             return None
         return None if any(c.term.kind == "required anti-affinity" for c in rules.existing) else SKIP
 
     def filter(self, cycle: Cycle) -> Sequence[Screen]:
         """See `Plugin`."""
-        rules = rules_for(cycle.pod, cycle.nodes, cycle.listers)  # as the table is now: preemption tries things out
+        rules = self._rules(cycle)
         screens = lacks_affinity(rules.affinity, cycle) if rules.affinity else []
         for term in rules.anti_affinity:
             counts = cycle.nodes.pods.matching(term.selector, namespaces_of(term, cycle.listers), terminating=True)
@@ -222,7 +230,7 @@ class InterPodAffinity(Plugin):
 
     def score(self, cycle: Cycle, slots: Slots) -> Scores | None:
         """See `Plugin`."""
-        rules: Rules = cycle.state[NAME]
+        rules = self._rules(cycle)
         weighted = [
             (t, cycle.nodes.pods.matching(t.selector, namespaces_of(t, cycle.listers), terminating=True))
             for t in rules.preferred

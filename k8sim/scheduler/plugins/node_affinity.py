@@ -7,19 +7,17 @@ from typing import Final
 
 import msgspec
 
-from k8sim.api.core import Node, Pod, PreferredSchedulingTerm
+from k8sim.api.core import Node, Pod, PodSpec, PreferredSchedulingTerm
 from k8sim.api.selectors import labels_match, node_selector_matches, node_term_matches
 from k8sim.scheduler.framework import (
     NODE_ADD,
     NODE_LABEL,
-    SKIP,
     Code,
     Cycle,
     Event,
     Hint,
     Plugin,
     Scores,
-    Skip,
     Slots,
     Status,
     normalize,
@@ -29,11 +27,11 @@ from k8sim.scheduler.nodes import NodeInfo
 REJECTED: Final = Status(Code.UNRESOLVABLE, ("node(s) didn't match Pod's node affinity/selector",), "NodeAffinity")
 
 
-def has_required_affinity(pod: Pod) -> bool:
-    """Tell whether the pod asks for particular nodes."""
-    affinity = pod.spec.affinity.node_affinity if pod.spec.affinity else None
+def has_required_affinity(spec: PodSpec) -> bool:
+    """Tell whether a pod asks for particular nodes."""
+    affinity = spec.affinity.node_affinity if spec.affinity else None
     required = affinity is not None and affinity.required_during_scheduling_ignored_during_execution is not None
-    return bool(pod.spec.node_selector) or required
+    return bool(spec.node_selector) or required
 
 
 def node_matches(pod: Pod, node: Node) -> bool:
@@ -79,13 +77,13 @@ class NodeAffinity(Plugin):
         """See `Plugin`."""
         return {NODE_ADD: after_node_change, NODE_LABEL: after_node_change}
 
-    def pre_filter(self, cycle: Cycle) -> Status | Skip | None:
+    def concerns(self, spec: PodSpec) -> bool:
         """See `Plugin`."""
-        return None if has_required_affinity(cycle.pod) else SKIP
+        return has_required_affinity(spec)
 
-    def signature(self, cycle: Cycle) -> Hashable:
+    def signature(self, pod: Pod) -> Hashable:
         """See `Plugin`."""
-        return requirements_key(cycle.pod)
+        return requirements_key(pod)
 
     def filter_node(self, cycle: Cycle, info: NodeInfo) -> Status | None:
         """See `Plugin`."""

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Final
 
-from k8sim.api.core import Pod
+from k8sim.api.core import Pod, PodSpec
 from k8sim.api.pods import is_sidecar
 from k8sim.scheduler.framework import (
     ASSIGNED_POD_DELETE,
     NODE_ADD,
-    SKIP,
     Code,
     Cycle,
     Event,
     Hint,
     Plugin,
-    Skip,
     Status,
 )
 from k8sim.scheduler.nodes import NodeInfo
@@ -30,9 +28,9 @@ HostPort = tuple[str, str, int]
 """IP, protocol, port."""
 
 
-def host_ports(pod: Pod) -> list[HostPort]:
+def host_ports(spec: PodSpec) -> list[HostPort]:
     """Return the ports of the node that a pod wants: of its containers and sidecars."""
-    containers = [*pod.spec.containers, *(c for c in pod.spec.init_containers if is_sidecar(c.restart_policy))]
+    containers = [*spec.containers, *(c for c in spec.init_containers if is_sidecar(c.restart_policy))]
     return [(p.host_ip or ANY_IP, p.protocol, p.host_port) for c in containers for p in c.ports if p.host_port > 0]
 
 
@@ -43,13 +41,13 @@ def conflict(a: HostPort, b: HostPort) -> bool:
 
 def fits(wanted: list[HostPort], info: NodeInfo) -> bool:
     """Tell whether all wanted ports are free on a node."""
-    used = [port for pod in info.pods.values() for port in host_ports(pod)]
+    used = [port for pod in info.pods.values() for port in host_ports(pod.spec)]
     return not any(conflict(w, u) for w in wanted for u in used)
 
 
 def after_pod_delete(pod: Pod, old: Pod, new: None) -> bool:
     """Hint: a pod that had one of the ports is gone."""
-    return any(conflict(w, u) for w in host_ports(pod) for u in host_ports(old))
+    return any(conflict(w, u) for w in host_ports(pod.spec) for u in host_ports(old.spec))
 
 
 class NodePorts(Plugin):
@@ -62,15 +60,14 @@ class NodePorts(Plugin):
         """See `Plugin`."""
         return {ASSIGNED_POD_DELETE: after_pod_delete, NODE_ADD: lambda pod, old, new: True}
 
-    def pre_filter(self, cycle: Cycle) -> Status | Skip | None:
+    def concerns(self, spec: PodSpec) -> bool:
         """See `Plugin`."""
-        ports = cycle.state[self.name] = host_ports(cycle.pod)
-        return None if ports else SKIP
+        return bool(host_ports(spec))
 
-    def signature(self, cycle: Cycle) -> Hashable:
+    def signature(self, pod: Pod) -> Hashable:
         """See `Plugin`."""
-        return tuple(cycle.state[self.name])
+        return tuple(host_ports(pod.spec))
 
     def filter_node(self, cycle: Cycle, info: NodeInfo) -> Status | None:
         """See `Plugin`."""
-        return None if fits(cycle.state[self.name], info) else REJECTED
+        return None if fits(host_ports(cycle.pod.spec), info) else REJECTED

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 
 from k8sim.api.core import Node, Pod
-from k8sim.api.resources import CPU, MEMORY, PODS, Amounts, amounts, pod_requests
+from k8sim.api.resources import CPU, MEMORY, PODS, Amounts, amounts, pod_non_zero_requests, pod_requests
 from k8sim.scheduler.framework import (
     ASSIGNED_POD_DELETE,
     MAX_NODE_SCORE,
@@ -94,9 +94,9 @@ class NodeResourcesFit(Plugin):
         """See `Plugin`; any pod that goes may have made room."""
         return {ASSIGNED_POD_DELETE: always, NODE_ADD: after_node_change, NODE_ALLOCATABLE: after_node_change}
 
-    def signature(self, cycle: Cycle) -> Hashable:
+    def signature(self, pod: Pod) -> Hashable:
         """See `Plugin`."""
-        return (tuple(cycle.requests.items()), tuple(cycle.non_zero_requests.items()))
+        return (tuple(pod_requests(pod).items()), tuple(pod_non_zero_requests(pod).items()))
 
     def filter_node(self, cycle: Cycle, info: NodeInfo) -> Status | None:
         """See `Plugin`."""

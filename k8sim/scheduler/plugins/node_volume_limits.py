@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from k8sim.api.core import Pod
+from k8sim.api.core import Pod, PodSpec
 from k8sim.api.pods import claim_names
 from k8sim.api.storage import CSINode, VolumeAttachment
 from k8sim.api.volume_matching import claim_class
@@ -93,6 +93,10 @@ class NodeVolumeLimits(Plugin):
             Event("PersistentVolumeClaim", "Add"): after_claim_change,
             Event("VolumeAttachment", "Delete"): after_attachment_delete,
         }
+
+    def concerns(self, spec: PodSpec) -> bool:
+        """See `Plugin`."""
+        return bool(spec.volumes)
 
     def pre_filter(self, cycle: Cycle) -> Status | Skip | None:
         """See `Plugin`; a pod matters that brings volumes of which some node takes no more than so many."""

@@ -13,7 +13,7 @@ from math import log
 from operator import add
 from typing import Final, NamedTuple
 
-from k8sim.api.core import Node, Pod, Service, TopologySpreadConstraint
+from k8sim.api.core import Node, Pod, PodSpec, Service, TopologySpreadConstraint
 from k8sim.api.meta import LabelSelector, controller_of
 from k8sim.api.selectors import selector_matches
 from k8sim.scheduler.counters import Counts, with_label_keys
@@ -107,7 +107,7 @@ def eligible(constraint: Constraint, cycle: Cycle) -> list[list[int]]:
     """
     pod, nodes = cycle.pod, cycle.nodes
     columns = []
-    if constraint.honor_affinity and has_required_affinity(pod):
+    if constraint.honor_affinity and has_required_affinity(pod.spec):
         key = (NAME, "affinity", requirements_key(pod))
         columns.append(nodes.column(key, lambda node: int(node_matches(pod, node))))
     if constraint.honor_taints:
@@ -266,10 +266,12 @@ class PodTopologySpread(Plugin):
             NODE_TAINT: after_node_change,
         }
 
+    def concerns(self, spec: PodSpec) -> bool:
+        """See `Plugin`."""
+        return bool(spec.topology_spread_constraints)
+
     def pre_filter(self, cycle: Cycle) -> Status | Skip | None:
         """See `Plugin`."""
-        if not cycle.pod.spec.topology_spread_constraints:
-            return SKIP
         constraints = constraints_of(cycle.pod, "DoNotSchedule")
         cycle.state[NAME] = constraints
         return None if constraints else SKIP

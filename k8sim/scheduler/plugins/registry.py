@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from k8sim.scheduler.framework import Plugin
 from k8sim.scheduler.plugins.image_locality import ImageLocality
 from k8sim.scheduler.plugins.inter_pod_affinity import InterPodAffinity
@@ -15,6 +17,7 @@ from k8sim.scheduler.plugins.taint_toleration import TaintToleration
 from k8sim.scheduler.plugins.volume_binding import VolumeBinding
 from k8sim.scheduler.plugins.volume_restrictions import VolumeRestrictions
 from k8sim.scheduler.plugins.volume_zone import VolumeZone
+from k8sim.scheduler.profile import Profile
 
 
 def default_plugins() -> tuple[Plugin, ...]:
@@ -24,3 +27,6 @@ def default_plugins() -> tuple[Plugin, ...]:
         NodeVolumeLimits(), VolumeBinding(), VolumeZone(), PodTopologySpread(), InterPodAffinity(),
         NodeResourcesBalancedAllocation(), ImageLocality(),
     )  # fmt: skip
+
+
+DEFAULT_PROFILE: Final = Profile(default_plugins())

@@ -83,9 +83,9 @@ class TaintToleration(Plugin):
         """See `Plugin`."""
         return {NODE_ADD: after_node_change, NODE_TAINT: after_node_change, POD_TOLERATION: after_toleration}
 
-    def signature(self, cycle: Cycle) -> Hashable:
+    def signature(self, pod: Pod) -> Hashable:
         """See `Plugin`."""
-        return tolerations_key(cycle.pod)
+        return tolerations_key(pod)
 
     def filter_node(self, cycle: Cycle, info: NodeInfo) -> Status | None:
         """See `Plugin`."""
@@ -97,6 +97,6 @@ class TaintToleration(Plugin):
         if not cycle.nodes.prefer_no_schedule:
             return None
         tolerations = cycle.pod.spec.tolerations
-        key = (self.name, self.signature(cycle))
+        key = (self.name, self.signature(cycle.pod))
         values = cycle.nodes.column(key, lambda node: intolerable_prefer_no_schedule(node, tolerations))
         return normalize([values[slot] for slot in slots], reverse=True)

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from k8sim.api.core import Node, PersistentVolume, PersistentVolumeClaim, Pod
+from k8sim.api.core import Node, PersistentVolume, PersistentVolumeClaim, Pod, PodSpec
 from k8sim.api.meta import with_meta
 from k8sim.api.pods import claim_names
 from k8sim.api.quantity import parse_quantity
@@ -343,6 +343,10 @@ class VolumeBinding(Plugin):
             Event("CSIStorageCapacity", "Update"): after_capacity_change,
             Event("CSIDriver", "Update"): after_driver_change,
         }
+
+    def concerns(self, spec: PodSpec) -> bool:
+        """See `Plugin`."""
+        return bool(spec.volumes)
 
     def pre_filter(self, cycle: Cycle) -> Status | Skip | None:
         """See `Plugin`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from k8sim.api.core import Pod
+from k8sim.api.core import Pod, PodSpec
 from k8sim.api.pods import claim_names
 from k8sim.scheduler.framework import (
     ASSIGNED_POD_DELETE,
@@ -93,6 +93,10 @@ class VolumeRestrictions(Plugin):
             NODE_ADD: always,
             Event("PersistentVolumeClaim", "Add"): after_claim_change,
         }
+
+    def concerns(self, spec: PodSpec) -> bool:
+        """See `Plugin`."""
+        return bool(spec.volumes)
 
     def pre_filter(self, cycle: Cycle) -> Status | Skip | None:
         """See `Plugin`; also the first to notice a missing claim, if it is not an ephemeral volume's."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from k8sim.api.core import Node, PersistentVolume, Pod
+from k8sim.api.core import Node, PersistentVolume, Pod, PodSpec
 from k8sim.api.pods import claim_names
 from k8sim.api.storage import StorageClass
 from k8sim.api.volume_matching import WAIT_FOR_FIRST_CONSUMER, claim_class
@@ -76,6 +76,10 @@ class VolumeZone(Plugin):
             Event("PersistentVolume", "Add"): after_volume_change,
             Event("PersistentVolume", "Update"): after_volume_change,
         }
+
+    def concerns(self, spec: PodSpec) -> bool:
+        """See `Plugin`."""
+        return bool(spec.volumes)
 
     def pre_filter(self, cycle: Cycle) -> Status | Skip | None:
         """See `Plugin`; unbound claims that wait for a consumer have no zone yet."""
