@@ -12,6 +12,8 @@ from k8sim.api.meta import Condition
 from k8sim.api.resources import pod_requests
 from k8sim.api.struct import Time, replace
 from k8sim.kubelet.conditions import OWNED, OWNED_OR_SHARED, SHARED, with_transition_times
+from k8sim.kubelet.podstatus import basis_of, generate_api_pod_status
+from k8sim.kubelet.process import KubeletProcess
 from k8sim.kubelet.statusmerge import merge_pod_status, same_for_kubelet
 from tests.kubelet.bench import READY, Bench, image
 
@@ -25,7 +27,7 @@ class Watched(Bench):
     """A bench with room for two of three pods, whose kubelet is looked into all the time."""
 
     def __init__(self) -> None:
-        super().__init__(image(stop=1), capacity={"cpu": "4", "memory": "16Gi", "pods": "110"})
+        super().__init__(image(start=0.5, stop=1), capacity={"cpu": "4", "memory": "16Gi", "pods": "110"})
         self.uids: list[str] = []
         for half in range(120):
             self.at(half / 2 + 0.1, self.check)
@@ -54,6 +56,21 @@ class Watched(Bench):
         workers = {uid: process.workers.get(uid) for uid in self.uids}
         may_run = {uid for uid, w in workers.items() if w is not None and w.stage in ("syncing", "terminating")}
         assert process.workers.running == may_run
+        for uid, pod in process.pods.items():
+            self.check_status(process, uid, pod)
+
+    def check_status(self, process: KubeletProcess, uid: str, pod: Pod) -> None:
+        """A status that is left as it is since its basis is the same is what it would be if computed anew."""
+        entry, runtime = process.status.entry(uid), process.pleg.get(uid)
+        if entry is None or entry.basis is None or entry.basis != basis_of(pod, runtime):
+            return
+        kept = entry.status
+        fill = process.prober.update_pod_status
+        host_ip = self.machine.host_ip
+        new = generate_api_pod_status(pod, runtime, kept, {}, self.clock.truncated, host_ip, False, None, fill)
+        if (new.container_statuses, new.init_container_statuses) == (kept.container_statuses, ()):
+            conditions = with_transition_times(new.conditions, kept.conditions, Time(-1))
+            assert replace(new, conditions=conditions, start_time=kept.start_time) == kept
 
 
 @settings(max_examples=25, deadline=None)
