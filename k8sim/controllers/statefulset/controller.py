@@ -140,20 +140,20 @@ class StatefulSetController(Controller):
         history = self._history(sts)
         if history.has_orphans:
             return self._adopt_revisions_and_sync(sts, client)
-        self.views.refresh(sts)
-        if self.views.is_settled(sts, history, self.clock.now):
+        unclaimed = self.views.refresh(sts)
+        if not unclaimed and self.views.is_settled(sts, history, self.clock.now):
             return None
-        return self._claim_and_update(sts, history, client)
+        return self._claim_and_update(sts, history, unclaimed, client)
 
     def _adopt_revisions_and_sync(self, sts: StatefulSet, client: Client) -> Sync:
         yield from self._adopt_revisions(sts, client)
         history = self._history(sts)
-        self.views.refresh(sts)
-        if not self.views.is_settled(sts, history, self.clock.now):
-            yield from self._claim_and_update(sts, history, client)
+        unclaimed = self.views.refresh(sts)
+        if unclaimed or not self.views.is_settled(sts, history, self.clock.now):
+            yield from self._claim_and_update(sts, history, unclaimed, client)
 
-    def _claim_and_update(self, sts: StatefulSet, history: History, client: Client) -> Sync:
-        if self.views.has_unclaimed(sts):
+    def _claim_and_update(self, sts: StatefulSet, history: History, unclaimed: bool, client: Client) -> Sync:
+        if unclaimed:
             yield from self.views.adopt_and_release(sts, client)
             history = self._history(sts)
         errors: list[ApiError] = []
@@ -355,8 +355,6 @@ class Views:
 
     def is_settled(self, sts: StatefulSet, history: History, now_ns: int) -> bool:
         """Tell whether nothing is to be done, as the last sync of this very version has found."""
-        if self.has_unclaimed(sts):
-            return False
         view = self._views[sts.metadata.uid]
         view.advance(now_ns)
         if view.settled is None:
@@ -375,8 +373,11 @@ class Views:
 
     # ---- claiming -------------------------------------------------------------------------------------------
 
-    def refresh(self, sts: StatefulSet) -> None:
-        """Bring the set's view up to date."""
+    def refresh(self, sts: StatefulSet) -> bool:
+        """Bring the set's view up to date; tell whether there are pods to adopt or to release.
+
+        Those are pods without a controller, and strangers, which the set owns and which are no members of it.
+        """
         pods = self._controller.pods
         uid = sts.metadata.uid
         view = self._views.get(uid) or self._new_view(sts)
@@ -401,11 +402,7 @@ class Views:
             for ordinal in changed_claims:
                 view.claims_changed(ordinal)
             changed_claims.clear()
-
-    def has_unclaimed(self, sts: StatefulSet) -> bool:
-        """Tell whether there are pods to adopt or to release: without a controller, or the set's but no members."""
-        orphans = self._controller.pods.by_index(ORPHAN_INDEX, sts.metadata.namespace)
-        return bool(orphans or self._strangers[sts.metadata.uid])
+        return bool(strangers or pods.by_index(ORPHAN_INDEX, sts.metadata.namespace))
 
     def _new_view(self, sts: StatefulSet) -> Replicas:
         lookup = self._controller.claim_lookup(sts)

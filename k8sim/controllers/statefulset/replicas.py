@@ -18,7 +18,7 @@ from heapq import heappop, heappush
 
 from k8sim.api.apps import StatefulSet, StatefulSetPersistentVolumeClaimRetentionPolicy
 from k8sim.api.core import Pod
-from k8sim.api.meta import condition_of
+from k8sim.api.meta import Condition, condition_of
 from k8sim.controllers.statefulset.claims import ClaimLookup, claims_match_retention_policy, missing_claims
 from k8sim.controllers.statefulset.identity import (
     REVISION_LABEL,
@@ -36,9 +36,9 @@ Shape = tuple[str, int, int, int, StatefulSetPersistentVolumeClaimRetentionPolic
 class Replica:
     """What the control loop asks about one pod.
 
-    ``available_ns`` is the time from which it counts as available, None while it is not Ready. ``available`` is that
-    answer at the time of filing, ``condition`` is Ready. ``known`` is a former version with the `same_identity`: most
-    new versions of a pod differ in their status alone.
+    ``condition`` is Ready if it is True. ``available_ns`` is the time from which the pod counts as available, None while
+    it is not Ready. ``available`` is that answer at the time of filing. ``known`` is a former version with the
+    `same_identity`: most new versions of a pod differ in their status alone.
     """
 
     __slots__ = (
@@ -77,8 +77,8 @@ class Replica:
         self.ready = False
         self.available_ns: int | None = None
         self.available = False
-        self.condition = condition = condition_of(pod.status.conditions, "Ready")
-        if condition is not None and condition.status == "True":
+        self.condition = condition = _true_ready_condition(pod)
+        if condition is not None:
             self.ready = phase == "Running"
             self.available_ns = _available_from(condition.last_transition_time, sts.spec.min_ready_seconds)
         if sts.spec.volume_claim_templates:
@@ -92,13 +92,13 @@ class Replica:
     def stays_for(self, pod: Pod) -> bool:
         """Tell at a glance that a version of the pod with the `same_identity` changes nothing while claims do not.
 
-        So it is with most: another condition than Ready, a container's restart, an address are all the same here.
+        So it is with most: another condition than Ready, why it is not Ready, an address are all the same here.
         """
         was = self.pod
         return (
             pod.status.phase == was.status.phase
             and pod.metadata.deletion_timestamp == was.metadata.deletion_timestamp
-            and condition_of(pod.status.conditions, "Ready") == self.condition
+            and _true_ready_condition(pod) == self.condition
         )
 
     def answers_like(self, other: Replica) -> bool:
@@ -128,6 +128,11 @@ def same_identity(pod: Pod, known: Pod) -> bool:
         and meta.owner_references is was.owner_references
         and meta.uid == was.uid
     )
+
+
+def _true_ready_condition(pod: Pod) -> Condition | None:
+    condition = condition_of(pod.status.conditions, "Ready")
+    return condition if condition is not None and condition.status == "True" else None
 
 
 def _available_from(ready_since: int | None, min_ready_seconds: int) -> int | None:
