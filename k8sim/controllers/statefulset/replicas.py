@@ -36,8 +36,8 @@ Shape = tuple[str, int, int, int, StatefulSetPersistentVolumeClaimRetentionPolic
 class Replica:
     """What the control loop asks about one pod.
 
-    ``condition`` is Ready if it is True. ``available_ns`` is the time from which the pod counts as available, None while
-    it is not Ready. ``available`` is that answer at the time of filing. ``known`` is a former version with the
+    ``condition`` is Ready if it is True. ``available_ns`` is the time from which the pod counts as available, None
+    while it is not Ready. ``available`` is that answer at the time of filing. ``known`` is a former version with the
     `same_identity`: most new versions of a pod differ in their status alone.
     """
 
