@@ -1,12 +1,14 @@
 """The clock: integer nanoseconds on SimPy, with ranked ties, callbacks, and processes that can be killed.
 
-This is the only module that imports SimPy. Three rules:
+This is the only module that imports SimPy. Four rules:
 
 * Two things at the same instant happen in the order of their *rank* (component, then entity), never in the order in
   which they were scheduled. SimPy's event priority carries the rank.
 * A call at a time is not an event: it lies in SimPy's event list itself, as (time, rank, number, function, arguments)
   beside events, (time, rank, number, event, None). Most of what happens is such calls; an event object for each would
   cost more than the list.
+* Of the entries that something makes, the first waits beside the list until the next is taken out. For a heap, that
+  exchange is half the work of an entry put in and one taken out, and next to none if the new one comes first.
 * Nothing is cancelled. A timer that has become pointless finds that out when it fires (its owner keeps a generation
   number), which is cheaper than any search in the heap.
 """
@@ -14,7 +16,7 @@ This is the only module that imports SimPy. Three rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from heapq import heappop, heappush
+from heapq import heappop, heappush, heappushpop
 from typing import Any
 
 import simpy
@@ -26,6 +28,7 @@ Event = simpy.Event
 Steps = Generator[Event, Any, Any]
 """What a process is made of: it yields events and gets their values."""
 
+Entry = tuple[int, int, int, Any, tuple[Any, ...] | None]
 
 BEFORE_ALL = -1
 """A rank that no component has."""
@@ -38,16 +41,26 @@ class Environment(simpy.Environment):
     ----------
     scheduled
         How many entries there have been: the number of the next one, which decides between those of the same rank.
+    entries, waiting
+        SimPy's event list, and the entry that waits beside it.
     """
+
+    _now: int
 
     def __init__(self) -> None:
         super().__init__(initial_time=0)
         self.scheduled = 0
+        self.entries: list[Entry] = self._queue  # type: ignore[assignment]
+        self.waiting: Entry | None = None
 
     def schedule(self, event: Event, priority: int = NORMAL, delay: int = 0) -> None:  # type: ignore[override]
         """Enter an event that SimPy or a process triggers."""
         self.scheduled = 1 + (number := self.scheduled)
-        heappush(self._queue, (self._now + delay, priority, number, event, None))  # type: ignore[misc]
+        entry = (self._now + delay, priority, number, event, None)
+        if self.waiting is None:
+            self.waiting = entry
+        else:
+            heappush(self.entries, entry)
 
 
 class Task(simpy.Process):
@@ -145,7 +158,7 @@ class Clock:
 
     def truncated(self, t_ns: int | None = None) -> int:
         """Return a time cut to the wall clock's whole second, as the API server stores it (workloads 0.4)."""
-        t: int = self.env._now if t_ns is None else t_ns  # type: ignore[assignment]
+        t = self.env._now if t_ns is None else t_ns
         return t - (t - self.second_phase_ns) % 1_000_000_000
 
     def sleep(self, delay_ns: int, rank: int = 0) -> Event:
@@ -156,16 +169,23 @@ class Clock:
         event._value = None
         when_ns = env._now + (delay_ns if delay_ns > 0 else 0)
         env.scheduled = 1 + (number := env.scheduled)
-        heappush(env._queue, (when_ns, rank ^ self._salt, number, event, None))  # type: ignore[misc]
+        entry = (when_ns, rank ^ self._salt, number, event, None)
+        if env.waiting is None:
+            env.waiting = entry
+        else:
+            heappush(env.entries, entry)
         return event
 
     def call_at(self, when_ns: int, function: Callable[..., object], *args: Any, rank: int = 0) -> None:
         """Call a function at a time (now, if that is past). Exceptions it raises end the run."""
         env = self.env
-        now: int = env._now  # type: ignore[assignment]
-        queue: list[Any] = env._queue
+        now = env._now
         env.scheduled = 1 + (number := env.scheduled)
-        heappush(queue, (when_ns if when_ns > now else now, rank ^ self._salt, number, function, args))
+        entry = (when_ns if when_ns > now else now, rank ^ self._salt, number, function, args)
+        if env.waiting is None:
+            env.waiting = entry
+        else:
+            heappush(env.entries, entry)
 
     def call_after(self, delay_ns: int, function: Callable[..., object], *args: Any, rank: int = 0) -> None:
         """Call a function after a delay."""
@@ -175,7 +195,11 @@ class Clock:
         """Call a function at this instant, in the turn of its rank; a `Lifetime` calls it after its end, too."""
         env = self.env
         env.scheduled = 1 + (number := env.scheduled)
-        heappush(env._queue, (env._now, rank ^ self._salt, number, function, ()))  # type: ignore[misc]
+        entry = (env._now, rank ^ self._salt, number, function, ())
+        if env.waiting is None:
+            env.waiting = entry
+        else:
+            heappush(env.entries, entry)
 
     def call_first(self, function: Callable[..., object], *args: Any) -> None:
         """Call a function at this instant, before anything else that is due: when a process begins."""
@@ -207,12 +231,17 @@ class Clock:
     def run(self, until_ns: int) -> None:
         """Run up to, not including, a time."""
         env = self.env
-        queue: list[Any] = env._queue
+        entries = env.entries
         stop = object()
         env.scheduled = 1 + (number := env.scheduled)
-        heappush(queue, (until_ns, BEFORE_ALL, number, stop, None))
+        heappush(entries, (until_ns, BEFORE_ALL, number, stop, None))
         while True:
-            self.now, _, _, what, arguments = heappop(queue)
+            if env.waiting is None:
+                entry = heappop(entries)
+            else:
+                entry = heappushpop(entries, env.waiting)
+                env.waiting = None
+            self.now, _, _, what, arguments = entry
             env._now = self.now
             if arguments is not None:
                 what(*arguments)

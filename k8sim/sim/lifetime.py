@@ -25,8 +25,7 @@ class Lifetime(Clock):
     @property
     def now(self) -> int:  # type: ignore[override]
         """Now, in ns: the other clock's."""
-        now: int = self.env._now  # type: ignore[assignment]
-        return now
+        return self.env._now
 
     def call_at(self, when_ns: int, function: Callable[..., object], *args: Any, rank: int = 0) -> None:
         """Call a function at a time, if the program still lives then."""
