@@ -19,11 +19,13 @@ from k8sim.api.pods import claim_names, is_pod_ready, pod_condition
 from k8sim.api.policy import PodDisruptionBudget
 from k8sim.api.storage import VolumeAttachment
 from k8sim.apiserver.server import APIServer
-from k8sim.apiserver.watch import Change
+from k8sim.apiserver.watch import ChangeType
 
 Endpoints = tuple[Endpoint, ...]
 Event = tuple[str, dict[str, Any]]
 Events = Iterable[Event]
+Compare = Callable[[ChangeType, Object | None, Object], Events]
+"""What a change of a type shows: its kind's events from the version before, if any, and the new one."""
 
 SELECTED_NODE = "volume.kubernetes.io/selected-node"
 SERVICE_NAME = "kubernetes.io/service-name"
@@ -65,7 +67,7 @@ class Recorder:
         self._revisions: dict[str, list[str]] = {}
         self._children: dict[str, int] = {}
         self.aliases: dict[tuple[str, str], str] = {}
-        self._compare: dict[type[Object], Callable[[Change], Events]] = {
+        self._compare: dict[type[Object], Compare] = {
             Pod: self._pod, PersistentVolumeClaim: _claim, PersistentVolume: self._volume, Node: self._node,
             EndpointSlice: _endpoint_slice, PodDisruptionBudget: _status, StatefulSet: _status,
             Deployment: _status, VolumeAttachment: _attachment,
@@ -77,35 +79,37 @@ class Recorder:
             return name
         return next((real for (k, real), alias in self.aliases.items() if (k, alias) == (kind, name)), name)
 
-    def record(self, change: Change, actor: str, cause: int) -> int:
+    def record(
+        self, type_: ChangeType, old: Object | None, new: Object, of_status: bool, actor: str, cause: int
+    ) -> int:
         """Record a change; return the row that stands for it (its cause, if it shows nothing)."""
-        obj = change.new
-        cls = type(obj)
+        cls = type(new)
         compare = self._compare.get(cls)
         if compare is None:
-            if cls is ReplicaSet and change.type == "ADDED":
-                self._name_replica_set(obj)
+            if cls is ReplicaSet and type_ == "ADDED":
+                self._name_replica_set(new)
             return cause
-        row, meta = cause, obj.metadata
+        row, meta = cause, new.metadata
         name = meta.labels.get(SERVICE_NAME, meta.name) if cls is EndpointSlice else meta.name
-        for event, detail in compare(change):
+        for event, detail in compare(type_, old, new):
             row = self._trace.append(self._clock.now, cls.kind, name, event, detail, cause, meta.namespace)
-        if not change.of_status and cls in _TOLD_OF_BESIDE:
-            beside = self._beside(change, actor)
+        if not of_status and cls in _TOLD_OF_BESIDE:
+            beside = self._beside(type_, old, new, actor)
             if beside is not None:
                 kind, event, detail = beside
                 self._trace.append(self._clock.now, kind, name, event, detail, row, meta.namespace)
         return row
 
-    def _beside(self, change: Change, actor: str) -> tuple[str, str, dict[str, Any]] | None:
+    def _beside(
+        self, type_: ChangeType, old: Object | None, new: Object, actor: str
+    ) -> tuple[str, str, dict[str, Any]] | None:
         """Return what the public events do not say: what a pod belongs to, who ends it, how many pods are wanted."""
-        new, old = change.new, change.old if change.type != "ADDED" else None
         if isinstance(new, Pod):
-            if change.type == "ADDED":
+            if type_ == "ADDED":
                 return "Belonging", "Pod", self._belonging(new)
             if (
                 new.metadata.deletion_timestamp is not None
-                and change.type == "MODIFIED"
+                and type_ == "MODIFIED"
                 and not (old is not None and old.deleting)
             ):
                 target = pod_condition(new, "DisruptionTarget")
@@ -113,7 +117,7 @@ class Recorder:
                 return "Disruption", "Begins", {"inc": self._server.incarnation(new), "by": actor, "reason": reason}
         elif isinstance(new, StatefulSet | Deployment):
             was = _wanted(old) if isinstance(old, StatefulSet | Deployment) else None
-            wanted = 0 if change.type == "DELETED" else _wanted(new)
+            wanted = 0 if type_ == "DELETED" else _wanted(new)
             if wanted != was:
                 return "Belonging", "Wanted", {"kind": new.kind, "replicas": wanted}
         return None
@@ -128,14 +132,13 @@ class Recorder:
 
     # ---- pods -----------------------------------------------------------------------------------------------
 
-    def _pod(self, change: Change) -> Events:
-        new = change.new
+    def _pod(self, type_: ChangeType, old: Object | None, new: Object) -> Events:
         assert isinstance(new, Pod)
-        if change.type == "DELETED":
+        if type_ == "DELETED":
             events: list[Event] = [("Deleted", {})]
         else:
-            old = change.old if isinstance(change.old, Pod) else _NO_POD
-            events = [("Created", self._revision(new))] if change.type == "ADDED" else []
+            old = old if isinstance(old, Pod) else _NO_POD
+            events = [("Created", self._revision(new))] if type_ == "ADDED" else []
             node = new.spec.node_name
             if node and not old.spec.node_name:
                 events.append(("Scheduled", {"node": node}))
@@ -179,15 +182,14 @@ class Recorder:
 
     # ---- volumes and nodes ----------------------------------------------------------------------------------
 
-    def _volume(self, change: Change) -> Events:
-        new = change.new
+    def _volume(self, type_: ChangeType, old: Object | None, new: Object) -> Events:
         assert isinstance(new, PersistentVolume)
-        old = change.old if isinstance(change.old, PersistentVolume) else _NO_VOLUME
-        if change.type == "DELETED":
+        old = old if isinstance(old, PersistentVolume) else _NO_VOLUME
+        if type_ == "DELETED":
             yield "Deleted", {}
             return
         claim = new.spec.claim_ref
-        if change.type == "ADDED":
+        if type_ == "ADDED":
             if "pv.kubernetes.io/provisioned-by" in new.metadata.annotations and claim is not None:
                 n = self._server.incarnation_of("PersistentVolumeClaim", claim.namespace, claim.name)
                 self.aliases["PersistentVolume", new.name] = f"pv:{claim.name}:{n}"
@@ -198,17 +200,15 @@ class Recorder:
         if new.deleting and not old.deleting:
             yield "Terminating", {}
 
-    def _node(self, change: Change) -> Events:
-        new = change.new
+    def _node(self, type_: ChangeType, old: Object | None, new: Object) -> Events:
         assert isinstance(new, Node)
-        if change.type == "DELETED":
+        if type_ == "DELETED":
             yield "Deleted", {}
             return
-        if change.type == "ADDED":
+        if type_ == "ADDED":
             if self._server.incarnation(new) > 1:
                 yield "Created", {}
             return
-        old = change.old
         assert isinstance(old, Node)
         yield from _node_changes(new, old)
 
@@ -276,14 +276,13 @@ def _exits(status: ContainerStatus, was: ContainerStatus) -> list[Event]:
     ]
 
 
-def _claim(change: Change) -> Events:
-    new = change.new
+def _claim(type_: ChangeType, old: Object | None, new: Object) -> Events:
     assert isinstance(new, PersistentVolumeClaim)
-    old = change.old if isinstance(change.old, PersistentVolumeClaim) else _NO_CLAIM
-    if change.type == "DELETED":
+    old = old if isinstance(old, PersistentVolumeClaim) else _NO_CLAIM
+    if type_ == "DELETED":
         yield "Deleted", {}
         return
-    if change.type == "ADDED":
+    if type_ == "ADDED":
         yield "Created", {}
     node = new.metadata.annotations.get(SELECTED_NODE)
     if node and node != old.metadata.annotations.get(SELECTED_NODE):
@@ -315,12 +314,11 @@ def _node_changes(new: Node, old: Node) -> Events:
         yield ("Cordoned" if new.spec.unschedulable else "Uncordoned"), {}
 
 
-def _endpoint_slice(change: Change) -> Events:
-    new = change.new
+def _endpoint_slice(type_: ChangeType, old: Object | None, new: Object) -> Events:
     assert isinstance(new, EndpointSlice)
-    old = change.old if isinstance(change.old, EndpointSlice) else None
+    old = old if isinstance(old, EndpointSlice) else None
     had = old.endpoints if old is not None else ()
-    has = new.endpoints if change.type != "DELETED" else ()
+    has = new.endpoints if type_ != "DELETED" else ()
     if had is has:
         return ()
     service = new.metadata.labels.get(SERVICE_NAME, new.metadata.name)
@@ -354,24 +352,23 @@ def _target(endpoint: Endpoint) -> str:
     return endpoint.target_ref.name if endpoint.target_ref is not None else ",".join(endpoint.addresses)
 
 
-def _status(change: Change) -> Events:
-    if change.type == "DELETED":
+def _status(type_: ChangeType, old: Object | None, new: Object) -> Events:
+    if type_ == "DELETED":
         return ()
-    names, counters = _COUNTERS[change.new.kind]
-    now = counters(change.new.status)  # type: ignore[attr-defined]
-    before = counters(change.old.status) if change.old is not None else (0,) * len(names)  # type: ignore[attr-defined]
+    names, counters = _COUNTERS[new.kind]
+    now = counters(new.status)  # type: ignore[attr-defined]
+    before = counters(old.status) if old is not None else (0,) * len(names)  # type: ignore[attr-defined]
     return [("Status", dict(zip(names, now, strict=True)))] if now != before else ()
 
 
-def _attachment(change: Change) -> Events:
-    new = change.new
+def _attachment(type_: ChangeType, old: Object | None, new: Object) -> Events:
     assert isinstance(new, VolumeAttachment)
-    old = change.old if isinstance(change.old, VolumeAttachment) else None
+    old = old if isinstance(old, VolumeAttachment) else None
     detail = {"volume": new.spec.source.persistent_volume_name or "", "node": new.spec.node_name}
-    if change.type == "DELETED":
+    if type_ == "DELETED":
         yield "Detached", detail
         return
-    if change.type == "ADDED":
+    if type_ == "ADDED":
         yield "Attaching", detail
     if new.status.attached and not (old is not None and old.status.attached):
         yield "Attached", detail

@@ -40,6 +40,14 @@ FOREGROUND = "foregroundDeletion"
 _FINALIZER = {"Orphan": ORPHAN, "Foreground": FOREGROUND}
 
 
+Recorder = Callable[[ChangeType, Object | None, Object, bool, str, int], int]
+"""What is told of a change, its actor and its cause before anybody else, and returns the row that stands for it."""
+
+
+def _record_nothing(type_: ChangeType, old: Object | None, new: Object, of_status: bool, actor: str, cause: int) -> int:
+    return cause
+
+
 class Line(Protocol):
     """A watch, as far as it depends on the server's being there."""
 
@@ -77,7 +85,7 @@ class APIServer:
         self.leases = Leases()
         self.resource_version = 0
         self.history: list[tuple[int, Change]] | None = [] if keep_history else None
-        self.recorder: Callable[[Change, str, int], int] = lambda change, actor, cause: cause
+        self.recorder: Recorder = _record_nothing
         self.real_name: Callable[[str, str], str] = lambda kind, name: name
         self._objects: dict[type[Object], dict[Key, Object]] = {cls: {} for cls in KINDS}
         self._latest_versions: dict[type[Object], int] = {}
@@ -487,11 +495,9 @@ class APIServer:
                 on_node.pop(key, None)
             else:
                 on_node[key] = new  # type: ignore[assignment]
-        change = Change(type_, old, new, cause, actor, of_status, later_ns)
         record = self.recorder
-        row = record(change, actor, cause)
-        if row != cause:
-            change = Change(type_, old, new, row, actor, of_status, later_ns)
+        row = record(type_, old, new, of_status, actor, cause)
+        change = Change(type_, old, new, row, actor, of_status, later_ns)
         if self.history is not None:
             self.history.append((self.sim.clock.now, change))
         for watcher in self._watchers[cls]:

@@ -94,7 +94,7 @@ def test_steps_run_at_their_times_and_do_not_wait_for_each_other() -> None:
 def test_what_a_step_does_goes_back_to_its_beginning() -> None:
     server = make_server()
     causes: list[int] = []
-    server.recorder = lambda change, actor, cause: causes.append(cause) or cause  # type: ignore[func-returns-value]
+    server.recorder = lambda *change: causes.append(change[-1]) or change[-1]  # type: ignore[func-returns-value]
     step = Step.apply(SECOND, manifest("a"))
     run_timeline(World(server.sim, server, {}), Scenario(name="t", timeline=(step,)))
     server.sim.clock.run(2 * SECOND)
