@@ -6,7 +6,7 @@ Source: pkg/controller/nodelifecycle/node_lifecycle_controller.go; workloads.md 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from heapq import heappop, heappush
 from typing import Any
 
@@ -71,6 +71,7 @@ class NodeLifecycleController(Controller):
         self._health: dict[str, Health] = {}
         self._counted: dict[str, tuple[str, bool]] = {}
         self._counts: dict[str, list[int]] = {}
+        self._judged: dict[str, tuple[int, int]] = {}
         self._states: dict[str, ZoneState] = {}
         self._known: dict[str, None] = {}
         self._dirty: dict[str, int] = {}
@@ -356,10 +357,13 @@ class NodeLifecycleController(Controller):
         else:
             self._tainter.add(zone, node.name, not has_no_execute(node, key), client.cause)
 
-    def _mark_reachable(self, node: Node, zone: str, client: Client) -> Sync:
+    def _mark_reachable(self, node: Node, zone: str, client: Client) -> Iterable[Event]:
         """Take both NoExecute taints off a node, and the node out of its queue (markNodeAsReachable)."""
         self._tainter.remove(zone, node.metadata.name)
-        for key in _NO_EXECUTE if node.spec.taints else ():
+        return self._take_taints_off(node, client) if node.spec.taints else ()
+
+    def _take_taints_off(self, node: Node, client: Client) -> Sync:
+        for key in _NO_EXECUTE:
             if has_no_execute(node, key):
                 try:
                     yield from swap_taints(client, node.name, "NoExecute", (), (key,), self.clock.truncated())
@@ -386,6 +390,9 @@ class NodeLifecycleController(Controller):
     def _handle_disruption(self) -> Sync:
         """Set the zones' rates by what this pass has found."""
         counts = {zone: (c[0], c[1]) for zone, c in self._counts.items()}
+        if counts == self._judged:
+            return  # what follows from it is done
+        self._judged = counts
         plan = handle_disruption(self._states, counts, self.settings)
         if plan.stop_evictions:
             client = self._client
