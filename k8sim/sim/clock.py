@@ -236,13 +236,13 @@ class Clock:
         env.scheduled = 1 + (number := env.scheduled)
         heappush(entries, (until_ns, BEFORE_ALL, number, stop, None))
         while True:
-            if env.waiting is None:
-                entry = heappop(entries)
+            waiting = env.waiting
+            if waiting is None:
+                now, _, _, what, arguments = heappop(entries)
             else:
-                entry = heappushpop(entries, env.waiting)
                 env.waiting = None
-            self.now, _, _, what, arguments = entry
-            env._now = self.now
+                now, _, _, what, arguments = heappushpop(entries, waiting)
+            self.now = env._now = now
             if arguments is not None:
                 what(*arguments)
             elif what is stop:

@@ -137,9 +137,10 @@ class Ahead:
         """Take in what a replicate has taken; tell whether that was more than any before."""
         total = self._total
         for name, stream in streams.items():
-            more = stream.occurrence - self._taken.get(name, 0)
+            taken = stream.before + stream.at
+            more = taken - self._taken.get(name, 0)
             if more > 0 and self._total + more <= _REMEMBERED:
-                self._taken[name] = stream.occurrence
+                self._taken[name] = taken
                 self._total += more
         return self._total > total
 
@@ -321,7 +322,7 @@ def _uniforms(
     h0: UInt64Array | int,
     h1: UInt64Array | int,
 ) -> Float64Array:
-    shape = np.broadcast_shapes(occurrence.shape, replicate.shape)
+    shape = np.broadcast(occurrence, replicate).shape
     even = np.empty((2, *shape), dtype=np.uint64)
     odd = np.empty((2, *shape), dtype=np.uint64)
     even[0], odd[0], even[1], odd[1] = occurrence, replicate, h0, h1

@@ -213,5 +213,5 @@ class Worker(Generic[K, A, E]):
                 if event is not None:
                     event.callbacks.append(self._work)
                     return
-                queue.done(self._key, succeeded=True)
+                queue.done(self._key, True)
             steps = self._steps = None
