@@ -43,8 +43,10 @@ class SelectorIndex:
         """Return the keys of the selectors that select these labels, in the order of their names."""
         candidates: dict[Key, None] = dict(self._unfiled.get(namespace, ()))
         for name, value in labels.items():
-            candidates.update(self._by_pair.get((namespace, name, value), ()))
-        return sorted(key for key in candidates if selector_matches(self._selectors[key], labels))
+            demanding = self._by_pair.get((namespace, name, value))
+            if demanding is not None:
+                candidates |= demanding
+        return sorted([key for key in candidates if selector_matches(self._selectors[key], labels)])
 
     def _buckets(self, namespace: str, selector: LabelSelector) -> Iterable[dict[Key, None]]:
         pairs = _demanded(selector)
