@@ -151,6 +151,8 @@ class Informer(Generic[T]):
     ) -> None:
         """Call the handler on every change that arrives, after the cache has it; objects already there are ADDED.
 
+        A handler that is added twice is called once.
+
         Parameters
         ----------
         replay
