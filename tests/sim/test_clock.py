@@ -1,3 +1,6 @@
+from functools import partial
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +27,44 @@ def test_a_tie_salt_shuffles_equal_components() -> None:
         clock.run(10)
         orders.add(tuple(log))
     assert len(orders) > 1
+
+
+calls = st.recursive(
+    st.tuples(st.integers(0, 3), st.integers(0, 3), st.just([])),
+    lambda made: st.tuples(st.integers(0, 3), st.integers(0, 3), st.lists(made, max_size=4)),
+    max_leaves=20,
+)
+
+
+@given(st.lists(calls, max_size=6), st.lists(st.integers(1, 4), max_size=4))
+def test_what_is_first_in_time_rank_and_number_of_all_that_is_known_comes_next(
+    first: list[Any], pauses: list[int]
+) -> None:
+    """Whatever calls make other calls, and wherever the run is interrupted."""
+    clock = Clock()
+    known: list[tuple[int, int, int]] = []
+
+    def make(calls: list[Any]) -> None:
+        for after, rank_, then in calls:
+            entry = (clock.now + after, rank_, clock.events_scheduled)
+            known.append(entry)
+            if after:
+                clock.call_after(after, come, entry, then, rank=rank_)
+            else:
+                clock.call_now(partial(come, entry, then), rank_)
+
+    def come(entry: tuple[int, int, int], then: list[Any]) -> None:
+        assert entry == min(known)
+        assert entry[0] == clock.now
+        known.remove(entry)
+        make(then)
+
+    make(first)
+    for pause in (*pauses, 1000):
+        clock.run(clock.now + pause)
+        make([(1, 1, [])])
+    clock.run(clock.now + 1000)
+    assert not known
 
 
 def test_a_killed_process_does_nothing_more_and_its_clean_up_runs() -> None:
