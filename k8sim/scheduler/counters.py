@@ -22,7 +22,7 @@ from k8sim.api.selectors import selector_matches
 from k8sim.api.struct import replace
 
 if TYPE_CHECKING:
-    from k8sim.scheduler.nodes import NodeInfo
+    from k8sim.scheduler.nodes import NodeInfo, Topology
 
 Kind = Literal["required affinity", "required anti-affinity", "preferred affinity", "preferred anti-affinity"]
 Label = tuple[str, str]
@@ -85,8 +85,29 @@ def with_label_keys(
     return replace(selector, match_expressions=selector.match_expressions + more)
 
 
-Counts = dict[int, int]
-"""By slot; slots where nothing is counted are not listed."""
+class Counts(dict[int, int]):
+    """How many pods are on each slot where there are any; their sums by domain are kept for topologies asked for."""
+
+    __slots__ = ("_sums",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sums: dict[Topology, tuple[int, dict[int, int]]] = {}
+
+    def count(self, slot: int, sign: int) -> None:
+        """Count a pod on a slot (sign 1), or no longer (-1)."""
+        _add(self, slot, sign)
+        for topology, (_, sums) in self._sums.items():
+            domain = topology.values[slot]
+            if domain:
+                _add(sums, domain, sign)
+
+    def sums(self, topology: Topology) -> Mapping[int, int]:
+        """Return the sums over the domains of a topology, as `Topology.sums` does."""
+        known = self._sums.get(topology)
+        if known is None or known[0] != topology.version:
+            known = self._sums[topology] = (topology.version, topology.sums(self))
+        return known[1]
 
 
 class PodCounter:
@@ -98,7 +119,7 @@ class PodCounter:
         self.selector = selector
         self.namespaces = namespaces
         self.terminating = terminating
-        self.counts: Counts = {}
+        self.counts = Counts()
         self.label = _filed_under(selector)
 
     def selects(self, pod: Pod) -> bool:
@@ -118,7 +139,7 @@ class TermCounter:
     def __init__(self, term: Term) -> None:
         self.term = term
         self.label = _filed_under(term.selector)
-        self.counts: Counts = {}
+        self.counts = Counts()
 
 
 class Group:
@@ -166,7 +187,7 @@ class PodCounts:
             self._filed_with(counter.label).append(counter)
             for pod, slot in self._candidates(counter.label):
                 if counter.selects(pod):
-                    _add(counter.counts, slot, 1)
+                    counter.counts.count(slot, 1)
         return counter.counts
 
     def _filed_with(self, label: Label) -> list[PodCounter]:
@@ -230,7 +251,7 @@ class PodCounts:
                         del groups[value]
         for counter in counters:
             if counter.selects(pod):
-                _add(counter.counts, slot, sign)
+                counter.counts.count(slot, sign)
         if pod.spec.affinity is not None:
             for what, term in self._terms_of(pod):
                 self._account_term(what, term, slot, sign)
@@ -246,7 +267,7 @@ class PodCounts:
                 counters = counters + group.counters
         for counter in counters:
             if not counter.terminating and counter.selects(old):
-                _add(counter.counts, slot, -1)
+                counter.counts.count(slot, -1)
 
     def _account_term(self, key: object, term: Term, slot: int, sign: int) -> None:
         counter = self._terms.get(key)
@@ -254,7 +275,7 @@ class PodCounts:
             self.terms_version += 1
             counter = self._terms[key] = TermCounter(term)
             self._filed_terms.setdefault(counter.label, {})[key] = counter
-        _add(counter.counts, slot, sign)
+        counter.counts.count(slot, sign)
         if not counter.counts:
             self.terms_version += 1
             del self._terms[key]
@@ -277,12 +298,12 @@ class PodCounts:
         return terms
 
 
-def _add(counts: Counts, slot: int, sign: int) -> None:
-    count = counts.get(slot, 0) + sign
+def _add(counts: dict[int, int], key: int, sign: int) -> None:
+    count = counts.get(key, 0) + sign
     if count:
-        counts[slot] = count
+        counts[key] = count
     else:
-        del counts[slot]
+        del counts[key]
 
 
 def _filed_under(selector: LabelSelector | None) -> Label:

@@ -81,6 +81,8 @@ class Topology:
     def __init__(self, key: str, size: int) -> None:
         self.key = key
         self.values = [0] * size
+        self.version = 0
+        """Changes whenever a node comes to a domain or leaves it."""
         self.codes: dict[str, int] = {}
         self.sizes: dict[int, int] = {}
 
@@ -88,12 +90,14 @@ class Topology:
         """File a node under its domain."""
         value = node.metadata.labels.get(self.key)
         domain = 0 if value is None else self.codes.setdefault(value, len(self.codes) + 1)
+        self.version += 1
         self.values[slot] = domain
         self.sizes[domain] = self.sizes.get(domain, 0) + 1
 
     def clear(self, slot: int) -> None:
         """Take a node out of its domain."""
         domain = self.values[slot]
+        self.version += 1
         self.values[slot] = 0
         self.sizes[domain] -= 1
         if not self.sizes[domain]:

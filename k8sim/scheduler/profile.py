@@ -51,7 +51,7 @@ class Shape:
 
 
 class Profile:
-    """Plug-ins in the order in which Kubernetes asks them; it keeps nothing of a cluster, so that all may share it."""
+    """Plug-ins in the order in which Kubernetes asks them. It knows nothing of any cluster, so that all share it."""
 
     def __init__(self, plugins: Sequence[Plugin]) -> None:
         self.interested = interested_in({plugin.name: plugin.events() for plugin in plugins})

@@ -124,7 +124,7 @@ def lacks_affinity(terms: Sequence[Term], cycle: Cycle) -> list[Screen]:
     """
     counts = _selected_by_all(terms, cycle)
     topologies = [cycle.nodes.topology(term.topology_key) for term in terms]
-    sums = [topology.sums(counts) for topology in topologies]
+    sums = [counts.sums(topology) for topology in topologies]
     if not any(sums) and all(_selects_itself(t, cycle) for t in terms):
         return [Screen(topology.values, {0: NO_AFFINITY}) for topology in topologies]
     return [
@@ -138,15 +138,14 @@ def _selected_by_all(terms: Sequence[Term], cycle: Cycle) -> Counts:
     counts = cycle.nodes.pods.matching(terms[0].selector, namespaces_of(terms[0], cycle.listers), terminating=True)
     if len(terms) == 1:
         return counts
-    exact: Counts = {}
+    exact = Counts()
     for slot in counts:
-        selected = sum(
-            all(in_namespaces(t, p.namespace, cycle.listers) and selector_matches(t.selector, p.metadata.labels)
-                for t in terms)
-            for p in cycle.nodes.infos[slot].pods.values()
-        )  # fmt: skip
-        if selected:
-            exact[slot] = selected
+        for pod in cycle.nodes.infos[slot].pods.values():
+            if all(
+                in_namespaces(t, pod.namespace, cycle.listers) and selector_matches(t.selector, pod.metadata.labels)
+                for t in terms
+            ):
+                exact.count(slot, 1)
     return exact
 
 
@@ -158,7 +157,7 @@ def _selects_itself(term: Term, cycle: Cycle) -> bool:
 def crowded(counts: Counts, topology_key: str, nodes: NodeTable, status: Status) -> Screen:
     """Reject nodes in a domain where any pod is counted; nodes without the label have no domain."""
     topology = nodes.topology(topology_key)
-    return Screen(topology.values, dict.fromkeys(topology.sums(counts), status))
+    return Screen(topology.values, dict.fromkeys(counts.sums(topology), status))
 
 
 # ---- hints ----------------------------------------------------------------------------------------------------------
@@ -242,7 +241,7 @@ class InterPodAffinity(Plugin):
         for term, counts in weighted:
             topology = cycle.nodes.topology(term.topology_key)
             weight = _SIGN[term.kind] * term.weight
-            worth = {domain: weight * count for domain, count in topology.sums(counts).items()}
+            worth = {domain: weight * count for domain, count in counts.sums(topology).items()}
             values = topology.values
             total = [score + worth.get(values[slot], 0) for score, slot in zip(total, slots, strict=True)]
         lowest, highest = min(total), max(total)

@@ -130,9 +130,11 @@ def in_all(columns: Sequence[list[int]], slots: Iterable[int]) -> list[int]:
     return left
 
 
-def sums_of(counts: Counts, columns: Sequence[list[int]], topology: Topology) -> dict[int, int]:
+def sums_of(counts: Counts, columns: Sequence[list[int]], topology: Topology) -> Mapping[int, int]:
     """Add up, over each domain, the counts of the slots that are 0 in none of some columns."""
-    return topology.sums({slot: counts[slot] for slot in in_all(columns, counts)} if columns else counts)
+    if not columns:
+        return counts.sums(topology)
+    return topology.sums({slot: counts[slot] for slot in in_all(columns, counts)})
 
 
 def skewed(constraint: Constraint, cycle: Cycle, topologies: Sequence[Topology]) -> Screen:
