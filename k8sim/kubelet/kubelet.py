@@ -240,15 +240,18 @@ class Kubelet:
     def pressure_changed(self) -> None:
         """Look at the eviction signals."""
         if self.process is not None:
-            self.process.eviction.pressure_changed()
+            self.process.on_demand.eviction.pressure_changed()
 
     def shutdown_requested(self, power_off: Callable[[], None]) -> bool:
         """Stop the pods first, if the kubelet is configured to."""
         process = self.process
-        if process is None or not process.shutdown.enabled:
+        if process is None:
             return False
-        if not process.shutdown.shutting_down:
-            process.spawn(process.shutdown.shut_down(power_off))
+        shutdown = process.on_demand.shutdown
+        if not shutdown.enabled:
+            return False
+        if not shutdown.shutting_down:
+            process.spawn(shutdown.shut_down(power_off))
         return True
 
     def link_lost(self) -> None:

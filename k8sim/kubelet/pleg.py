@@ -50,6 +50,7 @@ class PLEG:
         self._waiting: dict[str, tuple[int, Event]] = {}
         self._due: int | None = None
         self._stopped = False
+        self._blind = False
         self._blind_from: int | None = None
         self._blind_until: int | None = None
 
@@ -68,7 +69,7 @@ class PLEG:
 
     def newer_than(self, uid: str, since_ns: int) -> Event | None:
         """Return None if the cache was renewed after a moment, else an event to wait for (GetNewerThan)."""
-        if self._last_relist() > since_ns or self._renewed.get(uid, -(2**62)) > since_ns:
+        if self._renewed.get(uid, -(2**62)) > since_ns or self._last_relist() > since_ns:
             return None
         event = self._clock.event()
         self._waiting[uid] = (since_ns, event)
@@ -84,11 +85,11 @@ class PLEG:
         """No relist succeeds from now on; if none has since the last time, it is all one."""
         if self._blind_until is None or self._last_relist() >= self._blind_until:
             self._blind_from = self._clock.now
-        self._blind_until = None
+        self._blind, self._blind_until = True, None
 
     def runtime_started(self) -> None:
         """Relists succeed again."""
-        self._blind_until = self._clock.now
+        self._blind, self._blind_until = False, self._clock.now
         if self._dirty or self._waiting:
             self._schedule()
 
@@ -103,10 +104,6 @@ class PLEG:
         self._stopped = True
 
     # ---- internals ----------------------------------------------------------------------------------------------
-
-    @property
-    def _blind(self) -> bool:
-        return self._blind_from is not None and self._blind_until is None
 
     def _last_relist(self) -> int:
         """Return when the last relist that is over, and has succeeded, began."""

@@ -36,6 +36,8 @@ class PodSync:
 
     Parameters
     ----------
+    volumes
+        Returns what mounts volumes, which is made for the first pod that has some.
     mirrors
         The mirrors of static pods.
     runtime_state
@@ -53,7 +55,7 @@ class PodSync:
         pleg: PLEG,
         prober: ProbeManager,
         runtime: RuntimeManager,
-        volumes: VolumeManager,
+        volumes: Callable[[], VolumeManager],
         status: StatusManager,
         mirrors: Mirrors,
         runtime_state: RuntimeState,
@@ -113,7 +115,7 @@ class PodSync:
     def _mount_volumes(self, pod: Pod, cancel: Event | None) -> Generator[Event, Any, None]:
         """Wait until the pod's volumes are mounted; that they never will be is for the caller to handle."""
         try:
-            mounted = yield from self._volumes.wait_for_attach_and_mount(pod, cancel)
+            mounted = yield from self._volumes().wait_for_attach_and_mount(pod, cancel)
         except VolumesUnusable as error:
             self._record(pod, "Warning", "FailedMount", str(error))
             raise SyncError(str(error)) from None
@@ -157,14 +159,14 @@ class PodSync:
         self._publish(pod, stopped, True, self._last_row(pod, cause), worker.status_function)
         if pod.spec.volumes:
             said = pod.status if worker.status_function is None else worker.status_function(pod.status)
-            self._volumes.pod_stopped(pod, evicted=said.reason == "Evicted")
+            self._volumes().pod_stopped(pod, evicted=said.reason == "Evicted")
 
     def sync_terminated_pod(self, worker: PodWorker, update: Update) -> Generator[Event, Any, None]:
         """Wait until volumes are unmounted, then declare the pod finished."""
         pod, cause = update.pod, self._last_row(update.pod, update.cause)
         self._publish(pod, self._pleg.get(pod.metadata.uid), True, cause, worker.status_function)
         if pod.spec.volumes:
-            yield from self._volumes.wait_for_unmount(pod)
+            yield from self._volumes().wait_for_unmount(pod)
         self._status.terminate_pod(pod, cause)
 
     def _last_row(self, pod: Pod, cause: int) -> int:

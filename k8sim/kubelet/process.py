@@ -21,12 +21,10 @@ from k8sim.kubelet.admission import Rejection, admit
 from k8sim.kubelet.configrefs import CONFIG_KINDS
 from k8sim.kubelet.deadline import deadline_ns
 from k8sim.kubelet.devices import Mounts
-from k8sim.kubelet.eviction import PERIOD as EVICTION_PERIOD
-from k8sim.kubelet.eviction import EvictionManager
 from k8sim.kubelet.grid import Grid
 from k8sim.kubelet.images import ImageManager
-from k8sim.kubelet.nodeshutdown import NodeShutdown
 from k8sim.kubelet.nodestatus import NodeStatus
+from k8sim.kubelet.ondemand import OnDemand
 from k8sim.kubelet.pleg import PLEG, EventType
 from k8sim.kubelet.podchanges import differs, is_settled, readiness_gates_changed
 from k8sim.kubelet.podsync import PodSync
@@ -46,7 +44,6 @@ from k8sim.kubelet.settings import (
 from k8sim.kubelet.staticpods import Mirrors
 from k8sim.kubelet.status import StatusManager
 from k8sim.kubelet.syncloop import SyncLoop
-from k8sim.kubelet.volumes import VolumeManager
 from k8sim.kubelet.waiting import first_of
 from k8sim.machines.agent import RuntimeFailure
 from k8sim.machines.answers import ProbeKind
@@ -114,10 +111,11 @@ class KubeletProcess:
         self.alive = True
         name = machine.name
         actor = f"kubelet/{name}"
-        record, spawn, active_pods = self.record, self.spawn, self.active_pods
+        began_ns = clock.now if begins_now else None
+        record = self.record
 
         def grid(purpose: str, period_ns: int) -> Grid:
-            return Grid(sim, name, purpose, period_ns, clock.now if begins_now else None)
+            return Grid(sim, name, purpose, period_ns, began_ns)
 
         self.client = Client(server, actor, rank)
         self.client.connected = machine.connected
@@ -126,7 +124,7 @@ class KubeletProcess:
         self.prober = ProbeManager(sim, machine, started_ns, self._on_probe_result, self._on_unhealthy)
         self.images = ImageManager(clock, machine, settings, record)
         self.runtime = RuntimeManager(
-            clock, rank, machine, settings, self.images, self.prober, record, spawn, self._on_sandbox_ready,
+            clock, rank, machine, settings, self.images, self.prober, record, self.spawn, self._on_sandbox_ready,
             self.find_config,
         )  # fmt: skip
         self.node_status = NodeStatus(
@@ -137,11 +135,7 @@ class KubeletProcess:
         self.runtime_state = RuntimeState(
             clock, rank, machine, grid("runtime checks", CHECK_PERIOD), self.loop, self.node_status, begins_now
         )
-        self.volumes = VolumeManager(
-            sim, self.client, rank, name, mounts, storage, spawn, record, self.node_status.report_on_grid,
-            self._volume_exceeds_limit,
-        )  # fmt: skip
-        self.node_status.volumes = self.volumes.devices
+        self.on_demand = OnDemand(self, sim, rank, settings, storage, mounts, began_ns)
         self.status = StatusManager(
             self.client, clock, rank, sim.latencies.sampler("apiRead", actor),
             sim.latencies.sampler("statusPatch", actor), sim.latencies.sampler("apiWrite", actor),
@@ -149,22 +143,17 @@ class KubeletProcess:
             self.prober.status_changed,
         )  # fmt: skip
         self.syncer = PodSync(
-            clock, machine, self.pleg, self.prober, self.runtime, self.volumes, self.status, self.mirrors,
-            self.runtime_state, record, self._pod_finished,
+            clock, machine, self.pleg, self.prober, self.runtime, self.on_demand.volumes, self.status,
+            self.mirrors, self.runtime_state, record, self._pod_finished,
         )  # fmt: skip
         self.workers = PodWorkers(
             clock, rank, sim.streams, self.pleg, settings, self.syncer, grid("sync tick", SYNC_TICK),
             self.loop.take,
         )  # fmt: skip
-        self.eviction = EvictionManager(
-            clock, rank, machine, grid("eviction", EVICTION_PERIOD), self.workers, self.node_status, active_pods,
-            record, sim.streams, settings,
-        )  # fmt: skip
-        self.shutdown = NodeShutdown(clock, rank, settings, self.workers, self.node_status, active_pods)
         if begins_now and not machine.runtime_up:
             self.pleg.runtime_stopped()
         if machine.pressures.any(clock.now):
-            self.eviction.pressure_changed()
+            self.on_demand.eviction.pressure_changed()
 
     def end(self) -> None:
         """Lose it all."""
@@ -173,7 +162,7 @@ class KubeletProcess:
         for task in tasks.values():
             task.kill()
         parts = (
-            self.eviction, self.pleg, self.prober, self.workers, self.status, self.node_status, self.runtime_state,
+            self.on_demand, self.pleg, self.prober, self.workers, self.status, self.node_status, self.runtime_state,
         )  # fmt: skip
         for part in parts:
             part.stop()
@@ -354,13 +343,13 @@ class KubeletProcess:
 
     def _admit(self, pod: Pod) -> Rejection | None:
         """Ask the admission handlers in their order."""
-        rejection = self.eviction.admit(pod)
+        rejection = self.on_demand.admit_under_pressure(pod)
         self.look_at_node()
         if rejection is None and self.node is not None:
             uid = pod.metadata.uid
             others = [self._requests[other] for other in self._not_terminated() if other != uid]
             rejection = admit(pod, self.node, others)
-        return rejection or self.shutdown.admit(pod)
+        return rejection or self.on_demand.admit_in_shutdown(pod)
 
     def active_pods(self) -> list[Pod]:
         """Return the pods that the kubelet has not terminated, each with its worker: somebody wants to end some."""
@@ -395,9 +384,6 @@ class KubeletProcess:
         pod = self.pods.get(uid)
         if pod is not None:
             self.workers.update_pod(Update("sync", pod, cause))
-
-    def _volume_exceeds_limit(self, pod: Pod, message: str) -> None:
-        self.eviction.volume_exceeds_limit(pod, message)
 
     # ---- what the parts report ----------------------------------------------------------------------------------
 
@@ -486,7 +472,7 @@ class KubeletProcess:
         self.prober.remove_pod(uid)
         self.status.forget(uid)
         self.workers.forget(uid)
-        self.volumes.forget(uid)
+        self.on_demand.forget(uid)
         self.images.forget(uid)
         self.runtime.backoff.forget(uid)
         self.machine.remove_pod(uid)
