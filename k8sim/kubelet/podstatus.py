@@ -19,20 +19,20 @@ from k8sim.kubelet.restart import all_containers_could_restart, should_all_conta
 from k8sim.machines.records import RuntimePodStatus
 
 Statuses = tuple[ContainerStatus, ...]
-Basis = tuple[PodSpec, RuntimePodStatus]
-"""What a status follows from, together with the statuses of the pod's containers."""
+Basis = tuple[PodSpec, RuntimePodStatus, bool]
+"""What a status follows from, together with the statuses of the containers: spec, runtime, stopped for good or not."""
 FillFromProbes = Callable[[Pod, Statuses, Statuses, PodStatus], tuple[Statuses, Statuses]]
 
 
-def basis_of(pod: Pod, runtime: RuntimePodStatus) -> Basis | None:
-    """Return the basis of a pod's status, or None if what the API says of the pod, or its end, plays a part, too."""
+def basis_of(pod: Pod, runtime: RuntimePodStatus, pod_is_terminal: bool) -> Basis | None:
+    """Return the basis of a pod's status, or None if what the API says of the pod plays a part, too."""
     said = pod.status
-    if said.phase in TERMINAL or said.reason or said.message or pod.metadata.deletion_timestamp is not None:
+    if said.phase in TERMINAL or said.reason or said.message:
         return None
     for condition in said.conditions:
         if condition.type not in OWNED:
             return None
-    return pod.spec, runtime
+    return pod.spec, runtime, pod_is_terminal
 
 
 def generate_api_pod_status(

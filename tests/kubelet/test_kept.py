@@ -62,12 +62,15 @@ class Watched(Bench):
     def check_status(self, process: KubeletProcess, uid: str, pod: Pod) -> None:
         """A status that is left as it is since its basis is the same is what it would be if computed anew."""
         entry, runtime = process.status.entry(uid), process.pleg.get(uid)
-        if entry is None or entry.basis is None or entry.basis != basis_of(pod, runtime):
+        if entry is None or entry.basis is None:
+            return
+        ended = entry.basis[2]
+        if entry.basis != basis_of(pod, runtime, ended):
             return
         kept = entry.status
         fill = process.prober.update_pod_status
         host_ip = self.machine.host_ip
-        new = generate_api_pod_status(pod, runtime, kept, {}, self.clock.truncated, host_ip, False, None, fill)
+        new = generate_api_pod_status(pod, runtime, kept, {}, self.clock.truncated, host_ip, ended, None, fill)
         if (new.container_statuses, new.init_container_statuses) == (kept.container_statuses, ()):
             conditions = with_transition_times(new.conditions, kept.conditions, Time(-1))
             assert replace(new, conditions=conditions, start_time=kept.start_time) == kept
