@@ -195,7 +195,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "scheduler", "maxSkew is exceeded by one", "scheduler/plugins/pod_topology_spread.py",
-        "fewest > constraint.max_skew, _SKEWED, 0)", "fewest > constraint.max_skew + 1, _SKEWED, 0)",
+        "for domain, count in sums.items() if count > most}", "for domain, count in sums.items() if count > most + 1}",
         ("tests/scheduler/test_plugins.py", "tests/scheduler/test_laws.py"),
     ),
     Mutant(
