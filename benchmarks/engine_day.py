@@ -8,10 +8,10 @@
 one node that crashes and comes back an hour later; each of the three strikes a pod. The set has a Service, a disruption
 budget, anti-affinity and a readiness probe. Then the same without these four, *the set alone*, and with them and with a
 claim of a zonal disk for each pod. Each replicate is assembled, run, and thrown away, as the runner does it. CPU time
-of this process, the median over replicates; *assemble* and *run* are its two parts, and what is left of *total* is
-Python's collector of garbage, which takes what the replicate before has left. *years per CPU s* is how many
-replicate-years such days come to in a second of CPU. *timeouts* is the total in bare SimPy timeouts on the same machine
-in the same minute, which depends less on the machine, and on what else it does, than milliseconds do.
+of this process, the median over replicates; *assemble* and *run* are two parts of it, and what is left of *total* is
+that the cluster is taken apart. *years per CPU s* is how many replicate-years such days come to in a second of CPU.
+*timeouts* is the total in bare SimPy timeouts on the same machine in the same minute, which depends less on the
+machine, and on what else it does, than milliseconds do.
 
 *1,067 pods*: the size on which cluster simulators have been compared in public: 100 nodes, 1,067 pods, from manifests
 to all of them placed, started and Ready. In a process of its own, so that its peak memory is its own.
@@ -139,16 +139,17 @@ class Sample:
     rows: int
 
 
-def replicate(scenario: Scenario, number: int) -> tuple[Sample, Cluster]:
-    """Assemble and run one replicate."""
+def replicate(scenario: Scenario, number: int) -> Sample:
+    """Assemble, run and take apart one replicate."""
     with collector.asleep():
         begun = time.process_time()
         cluster = Cluster(scenario, seed=1, replicate=number, keep_history=False)
         assembled, version = time.process_time(), cluster.server.resource_version
         rows = len(cluster.run().log)
         ended = time.process_time()
-    writes = cluster.server.resource_version - version
-    return Sample(assembled - begun, ended - assembled, writes, cluster.sim.clock.events_scheduled, rows), cluster
+        writes, events = cluster.server.resource_version - version, cluster.sim.clock.events_scheduled
+        cluster.take_apart()
+    return Sample(assembled - begun, ended - assembled, writes, events, rows)
 
 
 def days(name: str, manifests: str, replicates: int) -> None:
@@ -159,7 +160,7 @@ def days(name: str, manifests: str, replicates: int) -> None:
     samples, marks = [], [time.process_time()]
     with collector.blind_to_the_past():
         for number in range(1, replicates + 1):
-            samples.append(replicate(scenario, number)[0])
+            samples.append(replicate(scenario, number))
             marks.append(time.process_time())
     spent = time.process_time() - marks[0]
     total_s = statistics.median(end - begin for begin, end in pairwise(marks))
@@ -180,7 +181,9 @@ def days(name: str, manifests: str, replicates: int) -> None:
 def compared() -> tuple[float, float, int]:
     """Run the comparison; return CPU seconds from the manifests on, peak memory in MiB, pods that are Ready."""
     begun = time.process_time()
-    _, cluster = replicate(loads(COMPARED), 0)
+    with collector.asleep():
+        cluster = Cluster(loads(COMPARED), seed=1, keep_history=False)
+        cluster.run()
     spent = time.process_time() - begun
     ready = sum(is_pod_ready(pod) for pod in cluster.server.list(Pod))
     return spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, ready

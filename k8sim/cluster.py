@@ -100,8 +100,13 @@ class Cluster:
             self.machines.join(node.name, Machine(self.sim, node.name, self._registry, index, powered))
         self.storage: Storage = Storage(self.sim) if beside is None else beside.storage.beside()
         self.populate()
-        for observer in (VolumeFates, VolumeReach, Backups):
-            observer(self.server, self.storage).start()
+        self._observers = (
+            VolumeFates(self.server, self.storage),
+            VolumeReach(self.server, self.storage),
+            Backups(self.server, self.storage),
+        )
+        for observer in self._observers:
+            observer.start()
         self.controller_manager = KubeControllerManager(
             self.sim, self.server, self.storage, settings.kube_controller_manager
         )
@@ -153,6 +158,33 @@ class Cluster:
         self._kubelet(machine, template)
         return machine
 
+    def take_apart(self) -> None:
+        """Let the parts refer to each other no more, so that they die with the cluster, and not when a collector comes.
+
+        They are of no use afterwards; what `run` has returned stays as it is.
+        """
+        controllers = (*self.controller_manager.controllers, self.snapshots)
+        for controller in controllers:
+            controller.stop()  # what is under way ends while all is there that it may need
+        self.csi.stop()
+        self.sim.clock.forget()
+        parts: tuple[object, ...] = (
+            *self.server.lines,
+            self.recorder,
+            *self._observers,
+            self.controller_manager,
+            *controllers,
+            self.csi,
+            *self.csi.sidecars,
+            self.scheduler,
+            self.storage,
+            self.workload,
+        )
+        for part in parts:
+            vars(part).clear()
+        for kubelet in self.kubelets.values():
+            kubelet.let_go()
+
     def run(self) -> Result:
         """Run to the scenario's end and return what it leaves."""
         self.sim.clock.run(self.scenario.duration_ns)
@@ -165,3 +197,11 @@ class Cluster:
             history=self.server.history or (),
             aliases=self.recorder.aliases,
         )
+
+
+def simulate(scenario: Scenario, seed: int | None = None, replicate: int = 0, keep_history: bool = True) -> Result:
+    """Assemble one replicate of a scenario, run it, and keep nothing but its result."""
+    cluster = Cluster(scenario, seed, replicate, keep_history=keep_history)
+    result = cluster.run()
+    cluster.take_apart()
+    return result

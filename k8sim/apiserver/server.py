@@ -94,7 +94,7 @@ class APIServer:
         self._pod_watchers: dict[str, list[Watcher]] = {}
         self._pods_of_node: dict[str, dict[Key, Pod]] = {}
         self._object_watchers: dict[tuple[type[Object], str, str], list[Watcher]] = {}
-        self._lines: list[Line] = []
+        self.lines: list[Line] = []
         self._kind_listeners: list[KindListener] = []
         self._down_since = 0
         self._removal_delay = sim.latencies.sampler("podRemoval", "kube-apiserver")
@@ -165,11 +165,11 @@ class APIServer:
 
     def on_outage(self, line: Line) -> None:
         """Tell a watch when the server goes down, and when it is back."""
-        self._lines.append(line)
+        self.lines.append(line)
 
     def off_outage(self, line: Line) -> None:
         """Tell a watch no more."""
-        self._lines.remove(line)
+        self.lines.remove(line)
 
     def in_use(self, cls: type[Object]) -> bool:
         """Tell whether there has been an object of a kind, or an outage, which changes the watches of all kinds."""
@@ -196,14 +196,14 @@ class APIServer:
                     self._begin_use(cls)
             self.available = False
             self._down_since = self.sim.clock.now
-            for line in self._lines:
+            for line in self.lines:
                 line.server_lost()
 
     def come_back(self) -> None:
         """Answer again."""
         if not self.available:
             self.available = True
-            for line in self._lines:
+            for line in self.lines:
                 line.server_found(self._down_since)
 
     def watch_pods_of_node(self, node: str, watcher: Watcher) -> None:

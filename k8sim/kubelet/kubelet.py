@@ -65,6 +65,7 @@ class Kubelet:
         self.mounts = Mounts()
         self.name = machine.name
         self._process: KubeletProcess | None = None
+        self._ended: KubeletProcess | None = None  # the process before, which `let_go` finds here only
         self._idle_since: int | None = None
         self._clock = sim.clock
         self._rank = rank("kubelet", self.name)
@@ -171,12 +172,20 @@ class Kubelet:
             process.look_at_node()
             self._node = process.node
             process.end()
+            self._ended = process
         elif self._idle_since is not None:
             self._idle_since, self._settled = None, ()
             self._node = self.server.find(Node, "", self.name) or self._node
             self.server.leases.end(self.name, self._clock.now)
         if self._informer is not None:
             self._informer.disconnect()
+
+    def let_go(self) -> None:
+        """Let the machine refer to the kubelet no more, nor the parts of its processes to each other."""
+        self.machine.agent = None
+        for process in (self._process, self._ended):
+            if process is not None:
+                process.let_go()
 
     # ---- what the machine tells (machines.Agent) ----------------------------------------------------------------
 

@@ -169,6 +169,11 @@ class KubeletProcess:
         self.client.connected = False
         self.node_status.end_leases()
 
+    def let_go(self) -> None:
+        """Let the parts refer to each other no more (`k8sim.cluster.Cluster.take_apart`)."""
+        for part in (self.node_status, self.on_demand, self):
+            vars(part).clear()
+
     def spawn(self, steps: Steps) -> Event:
         """Start a task that ends with the process."""
         self._task_number += 1

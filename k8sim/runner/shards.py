@@ -99,7 +99,7 @@ def run_shard(work: Work) -> Columns:
     """Run a shard, in whichever process this is."""
     if work.campaign is not None and work.campaign.campaign is not None:
         return _run_campaign(work, work.campaign, work.campaign.campaign)
-    from k8sim.cluster import Cluster  # half a second to import, and only workers need it
+    from k8sim.cluster import simulate  # half a second to import, and only workers need it
 
     rows: list[Figures] = []
     traces: dict[int, list[PublicEvent]] = {}
@@ -108,7 +108,7 @@ def run_shard(work: Work) -> Columns:
         for replicate in range(shard.first, shard.first + shard.count):
             try:
                 with collector.asleep():
-                    result = Cluster(work.scenario, seed=work.seed, replicate=replicate).run()
+                    result = simulate(work.scenario, work.seed, replicate)
                 rows.append(measure(result))
             except Exception:
                 raise RunFailed(shard.variant, replicate, work.seed, traceback.format_exc()) from None

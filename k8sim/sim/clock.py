@@ -228,6 +228,11 @@ class Clock:
         """Return a new signal."""
         return Signal(self, rank ^ self._salt)
 
+    def forget(self) -> None:
+        """Forget all that is due: it will not run any more."""
+        self.env.entries.clear()
+        self.env.waiting = None
+
     def run(self, until_ns: int) -> None:
         """Run up to, not including, a time."""
         env = self.env

@@ -184,8 +184,9 @@ class Worker(Generic[K, A, E]):
         self._queue.clock.call_first(self._work)
 
     def stop(self) -> None:
-        """End at once, with what is under way."""
+        """End at once, with what is under way; a queue's workers end together."""
         self._stopped = True
+        self._queue.idle.clear()
         steps, self._steps = self._steps, None
         if steps is not None:
             steps.close()

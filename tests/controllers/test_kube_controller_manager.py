@@ -94,7 +94,7 @@ def test_processes_that_have_ended_leave_no_watches(cluster: Cluster) -> None:
     def watches() -> int:
         server = cluster.server
         kinds = sum(map(len, server._watchers.values())) + sum(map(len, server._pod_watchers.values()))
-        return kinds + len(server._lines) + len(server.leases._watchers) + len(server._kind_listeners)
+        return kinds + len(server.lines) + len(server.leases._watchers) + len(server._kind_listeners)
 
     run(cluster, 30)
     before = watches()
