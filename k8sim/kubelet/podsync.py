@@ -21,7 +21,7 @@ from k8sim.kubelet.podstatus import basis_of, generate_api_pod_status
 from k8sim.kubelet.podworkers import Cancelled, PodWorker, StatusFunction, SyncError, Update
 from k8sim.kubelet.prober import ProbeManager
 from k8sim.kubelet.restart import should_all_containers_restart
-from k8sim.kubelet.runtime import RuntimeManager, SyncResult
+from k8sim.kubelet.runtime import RuntimeManager, Starts
 from k8sim.kubelet.runtimestate import RuntimeState
 from k8sim.kubelet.staticpods import Mirrors
 from k8sim.kubelet.status import StatusManager
@@ -102,13 +102,13 @@ class PodSync:
         actions = self._runtime.actions(pod, runtime, restart_all)
         if actions.nothing:
             return False
-        result = yield from self._runtime.sync_pod(pod, runtime, actions, cause)
-        failures = self._remember_start_errors(uid, result)
+        starts = yield from self._runtime.sync_pod(pod, runtime, actions, cause)
+        failures = self._remember_start_errors(uid, starts)
         if failures:
             expiries = [f.expiry_ns for f in failures if f.expiry_ns is not None]
             raise SyncError(failures[0].message, min(expiries) if len(expiries) == len(failures) else None)
         self._pleg.relist_soon(uid)
-        if result.reset and worker.pending is None:
+        if actions.containers_to_reset and worker.pending is None:
             worker.pending = update  # what is removed makes no event that would lead to the next sync
         return False
 
@@ -131,10 +131,10 @@ class PodSync:
         failed = replace(status, phase="Failed", reason=reason, message=f"Pod was rejected: {message}")
         self._status.set_pod_status(pod, failed, cause)
 
-    def _remember_start_errors(self, uid: str, result: SyncResult) -> list[StartFailure]:
+    def _remember_start_errors(self, uid: str, starts: Starts) -> list[StartFailure]:
         """Keep why containers did not start, and return that: the next status shows it (the reason cache)."""
         failures = []
-        for name, failure in result.starts.items():
+        for name, failure in starts.items():
             if failure is not None:
                 failures.append(failure)
                 self._start_errors.setdefault(uid, {})[name] = (failure.reason, failure.message)

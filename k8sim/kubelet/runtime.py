@@ -6,7 +6,6 @@ Source: pkg/kubelet/kuberuntime/{kuberuntime_manager,kuberuntime_container}.go; 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
 from typing import Any
 
 from k8sim.api.core import ConfigMap, Container, LifecycleHandler, Pod, Secret
@@ -31,22 +30,8 @@ from k8sim.sim.trace import NO_CAUSE
 from k8sim.sim.units import SECOND
 
 Spawn = Callable[[Steps], Event]
-
-
-@dataclass
-class SyncResult:
-    """What a sync of the runtime came to.
-
-    Parameters
-    ----------
-    starts
-        For each container whose start was tried: why it failed, or None.
-    reset
-        All containers were removed, to begin again.
-    """
-
-    reset: bool = False
-    starts: dict[str, StartFailure | None] = field(default_factory=dict)
+Starts = dict[str, StartFailure | None]
+"""For each container whose start was tried: why it failed, or None."""
 
 
 class RuntimeManager:
@@ -97,9 +82,8 @@ class RuntimeManager:
 
     def sync_pod(
         self, pod: Pod, status: RuntimePodStatus, actions: PodActions, cause: int = NO_CAUSE
-    ) -> Generator[Event, Any, SyncResult]:
+    ) -> Generator[Event, Any, Starts]:
         """Do what was decided (SyncPod)."""
-        result = SyncResult(reset=bool(actions.containers_to_reset))
         if actions.kill_pod:
             if actions.create_sandbox and actions.attempt:
                 self._record(pod, "Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
@@ -112,8 +96,7 @@ class RuntimeManager:
                 yield from self._reset(pod, record, cause)
         if actions.create_sandbox:
             yield from self._create_sandbox(pod, actions.attempt)
-        yield from self._start_containers(pod, status, actions, result, cause)
-        return result
+        return (yield from self._start_containers(pod, status, actions, cause))
 
     def _create_sandbox(self, pod: Pod, attempt: int) -> Generator[Event, Any, None]:
         try:
@@ -131,18 +114,20 @@ class RuntimeManager:
         self._machine.remove_containers(pod.uid, {record.id})
 
     def _start_containers(
-        self, pod: Pod, status: RuntimePodStatus, actions: PodActions, result: SyncResult, cause: int
-    ) -> Generator[Event, Any, None]:
+        self, pod: Pod, status: RuntimePodStatus, actions: PodActions, cause: int
+    ) -> Generator[Event, Any, Starts]:
         """Start init containers, then the others, strictly in the order of the spec."""
+        starts: Starts = {}
         for index in actions.init_containers_to_start:
             container = pod.spec.init_containers[index]
             failure = yield from self._start(pod, container, status, cause)
-            result.starts[container.name] = failure
+            starts[container.name] = failure
             if failure is not None and not is_sidecar(container.restart_policy):
-                return
+                return starts
         for index in actions.containers_to_start:
             container = pod.spec.containers[index]
-            result.starts[container.name] = yield from self._start(pod, container, status, cause)
+            starts[container.name] = yield from self._start(pod, container, status, cause)
+        return starts
 
     def _start(
         self, pod: Pod, container: Container, status: RuntimePodStatus, cause: int
