@@ -40,6 +40,8 @@ _ULP: Final = 2.0**-53
 _BLOCKS: Final = (4, 16, 32, 64, 128, 256)
 _REMEMBERED: Final = 1 << 14
 """Numbers that a replicate gets from NumPy, drawn ahead; a cluster that takes more spends its time elsewhere."""
+_FEW: Final = 16
+"""Numbers that are better drawn when they are asked for: a pass of NumPy costs as much as some ten blocks."""
 _NOWHERE: Final = (0, 0)
 _LANE: Final = 64
 
@@ -130,6 +132,8 @@ class Ahead:
         before, self._before = self._before, streams
         if self._learn(before):
             self._plan()
+        if self._total < _FEW:
+            return {}, []
         h0, h1 = self._addresses
         return self._places, _uniforms(self._keys, self._occurrences, np.uint64(replicate), h0, h1).tolist()
 

@@ -74,6 +74,7 @@ def philox_uniform(seed, replicate):
 def test_what_earlier_replicates_have_drawn_is_drawn_ahead_and_the_same(monkeypatch, remembered):
     """However many numbers a replicate takes, the ones before took, or are remembered."""
     monkeypatch.setattr("k8sim.sim.streams._REMEMBERED", remembered)
+    monkeypatch.setattr("k8sim.sim.streams._FEW", min(remembered, 1))
     seed = 10**9 + remembered
     for replicate, count in ((3, 5), (4, 1), (5, 60), (6, 5), (7, 200), (30, 90), (3, 90)):
         streams = Streams(seed, replicate)
