@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Final
 
 from k8sim.api.apps import Deployment, ReplicaSet, StatefulSet
 from k8sim.api.core import Pod
@@ -21,6 +22,8 @@ from k8sim.apiserver.watch import Change
 from k8sim.metrics.figures import Figures
 from k8sim.result import Result
 from k8sim.sim.units import SECOND
+
+_COUNTED: Final = frozenset({Pod, StatefulSet, Deployment, ReplicaSet})
 
 
 @dataclass
@@ -103,8 +106,10 @@ class _Pass:
         if isinstance(obj, Pod):
             self._pod(t, change, obj)
         elif isinstance(obj, (StatefulSet, Deployment)):
-            workload = self._of(obj.kind, obj.namespace, obj.name)
-            wanted = 0 if obj.deleting or change.type == "DELETED" else obj.spec.replicas
+            meta = obj.metadata
+            workload = self._of(obj.kind, meta.namespace, meta.name)
+            gone = change.type == "DELETED" or meta.deletion_timestamp is not None
+            wanted = 0 if gone else obj.spec.replicas
             if wanted != workload.wanted:
                 workload.advance(t)
                 workload.wanted = wanted
@@ -142,10 +147,10 @@ class _Pass:
         was = known is not None and known[1]
         there = change.type != "DELETED"
         ready = there and meta.deletion_timestamp is None and is_pod_ready(pod)
-        if there:
-            self._pods[key] = (workload, ready)
-        else:
+        if not there:
             self._pods.pop(key, None)
+        elif known is None or ready != was:
+            self._pods[key] = (workload, ready)
         if change.type == "ADDED":
             workload.pods += 1
         elif isinstance(change.old, Pod):
@@ -172,7 +177,8 @@ def readiness(result: Result) -> Figures:
     """Measure the workloads of a run by their pods' readiness."""
     state = _Pass(result.scenario.namespace)
     for t, change in result.history:
-        state.see(t, change)
+        if type(change.new) in _COUNTED:
+            state.see(t, change)
     found = [workload.finish(result.scenario.duration_ns) for workload in state.workloads.values()]
     numbers = {name: value for figures in found for name, value in figures.numbers.items()}
     return Figures(numbers, {name: values for figures in found for name, values in figures.lists.items()})

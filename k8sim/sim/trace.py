@@ -75,9 +75,9 @@ class Trace:
 
     def of_kinds(self, *kinds: str) -> Iterator[tuple[int, Row]]:
         """Yield the rows of some kinds, with their numbers; the others do not even become objects."""
-        cells = self._cells
+        cells, wanted = self._cells, frozenset(kinds)
         for i, kind in enumerate(self.column("kind")):
-            if kind in kinds:
+            if kind in wanted:
                 begin = i * _WIDTH
                 yield i, _row(cells[begin : begin + _WIDTH])
 
