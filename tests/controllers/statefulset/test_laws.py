@@ -11,6 +11,7 @@ from k8sim.api.meta import Condition, ObjectMeta, controller_ref
 from k8sim.api.struct import Time, replace
 from k8sim.controllers.statefulset.control import update_stateful_set
 from k8sim.controllers.statefulset.identity import new_stateful_set_pod
+from k8sim.controllers.statefulset.ordinals import Ordinals
 from k8sim.controllers.statefulset.replicas import Replicas
 from k8sim.sim.units import SECOND
 from tests.controllers.statefulset.world import PARALLEL, World, stateful_set, template
@@ -113,6 +114,31 @@ def test_filing_pod_by_pod_decides_as_filing_all_at_once(sts, history) -> None: 
         all_at_once = update_stateful_set(sts, fresh, known_claims.get, CURRENT, UPDATE, 0, now)
         assert step_by_step == all_at_once
         assert view.next_available_ns() == fresh.next_available_ns()
+
+
+@given(sts=sets, changes=st.lists(st.one_of(pods, st.sampled_from(["web-a", "web-b", "web-c"])), max_size=12))
+def test_versions_that_share_much_are_filed_as_if_they_were_new(sts, changes) -> None:  # type: ignore[no-untyped-def]
+    """What a write does not change is the same object in the next version; most change nothing that is filed."""
+    known_pods = [_pod(ordinal) for ordinal in range(4)]
+    update = UPDATE.name
+    view = Replicas(sts, update, {}.get, known_pods)
+    for change in changes:
+        if isinstance(change, str):
+            update = change
+        else:
+            ordinal = int(change.name[4:]) % 4
+            meta = known_pods[ordinal].metadata
+            meta = replace(meta, deletion_timestamp=change.metadata.deletion_timestamp)
+            known_pods[ordinal] = replace(known_pods[ordinal], metadata=meta, status=change.status)
+            view.put(known_pods[ordinal])
+        view = view.refitted(sts, update)
+        assert _answers(view) == _answers(Replicas(sts, update, {}.get, known_pods))
+
+
+def _answers(view: Replicas) -> dict[str, object]:
+    answers = {name: value for name, value in vars(view).items() if isinstance(value, int | Ordinals)}
+    del answers["filings"]
+    return answers
 
 
 @given(
