@@ -145,9 +145,10 @@ class NodeLifecycleController(Controller):
         self._touch(node, self._cause.get(node, NO_CAUSE))
 
     def _touch(self, node: str, cause: int) -> None:
-        """Let the next pass look at a node."""
+        """Let the next pass look at a node. If it is to look at another one, it is planned already."""
         self._dirty.setdefault(node, cause)
-        self._schedule_pass()
+        if len(self._dirty) == 1:
+            self._schedule_pass()
 
     def _schedule_pass(self) -> None:
         """Plan the next pass that has something to do."""
