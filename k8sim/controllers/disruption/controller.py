@@ -98,8 +98,6 @@ class DisruptionController(Controller):
             self._select(key, None)
         elif not isinstance(old, PodDisruptionBudget) or old.spec.selector != pdb.spec.selector:
             self._select(key, pdb)
-        elif self._settled.get(key) == self._look_at(key, pdb):
-            return  # most are its own writes
         self.queue.add(key, change.row)
 
     def _select(self, key: Key, pdb: PodDisruptionBudget | None) -> None:
@@ -177,15 +175,16 @@ class DisruptionController(Controller):
         pdb = self._budgets.find(key)
         if pdb is None:
             return
-        seen = self._look_at(key, pdb)
+        tally = self._tallies[key]
+        scales = self._scale_version.get(key[0], 0)
+        counts_scale = needs_scale(pdb)
+        seen = Seen(pdb.spec, pdb.metadata.generation, scales, tally.counts(not counts_scale), pdb.status)
         if self._settled.get(key) == seen:
             return
-        tally = self._tallies[key]
-        counts_scale = needs_scale(pdb)
         if not tally.pods:
             client.event(pdb, "Normal", "NoPods", "No matching pods found")
         now = self.clock.now
-        self._scale_seen[key] = seen.scales
+        self._scale_seen[key] = scales
         disrupted = build_disrupted_pod_map(pdb, tally.pods, now)
         try:
             scale = self._expected_scale(tally, key[0]) if counts_scale else 0
@@ -209,11 +208,6 @@ class DisruptionController(Controller):
             self._settled[key] = seen._replace(status=status)  # nothing to say, and no time to wait for
         if disrupted.recheck_at_ns is not None:
             self.queue.add_after(key, disrupted.recheck_at_ns + 1 - now, client.cause)
-
-    def _look_at(self, key: Key, pdb: PodDisruptionBudget) -> Seen:
-        """Return what a sync depends on now."""
-        counts = self._tallies[key].counts(not needs_scale(pdb))
-        return Seen(pdb.spec, pdb.metadata.generation, self._scale_version.get(key[0], 0), counts, pdb.status)
 
     def _write(self, pdb: PodDisruptionBudget, status: PodDisruptionBudgetStatus, client: Client) -> Sync:
         if status == pdb.status:
