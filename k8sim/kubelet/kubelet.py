@@ -65,7 +65,7 @@ class Kubelet:
         self.mounts = Mounts()
         self.name = machine.name
         self._process: KubeletProcess | None = None
-        self._ended: KubeletProcess | None = None  # the process before, which `let_go` finds here only
+        self._ended: KubeletProcess | None = None  # the last that has ended; calls of it may still be due
         self._idle_since: int | None = None
         self._clock = sim.clock
         self._rank = rank("kubelet", self.name)
