@@ -234,7 +234,7 @@ class Clock:
         self.env.waiting = None
 
     def run(self, until_ns: int) -> None:
-        """Run up to, not including, a time."""
+        """Run up to, not including, a time. Runs do not nest, and none follows one that an error has ended."""
         env = self.env
         entries = env.entries
         stop = object()
