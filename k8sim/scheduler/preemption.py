@@ -122,9 +122,10 @@ def select_victims_on_node(
     Parameters
     ----------
     why_not
-        Judges the node as the table has it now: None if the pod fits. The table is left as it was found.
+        Judges the node as the table has it now: None if the pod fits. The table is left as it was found, but for the
+        status of pods that were tried out.
     latest
-        Returns a pod with its present status.
+        Returns a pod with its present status, which tells when it started: the table may have an older one.
     """
     potential = sorted((latest(p) for p in info.pods.values() if priority_of(p) < priority_of(pod)), key=importance)
     if not potential:
