@@ -134,13 +134,13 @@ class Scheduler:
             self.queue.done(uid)
         # Before it looks: with few nodes what takes time is to wake up, hardly the decision.
         delay_ns = self.sim.latencies.draw("schedulingCycle", uid)
-        self.clock.call_after(delay_ns, self._schedule_one, queued, rank=self.rank)
+        self.clock.call_after(delay_ns, self._schedule_one, queued, queued.pod, rank=self.rank)
 
-    def _schedule_one(self, queued: QueuedPod) -> None:
-        pod = queued.pod
+    def _schedule_one(self, queued: QueuedPod, pod: Pod) -> None:
+        """Judge a pod as it was when its turn came; what becomes of it meanwhile is for the next attempt."""
         result = self.algorithm.schedule(pod)
         if isinstance(result, NotFound):
-            self.clock.carry_out(self._reject(queued, result))
+            self.clock.carry_out(self._reject(queued, pod, result))
             return
         self.cache.assume_pod(pod, result.node)
         self.nominator.delete(pod.metadata.uid)
@@ -149,9 +149,8 @@ class Scheduler:
         self.clock.carry_out(self._bind(queued, result.node, assumed))
         self._try_next()
 
-    def _reject(self, queued: QueuedPod, result: NotFound) -> Steps:
+    def _reject(self, queued: QueuedPod, pod: Pod, result: NotFound) -> Steps:
         """Find out whether preemption helps, and put the pod back."""
-        pod = queued.pod
         preempted = self._preempt(pod, result)
         nomination: str | None = None
         message = result.diagnosis.message()

@@ -3,7 +3,7 @@
 import pytest
 
 from k8sim.api.apps import StatefulSet
-from k8sim.api.core import Pod
+from k8sim.api.core import Pod, Toleration
 from k8sim.api.meta import with_meta
 from k8sim.api.struct import replace
 from k8sim.scheduler.algorithm import num_feasible_nodes_to_find
@@ -245,6 +245,21 @@ def test_8_7_ended_pods_hold_no_resources():
     world.add(make_pod("y", cpu="1"))
     world.run(3)
     assert world.node_of("y") == "a"
+
+
+def test_an_attempt_judges_the_pod_as_it_was_when_its_turn_came():
+    """schedule_one.go: ScheduleOne works on the pod that the queue gave out, whatever informers store meanwhile."""
+    world = World(make_node("a", taints=[{"key": "k", "effect": "NoSchedule"}]))
+    world.run(1)
+    world.add(make_pod("p"))
+
+    def tolerate(pod: Pod) -> Pod:
+        return replace(pod, spec=replace(pod.spec, tolerations=(Toleration(key="k", operator="Exists"),)))
+
+    world.at(1.001, world.server.patch, Pod, "default", "p", tolerate)
+    world.run(30)
+    assert len(world.attempts("p")) == 1
+    assert world.node_of("p") == "a"
 
 
 def test_more_1_ended_pod_frees_its_node_before_its_object_is_gone():
