@@ -29,7 +29,8 @@ class ControllerContext:
     """What kube-controller-manager hands to each of its controllers.
 
     ``kube_api_qps`` and ``kube_api_burst`` limit the requests of each controller's client. Kubernetes' defaults are 20
-    per second and 30 at once; None is no limit, as in the recorded cases, whose limit was raised.
+    per second and 30 at once; None is no limit, as in the recorded cases, whose limit was raised. ``life`` is how many
+    lives the process has had before: what is drawn once a life depends on that, not on when a controller is made.
     """
 
     sim: Simulation
@@ -38,6 +39,7 @@ class ControllerContext:
     storage: Storage | None = None
     kube_api_qps: float | None = None
     kube_api_burst: int = 30
+    life: int = 0
 
 
 class Controller(ABC):

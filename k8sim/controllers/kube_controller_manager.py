@@ -142,6 +142,7 @@ class KubeControllerManager:
         self._storage = storage
         self._context: ControllerContext | None = None
         self._life: Lifetime | None = None
+        self._lives = 0
 
     @property
     def running(self) -> bool:
@@ -160,7 +161,9 @@ class KubeControllerManager:
             kube_api_qps=self.settings.kube_api_qps,
             kube_api_burst=self.settings.kube_api_burst,
             storage=self._storage,
+            life=self._lives,
         )
+        self._lives += 1
         busy: list[ControllerDescriptor] = []
         self._idle = []
         for descriptor in CONTROLLERS:

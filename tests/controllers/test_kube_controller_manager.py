@@ -10,6 +10,8 @@ from k8sim.api.core import Node, Pod
 from k8sim.apiserver.server import APIServer
 from k8sim.cluster import Cluster
 from k8sim.controllers.kube_controller_manager import CONTROLLERS
+from k8sim.controllers.persistentvolume.controller import PersistentVolumeController
+from k8sim.controllers.resourcequota.controller import ResourceQuotaController
 from k8sim.scenario import Scenario, loads
 from k8sim.sim.units import SECOND
 
@@ -108,6 +110,8 @@ def test_processes_that_have_ended_leave_no_watches(cluster: Cluster) -> None:
 
 
 POD = "spec: {containers: [{name: app, image: app:v1}]}"
+RESTART = "at: 5s, fault: controller-manager-restart"
+OUTAGE = "at: {}s, fault: apiserver-outage, for: 3s"
 LATE = f"""
 apiVersion: k8sim.dev/v1alpha1
 kind: Scenario
@@ -147,14 +151,20 @@ spec:
 """
 
 
-@pytest.mark.parametrize("outage_at_s", [None, 5, 49])
+def phases(cluster: Cluster) -> list[int]:
+    """Of the resyncs of the controllers that draw them when they are made."""
+    made = {type(controller): controller for controller in cluster.controller_manager.controllers}
+    quotas, volumes = made[ResourceQuotaController], made[PersistentVolumeController]
+    assert isinstance(quotas, ResourceQuotaController)
+    assert isinstance(volumes, PersistentVolumeController)
+    return [quotas._phase, volumes.resync.phase_ns]
+
+
+@pytest.mark.parametrize("before", ["", RESTART, OUTAGE.format(5), OUTAGE.format(49)])
 def test_nobody_can_tell_that_controllers_are_made_when_they_are_needed(
-    monkeypatch: pytest.MonkeyPatch, outage_at_s: int | None
+    monkeypatch: pytest.MonkeyPatch, before: str
 ) -> None:
-    text = LATE
-    if outage_at_s is not None:
-        text = text.replace("timeline:", f"timeline:\n    - {{at: {outage_at_s}s, fault: apiserver-outage, for: 3s}}")
-    scenario = loads(text)
+    scenario = loads(LATE.replace("timeline:", f"timeline:\n    - {{{before}}}") if before else LATE)
     cluster = Cluster(scenario, seed=3)
     made = [len(cluster.controller_manager.controllers)]
     rows = list(cluster.run().log)
@@ -164,3 +174,4 @@ def test_nobody_can_tell_that_controllers_are_made_when_they_are_needed(
     assert len(eager.controller_manager.controllers) == len(CONTROLLERS)
     assert made[0] < made[1] <= len(CONTROLLERS)
     assert list(eager.run().log) == rows
+    assert phases(eager) == phases(cluster)

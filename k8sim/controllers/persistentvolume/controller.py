@@ -79,11 +79,10 @@ class PersistentVolumeController:
         self.operations = Operations(self.clock, (ApiError,), self._on_operation_end)
         self.provisioning = Provisioning(self)
         self.reclaim = Reclaim(self)
-        phase = context.sim.streams.uniform_ns(ACTOR, "resync phase", 0, settings.pv_claim_binder_sync_period_ns)
+        period_ns = settings.pv_claim_binder_sync_period_ns
+        phase = int(context.sim.streams.uniform_at(ACTOR, "resync phase", context.life) * period_ns)
         resync_rank = rank("kube-controller-manager", ACTOR)
-        self.resync = VirtualLoop(
-            self.clock, resync_rank, phase, settings.pv_claim_binder_sync_period_ns, self._on_resync
-        )
+        self.resync = VirtualLoop(self.clock, resync_rank, phase, period_ns, self._on_resync)
         self._waiting: dict[Key, None] = {}
         self._revisit_claims: dict[Key, None] = {}
         self._revisit_volumes: dict[Key, None] = {}

@@ -37,7 +37,7 @@ class ResourceQuotaController(Controller):
     def __init__(self, context: ControllerContext) -> None:
         super().__init__(context)
         self._ledgers: dict[str, dict[Key, Ledger]] = {}
-        self._phase = int(self.sim.streams.uniform(self.name, "phase") * RESYNC_PERIOD_NS)
+        self._phase = int(self.sim.streams.uniform_at(self.name, "phase", context.life) * RESYNC_PERIOD_NS)
         self._resync_due: int | None = None
         self._quotas = self.informers.of(ResourceQuota)
         self._unwatched = [self.informers.of(cls) for cls in _CHARGED if cls is not ResourceQuota]
