@@ -83,6 +83,8 @@ class OnDemand:
                 self._sim.clock, self._rank, process.machine, rounds, process.workers, process.node_status,
                 process.active_pods, process.record, self._sim.streams, self._settings,
             )  # fmt: skip
+            if not process.alive:  # a volume tells the process that mounted it when it holds too much
+                self._eviction.stop()
         return self._eviction
 
     @property

@@ -82,10 +82,10 @@ def test_6_the_kubelet_says_at_once_and_at_each_sync_what_is_wrong_with_a_claim(
     assert len(times) > 10
 
 
-def scratch(limit: str, medium: str = "") -> tuple[Scene, str]:
+def scratch(limit: str, medium: str = "", steps: tuple[str, ...] = ()) -> tuple[Scene, str]:
     """A pod with a limited emptyDir, and where that is."""
     volumes = f"[{{name: scratch, emptyDir: {{sizeLimit: {limit}, medium: '{medium}'}}}}]"
-    told = world(pod(volumes=volumes, mounts="volumeMounts: [{name: scratch, mountPath: /data}]")).run(60)
+    told = world(pod(volumes=volumes, mounts="volumeMounts: [{name: scratch, mountPath: /data}]"), steps=steps).run(60)
     return told, empty_dir_location(told.node_of("app"), told.pod("app"), "scratch")
 
 
@@ -109,6 +109,14 @@ def test_9_a_pod_is_evicted_up_to_70_s_after_its_volume_has_crossed_the_limit(ov
     status = told.pod("app").status
     assert (status.phase, status.reason) == (("Failed", "Evicted") if over else ("Running", ""))
     assert told.storage.disk(place).held == (0 if over else GIB)  # 7: gone, although the object is there
+
+
+def test_9_a_kubelet_that_is_away_evicts_nothing() -> None:
+    told, place = scratch("1Gi", steps=("at: 61s, fault: kubelet-restart, node: node-0, for: 300s",))
+    told.run(70)
+    told.storage.write(place, GIB + 1, "node-0")
+    told.run(360)
+    assert not [row for row in told.cluster.sim.trace if row.event == "Evicted"]
 
 
 @pytest.mark.parametrize(("asked", "node"), [("9Gi", "node-0"), ("10Gi", "")])
