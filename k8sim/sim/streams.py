@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+import threading
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
@@ -113,10 +114,11 @@ class Ahead:
     Who asks, and in which order, changes no number.
     """
 
-    __slots__ = ("_addresses", "_before", "_keys", "_occurrences", "_places", "_taken", "_total")
+    __slots__ = ("_addresses", "_before", "_keys", "_lock", "_occurrences", "_places", "_taken", "_total")
 
     def __init__(self, seed: int) -> None:
         self._keys = round_keys(seed)
+        self._lock = threading.Lock()  # an executor of threads, such as a Dask worker, runs replicates side by side
         self._before: Mapping[Name, Stream] = {}
         self._taken: dict[Name, int] = {}
         self._total = 0
@@ -129,18 +131,19 @@ class Ahead:
 
         The replicate's streams, as they will be, tell later what it has taken.
         """
-        before, self._before = self._before, streams
-        if self._learn(before):
-            self._plan()
-        if self._total < _FEW:
+        with self._lock:
+            before, self._before = self._before, streams
+            if self._learn(before):
+                self._plan()
+            places, occurrences, (h0, h1) = self._places, self._occurrences, self._addresses
+        if len(occurrences) < _FEW:
             return {}, []
-        h0, h1 = self._addresses
-        return self._places, _uniforms(self._keys, self._occurrences, np.uint64(replicate), h0, h1).tolist()
+        return places, _uniforms(self._keys, occurrences, np.uint64(replicate), h0, h1).tolist()
 
     def _learn(self, streams: Mapping[Name, Stream]) -> bool:
         """Take in what a replicate has taken; tell whether that was more than any before."""
         total = self._total
-        for name, stream in streams.items():
+        for name, stream in list(streams.items()):  # its thread may be adding to them
             taken = stream.before + stream.at
             more = taken - self._taken.get(name, 0)
             if more > 0 and self._total + more <= _REMEMBERED:

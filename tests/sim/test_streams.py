@@ -1,3 +1,6 @@
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -91,6 +94,29 @@ def test_the_next_replicates_need_no_draw_of_their_own(monkeypatch):
     streams = Streams(77, 1)
     monkeypatch.setattr(Lanes, "uniforms", None)
     assert streams.uniform("web-99", "start") == streams.uniform_at("web-99", "start", 0)
+
+
+def test_replicates_side_by_side_in_threads_see_what_is_theirs():
+    """A worker of Dask may have several threads; a switch may come at any moment, and here comes often."""
+
+    def wrong(first):
+        found = []
+        for replicate in range(first, first + 30):
+            streams = Streams(78, replicate)
+            for i in range(200 + replicate % 150):
+                stream = streams.stream(f"web-{(7 * i + replicate) % 500}", "start")
+                drawn = [stream.uniform() for _ in range(1 + (replicate + i) % 4)]
+                if drawn[-1] != stream.uniform_at(stream.occurrence - 1):
+                    found.append((replicate, stream.name))
+        return found
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(3) as threads:
+            assert list(threads.map(wrong, (0, 1000, 2000))) == [[], [], []]
+    finally:
+        sys.setswitchinterval(interval)
 
 
 @given(seeds, st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xy")), max_size=60))
