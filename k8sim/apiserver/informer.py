@@ -116,7 +116,7 @@ class Informer(Generic[T]):
         return list(self.by_index("namespace", namespace))
 
     def by_index(self, name: str, value: Hashable) -> Iterable[T]:
-        """Return the objects that an index files under a value."""
+        """Return the objects that an index files under a value: `()` if there are none, which is false."""
         if name == "namespace" and name not in self._indexes:
             self.add_index(name, lambda o: (o.metadata.namespace,))
         found = self._indexes[name].get(value)
@@ -288,7 +288,8 @@ class Informer(Generic[T]):
         known = self._objects.get(key)
         if known is not None:
             change = Change("MODIFIED", known, known, of_status=True)
-            for handler in self._audience(OF_STATUS):
+            without = self._ignored & WITHOUT_VOLUMES and not known.spec.volumes  # type: ignore[attr-defined]
+            for handler in self._audience(OF_STATUS | WITHOUT_VOLUMES if without else OF_STATUS):
                 handler(change)
             if self._owners_handlers:
                 self._tell_owners(change)

@@ -40,7 +40,7 @@ FOREGROUND = "foregroundDeletion"
 _FINALIZER = {"Orphan": ORPHAN, "Foreground": FOREGROUND}
 
 
-Recorder = Callable[[ChangeType, Object | None, Object, bool, str, int], int]
+Record = Callable[[ChangeType, Object | None, Object, bool, str, int], int]
 """What is told of a change, its actor and its cause before anybody else, and returns the row that stands for it."""
 
 
@@ -85,7 +85,7 @@ class APIServer:
         self.leases = Leases()
         self.resource_version = 0
         self.history: list[tuple[int, Change]] | None = [] if keep_history else None
-        self.recorder: Recorder = _record_nothing
+        self.recorder: Record = _record_nothing
         self.real_name: Callable[[str, str], str] = lambda kind, name: name
         self._objects: dict[type[Object], dict[Key, Object]] = {cls: {} for cls in KINDS}
         self._latest_versions: dict[type[Object], int] = {}
@@ -495,8 +495,7 @@ class APIServer:
                 on_node.pop(key, None)
             else:
                 on_node[key] = new  # type: ignore[assignment]
-        record = self.recorder
-        row = record(type_, old, new, of_status, actor, cause)
+        row = self.recorder(type_, old, new, of_status, actor, cause)
         change = Change(type_, old, new, row, actor, of_status, later_ns)
         if self.history is not None:
             self.history.append((self.sim.clock.now, change))

@@ -9,7 +9,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any, Literal
 
 from k8sim.api.core import Container, Pod
@@ -51,7 +51,7 @@ _REFERENCE = re.compile(
 )
 
 
-@cache
+@lru_cache(maxsize=1024)
 def is_valid_reference(image: str) -> bool:
     """Tell whether an image's name can be parsed (github.com/distribution/reference)."""
     return _REFERENCE.fullmatch(image) is not None

@@ -208,8 +208,8 @@ class PodSync:
         entry = self._status.entry(uid)
         previous = pod.status if entry is None else entry.status
         has_deadline = pod.spec.active_deadline_seconds is not None
-        special = has_deadline or status_function is not None
-        basis = None if special else basis_of(pod, runtime, pod_is_terminal)
+        overruled = has_deadline or status_function is not None
+        basis = None if overruled else basis_of(pod, runtime, pod_is_terminal)
         computed = generate_api_pod_status(
             pod,
             runtime,
@@ -223,7 +223,7 @@ class PodSync:
             same_basis=basis is not None and entry is not None and basis == entry.basis,
         )
         status = computed if status_function is None else status_function(computed)
-        if status is not previous or pod.metadata.deletion_timestamp is not None:
+        if status is not previous or pod.metadata.deletion_timestamp is not None:  # a deleted pod's is always sent
             self._status.set_pod_status(pod, status, cause, basis)
         self._prober.run_unready(uid, computed)
         return status

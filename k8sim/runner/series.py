@@ -97,8 +97,8 @@ class Series:
         self._values.append(x)
         if self.n > EXACT:
             kept, self._values = self._values, None
-            for x in kept:
-                self._sum_up(x)
+            for part in kept:
+                self._sum_up(part)
 
     def _sum_up(self, x: Values) -> None:
         """Keep of values what fits into a few kilobytes."""

@@ -5,9 +5,9 @@ out of the collector's sight altogether (an outage of a zone of 300 nodes leaves
 What does form cycles is a cluster as a whole, which dies as a whole. So the collector looks for garbage while a cluster
 is made and runs only when there is much that is new, lest the failures of months pile up: that saves a tenth of the
 time of a small cluster, and a fifth of that of a large one. A cluster that is taken apart (`k8sim.cluster.simulate`)
-leaves nothing to find but some processes that ended during its run, a few hundred objects each; else the first look
-after a short run finds the whole cluster among the youngest objects, before anything of it has aged. What was there
-before the first replicate, modules included, is put out of the collector's sight.
+leaves nothing to find, unless a process ended during its run: then some hundred objects, and what they refer to. One
+that is not is found by the first look after a short run, among the youngest objects, before anything of it has aged.
+What was there before the first replicate, modules included, is put out of the collector's sight.
 """
 
 from __future__ import annotations

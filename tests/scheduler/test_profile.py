@@ -51,7 +51,7 @@ def test_only_plugins_that_a_pod_concerns_are_asked(spec: dict[str, Any], concer
     assert sorted(filters(make_pod("a", **spec))) == sorted(ALWAYS + concerned)
 
 
-def test_shapes_of_templates_that_are_no_longer_used_are_forgotten():
+def test_the_oldest_shapes_are_forgotten():
     profile = Profile(default_plugins())
     first = make_pod("a")
     shape = profile.shape_of(first)

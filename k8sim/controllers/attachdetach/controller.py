@@ -134,8 +134,6 @@ class AttachDetachController:
         if old is not None and old.metadata.uid != pod.metadata.uid:
             assert isinstance(old, Pod)
             self._drop_pod(old, change.row)
-        if not pod.spec.volumes:
-            return
         if change.type != "DELETED" and wants_volumes(pod):
             self._want(pod, change.row)
         else:

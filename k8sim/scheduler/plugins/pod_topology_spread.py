@@ -170,7 +170,7 @@ def spread_scores(constraints: Sequence[Constraint], cycle: Cycle, slots: Slots,
     columns = lacking(topologies) if require_all else []
     judged = in_all(columns, slots)
     each = [_costs(c, topology, columns, cycle, judged) for c, topology in zip(constraints, topologies, strict=True)]
-    costs = list(reduce(partial(map, add), each))
+    costs = list(reduce(partial(map, add), each))  # `sum` would compensate from Python 3.12 on: other floats
     scores = normalize_spread(costs)
     if len(judged) == len(slots):
         return scores
