@@ -4,14 +4,14 @@
     python benchmarks/engine_day.py                     # both
     python benchmarks/engine_day.py --replicates 200    # more replicates of the day
 
-*engine day*: a set of three on ten nodes for 24 hours, with one rolling update, one drain (and the node's return) and
-one node that crashes and comes back an hour later; each of the three strikes a pod. The set has a Service, a disruption
-budget, anti-affinity and a readiness probe. Then the same without these four, *the set alone*, and with them and with a
-claim of a zonal disk for each pod. Each replicate is assembled, run, and thrown away, as the runner does it. CPU time
-of this process, the median over replicates; *assemble* and *run* are two parts of it, and what is left of *total* is
-that the cluster is taken apart. *years per CPU s* is how many replicate-years such days come to in a second of CPU.
-*timeouts* is the total in bare SimPy timeouts on the same machine in the same minute, which depends less on the
-machine, and on what else it does, than milliseconds do.
+*the set alone*: a set of three on ten nodes for 24 hours, with one rolling update, one drain (and the node's return)
+and one node that crashes and comes back an hour later; each of the three strikes a pod. *with all that goes with it*:
+it has a Service, a disruption budget, anti-affinity and a readiness probe, too. *and with claims*: of a zonal disk for
+each pod. Each replicate is assembled, run and taken apart, as the runner does it. CPU time of this process, the median
+over replicates; *assemble* and *run* are two parts of it, and what is left of *total* is that the cluster is taken
+apart. *years per CPU s* is how many replicate-years such days come to in a second of CPU. *timeouts* is the total in
+bare SimPy timeouts on the same machine in the same minute, which depends less on the machine, and on what else it
+does, than milliseconds do.
 
 *1,067 pods*: the size on which cluster simulators have been compared in public: 100 nodes, 1,067 pods, from manifests
 to all of them placed, started and Ready. In a process of its own, so that its peak memory is its own.
@@ -194,11 +194,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--replicates", type=int, default=100, help="replicates of each day")
     options = parser.parse_args()
-    print("| workload | replicates | assemble ms | run ms | total ms | API writes | SimPy events | trace rows |"
+    print("| engine day | replicates | assemble ms | run ms | total ms | API writes | SimPy events | trace rows |"
           " ms/write | years per CPU s | timeouts |\n| --- |" + " ---: |" * 10)  # fmt: skip
-    days("engine day", DAY, options.replicates)
-    days("engine day, the set alone", ALONE, options.replicates)
-    days("engine day, with claims", DAY + CLAIMS, options.replicates)
+    days("the set alone", ALONE, options.replicates)
+    days("with all that goes with it", DAY, options.replicates)
+    days("and with claims", DAY + CLAIMS, options.replicates)
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         spent, peak, ready = pool.apply(compared)
     print(f"\n{COMPARED_PODS:,} pods on {COMPARED_NODES} nodes: {spent:.2f} s of CPU, {peak:.0f} MiB, {ready:,} Ready")
