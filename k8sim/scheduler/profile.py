@@ -67,7 +67,7 @@ class Profile:
         shape = self._shapes.get(key)
         if shape is None:
             if len(self._shapes) >= _MOST_SHAPES:
-                del self._shapes[next(iter(self._shapes))]
+                self._shapes = {}  # not the oldest alone: clusters in other threads may be adding to them
             shape = self._shapes[key] = Shape(pod, self._filtering, parts)
         return shape
 

@@ -119,14 +119,14 @@ class Ahead:
     def __init__(self, seed: int) -> None:
         self._keys = round_keys(seed)
         self._lock = threading.Lock()  # an executor of threads, such as a Dask worker, runs replicates side by side
-        self._before: Mapping[Name, Stream] = {}
+        self._before: dict[Name, Stream] = {}
         self._taken: dict[Name, int] = {}
         self._total = 0
         self._places: dict[Name, tuple[int, int]] = {}
         self._addresses: UInt64Array = np.empty((2, 0), dtype=np.uint64)
         self._occurrences: UInt64Array = np.empty(0, dtype=np.uint64)
 
-    def of(self, replicate: int, streams: Mapping[Name, Stream]) -> tuple[Mapping[Name, tuple[int, int]], list[float]]:
+    def of(self, replicate: int, streams: dict[Name, Stream]) -> tuple[Mapping[Name, tuple[int, int]], list[float]]:
         """What is drawn for a replicate: where each stream's numbers begin and end, and all numbers.
 
         The replicate's streams, as they will be, tell later what it has taken.
@@ -140,10 +140,10 @@ class Ahead:
             return {}, []
         return places, _uniforms(self._keys, occurrences, np.uint64(replicate), h0, h1).tolist()
 
-    def _learn(self, streams: Mapping[Name, Stream]) -> bool:
+    def _learn(self, streams: dict[Name, Stream]) -> bool:
         """Take in what a replicate has taken; tell whether that was more than any before."""
         total = self._total
-        for name, stream in list(streams.items()):  # its thread may be adding to them
+        for name, stream in streams.copy().items():  # its thread may be adding to them: a copy is made in one go
             taken = stream.before + stream.at
             more = taken - self._taken.get(name, 0)
             if more > 0 and self._total + more <= _REMEMBERED:

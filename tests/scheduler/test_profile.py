@@ -51,10 +51,11 @@ def test_only_plugins_that_a_pod_concerns_are_asked(spec: dict[str, Any], concer
     assert sorted(filters(make_pod("a", **spec))) == sorted(ALWAYS + concerned)
 
 
-def test_the_oldest_shapes_are_forgotten():
+def test_shapes_do_not_pile_up():
     profile = Profile(default_plugins())
     first = make_pod("a")
     shape = profile.shape_of(first)
     for i in range(300):
         profile.shape_of(make_pod(f"p{i}", cpu="1"))
     assert profile.shape_of(first) is not shape
+    assert len(profile._shapes) <= 256

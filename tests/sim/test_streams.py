@@ -1,3 +1,4 @@
+import gc
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -110,12 +111,20 @@ def test_replicates_side_by_side_in_threads_see_what_is_theirs():
                     found.append((replicate, stream.name))
         return found
 
-    interval = sys.getswitchinterval()
+    def look_away(*_):
+        """A collector that runs Python's code, as here, lets threads switch wherever an object is made."""
+        return sum(range(300))
+
+    interval, thresholds = sys.getswitchinterval(), gc.get_threshold()
     sys.setswitchinterval(1e-5)
+    gc.callbacks.append(look_away)
+    gc.set_threshold(20)
     try:
         with ThreadPoolExecutor(3) as threads:
             assert list(threads.map(wrong, (0, 1000, 2000))) == [[], [], []]
     finally:
+        gc.set_threshold(*thresholds)
+        gc.callbacks.remove(look_away)
         sys.setswitchinterval(interval)
 
 
